@@ -1,1 +1,13 @@
-//! x
+//! Everything that peers share: who they are, how they talk, who is there and who owns what.
+//!
+//! The map, from the bottom up:
+//!
+//! - [`identity`]: the names of a cluster and a node, and the durable incarnation and generation of this one.
+//! - [`trust`]: the certificates by which two nodes know that they belong to one cluster.
+//! - [`wire`]: the bytes of a message: one table of kinds, one framing, one codec.
+//! - [`link`]: one QUIC connection per peer, with a lane for small calls, bulk calls and gossip.
+
+pub mod identity;
+pub mod link;
+pub mod trust;
+pub mod wire;

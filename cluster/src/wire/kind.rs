@@ -1,0 +1,120 @@
+//! The one table of all message kinds of the product.
+//!
+//! A row is never changed or given again once it was released.
+
+use std::fmt;
+
+use super::MAX_PAYLOAD;
+
+const KIB: usize = 1024;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal, $max:expr $(, answered by $response:ident)?;)+) => {
+        /// What a frame carries.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $number,)+
+        }
+
+        impl Kind {
+            /// All kinds, by number.
+            pub const ALL: &[Kind] = &[$(Kind::$name),+];
+
+            /// The kind with this number.
+            pub const fn from_number(number: u16) -> Option<Kind> {
+                match number {
+                    $($number => Some(Kind::$name),)+
+                    _ => None,
+                }
+            }
+
+            /// Its name in logs and metrics.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Kind::$name => $text,)+
+                }
+            }
+
+            /// The longest payload of this kind.
+            pub const fn max_len(self) -> usize {
+                match self {
+                    $(Kind::$name => $max,)+
+                }
+            }
+
+            /// The kind that answers this one, when it is a request.
+            #[allow(unreachable_code, reason = "one arm shape for requests and for what is not one")]
+            pub const fn response(self) -> Option<Kind> {
+                match self {
+                    $(Kind::$name => {
+                        $(return Some(Kind::$response);)?
+                        None
+                    })+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    // 0x00xx: link
+    /// The first words on a connection.
+    LinkHello = 0x0001, "link.hello", 4 * KIB;
+    /// Asks for the peer's clock.
+    LinkPing = 0x0002, "link.ping", 64, answered by LinkPong;
+    /// The peer's clock.
+    LinkPong = 0x0003, "link.pong", 64;
+    /// Asks the peer whether a fresh packet from it reaches us.
+    LinkReach = 0x0004, "link.reach", 64, answered by LinkReached;
+    /// What came of it.
+    LinkReached = 0x0005, "link.reached", KIB;
+    /// Instead of an answer: why there is none.
+    LinkRefusal = 0x0006, "link.refusal", KIB;
+
+    // 0x01xx: membership
+    /// One chitchat message, in chitchat's own encoding.
+    MembershipGossip = 0x0100, "membership.gossip", 64 * KIB;
+
+    // 0x02xx: cache
+    /// Asks an owner for an entry.
+    CacheGet = 0x0200, "cache.get", 4 * KIB, answered by CacheGot;
+    /// The entry, or that there is none.
+    CacheGot = 0x0201, "cache.got", MAX_PAYLOAD;
+    /// Gives an entry to an owner or a replica.
+    CachePut = 0x0202, "cache.put", MAX_PAYLOAD, answered by CachePutDone;
+    /// The entry is held.
+    CachePutDone = 0x0203, "cache.put_done", KIB;
+    /// Removes entries.
+    CachePurge = 0x0204, "cache.purge", 4 * KIB, answered by CachePurged;
+    /// They are removed.
+    CachePurged = 0x0205, "cache.purged", KIB;
+}
+
+impl Kind {
+    /// The number on the wire.
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_lead_back_to_their_kind_and_limits_hold() {
+        for (index, kind) in Kind::ALL.iter().enumerate() {
+            assert_eq!(Kind::from_number(kind.number()), Some(*kind));
+            assert!(kind.max_len() <= MAX_PAYLOAD, "{kind}");
+            assert!(Kind::ALL[..index].iter().all(|before| before.number() < kind.number()), "{kind} out of order");
+        }
+        assert_eq!(Kind::from_number(0), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! The bytes of a message, and the one door to the codec.
+//!
+//! A frame is `magic u16 | version u8 | flags u8 | kind u16 | len u32 | payload`, big endian ([`frame`]); a payload is
+//! a [`Message`] in bincode. Message structs live in the room that speaks them; their numbers and limits stand in one
+//! table ([`kind`]). A kind never changes once released: a change is a new kind. Nothing else in the product names
+//! bincode, so that it can be replaced here.
+
+mod frame;
+mod kind;
+
+use bincode::config::{self, Configuration, Limit};
+use bytes::Bytes;
+
+pub use frame::{Flags, HEADER_LEN, Header, MAGIC, VERSION};
+pub use kind::Kind;
+
+/// No payload of any kind is longer than this.
+pub const MAX_PAYLOAD: usize = 16 * 1024 * 1024;
+
+/// A struct that travels between nodes.
+pub trait Message: bincode::Encode + bincode::Decode<()> + Send + Sync + 'static {
+    /// Its number.
+    const KIND: Kind;
+    /// The longest payload that a peer may send, from the table of kinds.
+    const MAX_LEN: usize = Self::KIND.max_len();
+}
+
+/// A message that a peer answers.
+pub trait Request: Message {
+    /// The answer; its kind must be the one that the table of kinds names.
+    type Response: Message;
+}
+
+/// Why bytes are not a message, or a message has no bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Fewer bytes than a header has.
+    #[error("a frame header has {HEADER_LEN} bytes, only {0} came")]
+    Short(usize),
+    /// Not our protocol.
+    #[error("bad magic {0:#06x}: this is not a peerway frame")]
+    Magic(u16),
+    /// A framing that we do not speak.
+    #[error("frame version {0} is not supported (this node speaks {VERSION})")]
+    Version(u8),
+    /// Flag bits without meaning.
+    #[error("unknown frame flags {0:#010b}")]
+    Flags(u8),
+    /// A number that is not in the table of kinds.
+    #[error("unknown message kind {0:#06x}")]
+    Kind(u16),
+    /// A kind that has no place where it came.
+    #[error("message kind {0} is out of place here")]
+    Misplaced(Kind),
+    /// Longer than its kind may be.
+    #[error("{kind} of {len} bytes is over its limit of {max} bytes")]
+    TooLong {
+        /// The kind.
+        kind: Kind,
+        /// The stated or needed length.
+        len: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The codec does not understand the payload.
+    #[error("the payload is not a {kind}: {reason}")]
+    Payload {
+        /// The kind that the header named.
+        kind: Kind,
+        /// What the codec found.
+        reason: String,
+    },
+}
+
+impl WireError {
+    /// True when the peer announced more than it may send, as opposed to bytes that make no sense.
+    pub fn is_oversized(&self) -> bool {
+        matches!(self, WireError::TooLong { .. })
+    }
+}
+
+// The limit makes the codec refuse a length prefix that claims more memory than any message may have, before it
+// allocates.
+fn codec() -> Configuration<config::LittleEndian, config::Varint, Limit<MAX_PAYLOAD>> {
+    config::standard().with_limit::<MAX_PAYLOAD>()
+}
+
+/// The payload of a message.
+pub fn encode<M: Message>(message: &M) -> Result<Bytes, WireError> {
+    let payload = bincode::encode_to_vec(message, codec())
+        .map_err(|error| WireError::Payload { kind: M::KIND, reason: error.to_string() })?;
+    fits::<M>(payload.len())?;
+    Ok(payload.into())
+}
+
+/// The message in a payload, which must hold nothing else.
+pub fn decode<M: Message>(payload: &[u8]) -> Result<M, WireError> {
+    fits::<M>(payload.len())?;
+    let (message, used) = bincode::decode_from_slice(payload, codec())
+        .map_err(|error| WireError::Payload { kind: M::KIND, reason: error.to_string() })?;
+    if used == payload.len() {
+        Ok(message)
+    } else {
+        let reason = format!("{} bytes too many", payload.len() - used);
+        Err(WireError::Payload { kind: M::KIND, reason })
+    }
+}
+
+fn fits<M: Message>(len: usize) -> Result<(), WireError> {
+    if len > M::MAX_LEN { Err(WireError::TooLong { kind: M::KIND, len, max: M::MAX_LEN }) } else { Ok(()) }
+}
