@@ -6,8 +6,10 @@
 //! - [`trust`]: the certificates by which two nodes know that they belong to one cluster.
 //! - [`wire`]: the bytes of a message: one table of kinds, one framing, one codec.
 //! - [`link`]: one QUIC connection per peer, with a lane for small calls, bulk calls and gossip.
+//! - [`ring`]: which node owns what, computed alike by all.
 
 pub mod identity;
 pub mod link;
+pub mod ring;
 pub mod trust;
 pub mod wire;
