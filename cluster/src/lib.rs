@@ -6,9 +6,11 @@
 //! - [`trust`]: the certificates by which two nodes know that they belong to one cluster.
 //! - [`wire`]: the bytes of a message: one table of kinds, one framing, one codec.
 //! - [`link`]: one QUIC connection per peer, with a lane for small calls, bulk calls and gossip.
+//! - [`discovery`]: where peers may be, and whether packets get through to them.
 //! - [`membership`]: who is live and what it says of itself, by gossip.
 //! - [`ring`]: which node owns what, computed alike by all.
 
+pub mod discovery;
 pub mod identity;
 pub mod link;
 pub mod membership;
