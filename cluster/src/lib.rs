@@ -9,7 +9,9 @@
 //! - [`discovery`]: where peers may be, and whether packets get through to them.
 //! - [`membership`]: who is live and what it says of itself, by gossip.
 //! - [`ring`]: which node owns what, computed alike by all.
+//! - [`cluster`]: all of it in one handle, for the rooms above.
 
+pub mod cluster;
 pub mod discovery;
 pub mod identity;
 pub mod link;

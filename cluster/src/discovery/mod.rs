@@ -10,7 +10,7 @@ mod resolve;
 mod seed;
 
 pub use finder::{Finder, Found, MAX_ADDRESSES};
+pub(crate) use reach::test;
 pub use reach::{SeedStatus, Verdict};
-pub(crate) use reach::{TEST_PATIENCE, test};
 pub use resolve::{ResolveError, Resolver};
 pub use seed::{Seed, SeedError};

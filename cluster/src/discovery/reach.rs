@@ -12,7 +12,7 @@ use crate::identity::NodeId;
 use crate::link::{Link, RefusalReason};
 
 /// How long a seed has to answer, and then to reach us.
-pub(crate) const TEST_PATIENCE: Duration = Duration::from_secs(5);
+const TEST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is known about the way to a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
