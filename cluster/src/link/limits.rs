@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest message on the small-call lane; what is larger would hold up the calls behind it and goes as a bulk call.
+pub const MAX_LANE_MESSAGE: usize = 256 * 1024;
+
 /// The bounds of a link. The defaults suit clusters of up to a few hundred nodes.
 #[derive(Clone, Debug)]
 pub struct LinkLimits {
@@ -21,10 +24,10 @@ pub struct LinkLimits {
     pub lane_queue: usize,
     /// Small calls to one peer that wait for an answer.
     pub lane_pending: usize,
-    /// The longest message on the small-call lane; what is larger goes as a bulk call.
-    pub lane_message: usize,
     /// Calls of one peer that are served at once.
     pub serving: usize,
+    /// Bulk calls of one peer whose request is read or served at once.
+    pub serving_bulk: usize,
     /// From the first packet to the end of the hello.
     pub handshake: Duration,
     /// The first pause between two dials of one address.
@@ -46,8 +49,8 @@ impl Default for LinkLimits {
             gossip_burst: 400,
             lane_queue: 4096,
             lane_pending: 16_384,
-            lane_message: 256 * 1024,
             serving: 512,
+            serving_bulk: 32,
             handshake: Duration::from_secs(3),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),

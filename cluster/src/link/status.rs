@@ -96,36 +96,3 @@ impl fmt::Display for RefusalReason {
         f.write_str(self.as_str())
     }
 }
-
-/// What happened since the link was bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkCounters {
-    /// Connections that became a peer's.
-    pub connected: u64,
-    /// Handshakes that failed for want of the cluster's secret or certificate, on either side.
-    pub refused_trust: u64,
-    /// Connections refused in the hello.
-    pub refused_hello: u64,
-    /// Connections cut for bytes that make no sense.
-    pub malformed_frames: u64,
-    /// Connections cut for a frame over its limit.
-    pub oversized_frames: u64,
-    /// Connections cut for flooding.
-    pub floods: u64,
-    /// Gossip messages sent.
-    pub gossip_sent: u64,
-    /// Gossip messages received.
-    pub gossip_received: u64,
-    /// Gossip messages dropped because a queue was full or nobody was connected.
-    pub gossip_dropped: u64,
-    /// Calls of this node that were answered.
-    pub calls_answered: u64,
-    /// Calls of this node without an answer in time.
-    pub calls_timed_out: u64,
-    /// Calls of this node that failed otherwise.
-    pub calls_failed: u64,
-    /// Calls of peers that this node served.
-    pub calls_served: u64,
-    /// Calls of peers that were refused for overload.
-    pub calls_shed: u64,
-}

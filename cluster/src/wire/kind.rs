@@ -89,6 +89,12 @@ kinds! {
     CachePurge = 0x0204, "cache.purge", 4 * KIB, answered by CachePurged;
     /// They are removed.
     CachePurged = 0x0205, "cache.purged", KIB;
+
+    // 0x04xx: the node as a whole
+    /// Tells a node to drain and end.
+    NodeDrain = 0x0400, "node.drain", 64, answered by NodeDraining;
+    /// It has begun.
+    NodeDraining = 0x0401, "node.draining", 64;
 }
 
 impl Kind {

@@ -11,7 +11,7 @@ mod kind;
 use bincode::config::{self, Configuration, Limit};
 use bytes::Bytes;
 
-pub use frame::{Flags, HEADER_LEN, Header, MAGIC, VERSION};
+pub use frame::{Decoder, Envelope, Flags, Frame, HEADER_LEN, Header, MAGIC, VERSION};
 pub use kind::Kind;
 
 /// No payload of any kind is longer than this.
@@ -52,6 +52,12 @@ pub enum WireError {
     /// A kind that has no place where it came.
     #[error("message kind {0} is out of place here")]
     Misplaced(Kind),
+    /// The stream ended within a frame.
+    #[error("the stream ended within a frame")]
+    Cut,
+    /// Bytes after the one frame that a stream may carry.
+    #[error("more bytes than one frame of {0} on its stream")]
+    Trailing(Kind),
     /// Longer than its kind may be.
     #[error("{kind} of {len} bytes is over its limit of {max} bytes")]
     TooLong {
@@ -79,15 +85,23 @@ impl WireError {
     }
 }
 
-// The limit makes the codec refuse a length prefix that claims more memory than any message may have, before it
-// allocates.
-fn codec() -> Configuration<config::LittleEndian, config::Varint, Limit<MAX_PAYLOAD>> {
-    config::standard().with_limit::<MAX_PAYLOAD>()
+// The limit makes the codec refuse a length prefix that claims more memory than its message may take, before it
+// allocates. In memory a value takes more than on the wire, hence the factors.
+const SMALL: usize = 4 * 1024;
+const MEDIUM: usize = 256 * 1024;
+const SMALL_MEMORY: usize = 64 * SMALL;
+const MEDIUM_MEMORY: usize = 16 * MEDIUM;
+const LARGE_MEMORY: usize = 4 * MAX_PAYLOAD;
+
+type Codec<const LIMIT: usize> = Configuration<config::LittleEndian, config::Varint, Limit<LIMIT>>;
+
+fn codec<const LIMIT: usize>() -> Codec<LIMIT> {
+    config::standard().with_limit::<LIMIT>()
 }
 
 /// The payload of a message.
 pub fn encode<M: Message>(message: &M) -> Result<Bytes, WireError> {
-    let payload = bincode::encode_to_vec(message, codec())
+    let payload = bincode::encode_to_vec(message, codec::<LARGE_MEMORY>())
         .map_err(|error| WireError::Payload { kind: M::KIND, reason: error.to_string() })?;
     fits::<M>(payload.len())?;
     Ok(payload.into())
@@ -96,8 +110,12 @@ pub fn encode<M: Message>(message: &M) -> Result<Bytes, WireError> {
 /// The message in a payload, which must hold nothing else.
 pub fn decode<M: Message>(payload: &[u8]) -> Result<M, WireError> {
     fits::<M>(payload.len())?;
-    let (message, used) = bincode::decode_from_slice(payload, codec())
-        .map_err(|error| WireError::Payload { kind: M::KIND, reason: error.to_string() })?;
+    let decoded = match payload.len() {
+        ..=SMALL => bincode::decode_from_slice(payload, codec::<SMALL_MEMORY>()),
+        ..=MEDIUM => bincode::decode_from_slice(payload, codec::<MEDIUM_MEMORY>()),
+        _ => bincode::decode_from_slice(payload, codec::<LARGE_MEMORY>()),
+    };
+    let (message, used) = decoded.map_err(|error| WireError::Payload { kind: M::KIND, reason: error.to_string() })?;
     if used == payload.len() {
         Ok(message)
     } else {

@@ -1,0 +1,169 @@
+//! The tasks of one connection, from the hello to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::ConnectionError;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info, warn};
+
+use super::clock::{Ping, Pong, offset_ms};
+use super::codes::{CloseCode, close};
+use super::counters::add;
+use super::lane::LaneWork;
+use super::peers::{Patience, Peer};
+use super::shared::Shared;
+use super::{RefusalReason, gossip, greet, serve};
+use crate::wire::{self, Message as _, WireError};
+
+/// What is under way on a connection that is to end gets this long.
+const RETIRE: Duration = Duration::from_secs(1);
+/// How often a connection is looked at for signs of life.
+const WATCH: Duration = Duration::from_millis(500);
+/// Looks without an answer to what was sent before the peer is dialled afresh.
+const SILENT_LOOKS: u32 = 2;
+/// A clock is not asked for longer than this.
+const PING_DEADLINE: Duration = Duration::from_secs(1);
+
+/// The receiving ends of a peer's queues.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) lane: LaneWork,
+    pub(super) gossip: mpsc::Receiver<Bytes>,
+    pub(super) spare: bool,
+}
+
+pub(super) fn start(shared: &Arc<Shared>, peer: Arc<Peer>, work: Work) {
+    if !work.spare {
+        info!(peer = %peer.id, address = %peer.address, generation = %peer.generation, "connected");
+    }
+    let serving = Arc::new(serve::Bounds {
+        small: Arc::new(Semaphore::new(shared.limits.serving)),
+        bulk: Arc::new(Semaphore::new(shared.limits.serving_bulk)),
+    });
+    spawn_lane(shared, Arc::clone(&peer), work.lane);
+    shared.spawn(gossip::send(Arc::clone(shared), Arc::clone(&peer), work.gossip));
+    shared.spawn(gossip::receive(Arc::clone(shared), Arc::clone(&peer)));
+    shared.spawn(serve::accept(Arc::clone(shared), Arc::clone(&peer), serving));
+    shared.spawn(watch(Arc::clone(shared), Arc::clone(&peer)));
+    let task = Arc::clone(shared);
+    shared.spawn(async move {
+        let ended = peer.connection.closed().await;
+        peer.gone.cancel();
+        if task.peers.leave(&peer) {
+            farewell(&task, &peer, &ended);
+        }
+    });
+}
+
+fn spawn_lane(shared: &Arc<Shared>, peer: Arc<Peer>, lane: LaneWork) {
+    let task = Arc::clone(shared);
+    shared.spawn(async move {
+        if let Err(breach) = lane.run(peer.connection.clone(), peer.gone.clone()).await {
+            task.cut(&peer.connection, &breach);
+        }
+    });
+}
+
+fn farewell(shared: &Shared, peer: &Peer, ended: &ConnectionError) {
+    if let ConnectionError::ApplicationClosed(closed) = ended {
+        let said = String::from_utf8_lossy(&closed.reason);
+        if let Some(reason) = CloseCode::from_varint(closed.error_code).and_then(CloseCode::refusal) {
+            let address = peer.connection.remote_address();
+            shared.refuse(address, reason, &format!("{} at {address} cut this node off: {said}", peer.id));
+            return;
+        }
+        info!(peer = %peer.id, "disconnected by the peer: {said}");
+        return;
+    }
+    match ended {
+        ConnectionError::LocallyClosed => info!(peer = %peer.id, "disconnected"),
+        // A restarted process answers the packets of its former life like this.
+        ConnectionError::Reset => info!(peer = %peer.id, "the peer has restarted"),
+        _ => warn!(peer = %peer.id, address = %peer.address, "connection lost: {ended}"),
+    }
+}
+
+/// Ends a connection that another one replaces.
+pub(super) fn retire(shared: &Arc<Shared>, peer: Arc<Peer>, patience: Patience) {
+    if patience == Patience::None {
+        close(&peer.connection, CloseCode::Replaced, "replaced by a connection of a younger process");
+        return;
+    }
+    shared.spawn(async move {
+        tokio::select! {
+            () = sleep(RETIRE) => close(&peer.connection, CloseCode::Duplicate, "another connection is used"),
+            _ = peer.connection.closed() => {}
+        }
+    });
+}
+
+/// Asks for the peer's clock now and then, and dials the peer afresh when it seems to be gone.
+///
+/// A restarted peer resets the connections that we dialled, but it cannot reset those that it had dialled itself:
+/// QUIC clients have no reset token for their first connection id. Silence is all there is to go by.
+async fn watch(shared: Arc<Shared>, peer: Arc<Peer>) {
+    let mut asked: Option<Instant> = None;
+    let mut silent = 0;
+    let mut before = peer.connection.stats();
+    loop {
+        if asked.is_none_or(|at| at.elapsed() >= shared.limits.clock_interval) {
+            asked = Some(Instant::now());
+            let (shared_too, peer_too) = (Arc::clone(&shared), Arc::clone(&peer));
+            shared.spawn(async move { ask_clock(&shared_too, &peer_too).await });
+        }
+        tokio::select! {
+            () = sleep(WATCH) => {}
+            () = peer.gone.cancelled() => return,
+        }
+        let now = peer.connection.stats();
+        if now.udp_rx.datagrams > before.udp_rx.datagrams {
+            silent = 0;
+            before = now;
+        } else if now.udp_tx.datagrams > before.udp_tx.datagrams {
+            silent += 1;
+        }
+        if silent >= SILENT_LOOKS {
+            silent = 0;
+            before = now;
+            debug!(peer = %peer.id, "silent: dialling it afresh");
+            let (task, address) = (Arc::clone(&shared), peer.address);
+            shared.spawn(async move {
+                // Whatever comes of it is in the table, or in the refusals.
+                let _ = greet::outbound(&task, address).await;
+            });
+        }
+    }
+}
+
+async fn ask_clock(shared: &Shared, peer: &Peer) {
+    let sent = shared.clock.micros();
+    let Ok((kind, payload)) = peer.lane.call(Ping::KIND, &[], PING_DEADLINE).await else {
+        return;
+    };
+    let received = shared.clock.micros();
+    match wire::decode::<Pong>(&payload) {
+        Ok(pong) if kind == Pong::KIND => {
+            let offset = offset_ms(sent, received, pong.wall_micros);
+            peer.clock_offset_ms.store(offset, Ordering::Relaxed);
+        }
+        Ok(_) => shared.cut(&peer.connection, &WireError::Misplaced(kind)),
+        Err(breach) => shared.cut(&peer.connection, &breach),
+    }
+}
+
+/// Cuts a peer that sends more than it may.
+pub(super) fn cut_flood(shared: &Shared, peer: &Peer) {
+    if peer.connection.close_reason().is_some() {
+        return;
+    }
+    add(&shared.counters.floods);
+    let address = peer.connection.remote_address();
+    let per_second = shared.limits.gossip_per_second;
+    let detail = format!("{} at {address} was cut off: more than {per_second} gossip messages a second", peer.id);
+    shared.refuse(address, RefusalReason::Misbehaved, &detail);
+    close(&peer.connection, CloseCode::Flood, "too many gossip messages");
+}
