@@ -7,24 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use quinn::ConnectionError;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep};
-use tracing::{debug, info, warn};
+use tokio::time::sleep;
+use tracing::{info, warn};
 
 use super::clock::{Ping, Pong, offset_ms};
 use super::codes::{CloseCode, close};
 use super::counters::add;
+use super::dial::{Dials, Wish};
 use super::lane::LaneWork;
 use super::peers::{Patience, Peer};
 use super::shared::Shared;
-use super::{RefusalReason, gossip, greet, serve};
+use super::{RefusalReason, gossip, serve};
 use crate::wire::{self, Message as _, WireError};
 
 /// What is under way on a connection that is to end gets this long.
 const RETIRE: Duration = Duration::from_secs(1);
-/// How often a connection is looked at for signs of life.
-const WATCH: Duration = Duration::from_millis(500);
-/// Looks without an answer to what was sent before the peer is dialled afresh.
-const SILENT_LOOKS: u32 = 2;
 /// A clock is not asked for longer than this.
 const PING_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -48,7 +45,7 @@ pub(super) fn start(shared: &Arc<Shared>, peer: Arc<Peer>, work: Work) {
     shared.spawn(gossip::send(Arc::clone(shared), Arc::clone(&peer), work.gossip));
     shared.spawn(gossip::receive(Arc::clone(shared), Arc::clone(&peer)));
     shared.spawn(serve::accept(Arc::clone(shared), Arc::clone(&peer), serving));
-    shared.spawn(watch(Arc::clone(shared), Arc::clone(&peer)));
+    shared.spawn(compare_clocks(Arc::clone(shared), Arc::clone(&peer)));
     let task = Arc::clone(shared);
     shared.spawn(async move {
         let ended = peer.connection.closed().await;
@@ -68,7 +65,7 @@ fn spawn_lane(shared: &Arc<Shared>, peer: Arc<Peer>, lane: LaneWork) {
     });
 }
 
-fn farewell(shared: &Shared, peer: &Peer, ended: &ConnectionError) {
+fn farewell(shared: &Arc<Shared>, peer: &Peer, ended: &ConnectionError) {
     if let ConnectionError::ApplicationClosed(closed) = ended {
         let said = String::from_utf8_lossy(&closed.reason);
         if let Some(reason) = CloseCode::from_varint(closed.error_code).and_then(CloseCode::refusal) {
@@ -80,11 +77,16 @@ fn farewell(shared: &Shared, peer: &Peer, ended: &ConnectionError) {
         return;
     }
     match ended {
-        ConnectionError::LocallyClosed => info!(peer = %peer.id, "disconnected"),
+        ConnectionError::LocallyClosed => {
+            info!(peer = %peer.id, "disconnected");
+            return;
+        }
         // A restarted process answers the packets of its former life like this.
         ConnectionError::Reset => info!(peer = %peer.id, "the peer has restarted"),
         _ => warn!(peer = %peer.id, address = %peer.address, "connection lost: {ended}"),
     }
+    // It may have been the one that dialled, and not know us any more.
+    Dials::want(shared, peer.address, Wish::Mentioned);
 }
 
 /// Ends a connection that another one replaces.
@@ -101,40 +103,13 @@ pub(super) fn retire(shared: &Arc<Shared>, peer: Arc<Peer>, patience: Patience) 
     });
 }
 
-/// Asks for the peer's clock now and then, and dials the peer afresh when it seems to be gone.
-///
-/// A restarted peer resets the connections that we dialled, but it cannot reset those that it had dialled itself:
-/// QUIC clients have no reset token for their first connection id. Silence is all there is to go by.
-async fn watch(shared: Arc<Shared>, peer: Arc<Peer>) {
-    let mut asked: Option<Instant> = None;
-    let mut silent = 0;
-    let mut before = peer.connection.stats();
+/// Asks for the peer's clock now and then.
+async fn compare_clocks(shared: Arc<Shared>, peer: Arc<Peer>) {
     loop {
-        if asked.is_none_or(|at| at.elapsed() >= shared.limits.clock_interval) {
-            asked = Some(Instant::now());
-            let (shared_too, peer_too) = (Arc::clone(&shared), Arc::clone(&peer));
-            shared.spawn(async move { ask_clock(&shared_too, &peer_too).await });
-        }
+        ask_clock(&shared, &peer).await;
         tokio::select! {
-            () = sleep(WATCH) => {}
+            () = sleep(shared.limits.clock_interval) => {}
             () = peer.gone.cancelled() => return,
-        }
-        let now = peer.connection.stats();
-        if now.udp_rx.datagrams > before.udp_rx.datagrams {
-            silent = 0;
-            before = now;
-        } else if now.udp_tx.datagrams > before.udp_tx.datagrams {
-            silent += 1;
-        }
-        if silent >= SILENT_LOOKS {
-            silent = 0;
-            before = now;
-            debug!(peer = %peer.id, "silent: dialling it afresh");
-            let (task, address) = (Arc::clone(&shared), peer.address);
-            shared.spawn(async move {
-                // Whatever comes of it is in the table, or in the refusals.
-                let _ = greet::outbound(&task, address).await;
-            });
         }
     }
 }
