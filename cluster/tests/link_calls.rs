@@ -1,5 +1,7 @@
 //! Calls between two links on both lanes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 mod link_support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The gossip lane, as the membership uses it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 mod link_support;
 
 use chitchat::ChitchatMessage;

@@ -1,5 +1,7 @@
 //! What a peer may not do, and what becomes of it: it is cut off and counted, and nobody else notices.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 mod link_support;
 
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! One connection for each pair of nodes, through simultaneous dials and restarts.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 mod link_support;
 
 use std::net::SocketAddr;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use link_support::{Echo, echoes, id, node, pair, secret_config, until};
+use link_support::{Echo, How, ask, echoes, id, node, pair, secret_config, until};
 use peerway_cluster::identity::Generation;
 use peerway_cluster::link::Link;
 
@@ -90,10 +92,20 @@ async fn restarted(survivor: &Link, name: &'static str, mortal: Mortal, seeds: V
     let begun = Instant::now();
     let again = Mortal::start(name, 2, address, seeds);
     assert_eq!(again.address, address);
-    until(survivor, "the new process is the peer", |link| {
+    // Something is sent at least this often in a cluster that gossips.
+    let chatter = async {
+        loop {
+            let _ = survivor.call(&id(name), &ask(How::Now, b""), Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let renewed = until(survivor, "the new process is the peer", |link| {
         link.peers().first().is_some_and(|peer| peer.generation == Generation(2))
-    })
-    .await;
+    });
+    tokio::select! {
+        () = renewed => {}
+        () = chatter => {}
+    }
     echoes(survivor, name).await;
     let took = begun.elapsed();
     again.kill();

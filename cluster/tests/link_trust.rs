@@ -1,5 +1,7 @@
 //! Who becomes a peer, and what both sides are told when one does not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 mod link_support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Frames and payloads: what is written is read back, and arbitrary bytes do no harm.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 use bincode::{Decode, Encode};
 use bytes::Bytes;
 use peerway_cluster::link::Refusal;

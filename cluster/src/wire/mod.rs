@@ -110,10 +110,12 @@ pub fn encode<M: Message>(message: &M) -> Result<Bytes, WireError> {
 /// The message in a payload, which must hold nothing else.
 pub fn decode<M: Message>(payload: &[u8]) -> Result<M, WireError> {
     fits::<M>(payload.len())?;
-    let decoded = match payload.len() {
-        ..=SMALL => bincode::decode_from_slice(payload, codec::<SMALL_MEMORY>()),
-        ..=MEDIUM => bincode::decode_from_slice(payload, codec::<MEDIUM_MEMORY>()),
-        _ => bincode::decode_from_slice(payload, codec::<LARGE_MEMORY>()),
+    let decoded = if payload.len() <= SMALL {
+        bincode::decode_from_slice(payload, codec::<SMALL_MEMORY>())
+    } else if payload.len() <= MEDIUM {
+        bincode::decode_from_slice(payload, codec::<MEDIUM_MEMORY>())
+    } else {
+        bincode::decode_from_slice(payload, codec::<LARGE_MEMORY>())
     };
     let (message, used) = decoded.map_err(|error| WireError::Payload { kind: M::KIND, reason: error.to_string() })?;
     if used == payload.len() {
