@@ -36,7 +36,7 @@ pub struct ClusterConfig {
     pub trust: Trust,
     /// The UDP address to listen on; port 0 takes any.
     pub listen: SocketAddr,
-    /// The address that peers dial; by default the one listened on, or the one of the route to the first seed.
+    /// The address that peers dial; by default the one listened on, or the one on the route to the seeds.
     pub advertise: Option<SocketAddr>,
     /// Where peers may be.
     pub join: Vec<Seed>,
@@ -87,7 +87,7 @@ impl Cluster {
     pub async fn start(config: ClusterConfig, service: Arc<dyn Service>) -> Result<Cluster, ClusterError> {
         let link = Link::bind(
             LinkConfig {
-                advertise: config.advertise.or_else(|| address::guess(config.listen, &config.join)),
+                advertise: config.advertise.or_else(|| address::towards_seeds(config.listen, &config.join)),
                 identity: config.identity,
                 trust: config.trust,
                 listen: config.listen,

@@ -4,13 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use crate::discovery::Seed;
 
-/// Addresses for documentation (RFC 5737, RFC 3849): nobody is there, but the default route leads to them.
-const FAR: [IpAddr; 2] =
-    [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
-
-/// The address by which this machine would send to the first seed, or to the rest of the world. Sends nothing.
-pub(super) fn guess(listen: SocketAddr, seeds: &[Seed]) -> Option<SocketAddr> {
-    if !listen.ip().is_unspecified() || listen.port() == 0 {
+/// The address by which this machine would send to the first seed that is given as an address: on a machine with
+/// several networks, peers are on the one of the seeds. Asks the routing table and sends nothing.
+pub(super) fn towards_seeds(listen: SocketAddr, seeds: &[Seed]) -> Option<SocketAddr> {
+    if !listen.ip().is_unspecified() {
         return None;
     }
     let near = seeds.iter().filter_map(|seed| match seed {
@@ -18,9 +15,7 @@ pub(super) fn guess(listen: SocketAddr, seeds: &[Seed]) -> Option<SocketAddr> {
         Seed::Static { host, .. } => host.parse().ok(),
         _ => None,
     });
-    let source = near.chain(FAR).filter(|there| there.is_ipv4() || listen.is_ipv6()).find_map(source_towards);
-    let ip = source.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    tracing::info!(address = %SocketAddr::new(ip, listen.port()), "peers are told to dial this address; cluster.advertise sets another");
+    let ip = near.filter(|there: &IpAddr| there.is_ipv4() || listen.is_ipv6()).find_map(source_towards)?;
     Some(SocketAddr::new(ip, listen.port()))
 }
 
@@ -36,12 +31,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_socket_on_all_addresses_needs_a_guess() {
-        let seeds = ["127.0.0.1:7946".parse().unwrap()];
-        assert_eq!(guess("10.1.2.3:7946".parse().unwrap(), &seeds), None);
-        let guessed = guess("0.0.0.0:7946".parse().unwrap(), &seeds);
-        assert_eq!(guessed, Some("127.0.0.1:7946".parse().unwrap()), "the first seed is on this machine");
-        let alone = guess("0.0.0.0:7946".parse().unwrap(), &[]).unwrap();
-        assert!(!alone.ip().is_unspecified());
+    fn only_a_socket_on_all_addresses_needs_one() {
+        let seeds = ["name:7946".parse().unwrap(), "127.0.0.1:7946".parse().unwrap()];
+        assert_eq!(towards_seeds("10.1.2.3:7946".parse().unwrap(), &seeds), None);
+        let found = towards_seeds("0.0.0.0:7946".parse().unwrap(), &seeds);
+        assert_eq!(found, Some("127.0.0.1:7946".parse().unwrap()), "the seeds are on this machine");
+        assert_eq!(towards_seeds("0.0.0.0:7946".parse().unwrap(), &seeds[..1]), None);
     }
 }
