@@ -84,27 +84,24 @@ async fn certificates_of_one_authority_make_peers_and_of_another_do_not() {
 }
 
 #[tokio::test]
-async fn one_ca_for_two_clusters_does_not_join_them() {
+async fn a_trusted_ca_of_another_cluster_does_not_join_them() {
     let dir = tempfile::tempdir().unwrap();
     let one = Authority::create("test".parse().unwrap()).unwrap();
-    // The same key and subject under another cluster's name: only the URI name tells.
     let other = Authority::create("other".parse().unwrap()).unwrap();
     let foreign_identity = Identity { cluster: "other".parse().unwrap(), ..identity("b", 1) };
-    let b_trust = issued(&other, "b", dir.path());
-    let a_trust = {
-        let node = one.issue(&id("a")).unwrap();
-        let both = format!("{}\n{}", one.certificate_pem(), other.certificate_pem());
-        let path = |file: &str| dir.path().join(file);
-        fs::write(path("both.pem"), both).unwrap();
-        fs::write(path("cert.pem"), node.certificate_pem).unwrap();
-        fs::write(path("key.pem"), node.key_pem).unwrap();
-        Trust::from_pem_files(&path("both.pem"), &path("cert.pem"), &path("key.pem")).unwrap()
+    let both = format!("{}\n{}", one.certificate_pem(), other.certificate_pem());
+    let with_both = |authority: &Authority, name: &str| {
+        let _ = issued(authority, name, dir.path());
+        let path = |file: &str| dir.path().join(format!("{name}-{file}"));
+        fs::write(path("ca.pem"), &both).unwrap();
+        Trust::from_pem_files(&path("ca.pem"), &path("cert.pem"), &path("key.pem")).unwrap()
     };
+    let (a_trust, b_trust) = (with_both(&one, "a"), with_both(&other, "b"));
     let a = Link::bind(config(identity("a", 1), a_trust), Arc::new(Echo::default())).unwrap();
     let b = Link::bind(config(foreign_identity, b_trust), Arc::new(Echo::default())).unwrap();
     a.connect(b.local_addr());
     until(&a, "refused", |link| link.counters().refused_trust > 0).await;
-    assert!(a.refusals()[0].detail.contains("cluster"), "{:?}", a.refusals());
+    assert!(a.refusals()[0].detail.contains("of cluster \"other\", not of \"test\""), "{:?}", a.refusals());
     assert!(a.peers().is_empty() && b.peers().is_empty());
 }
 

@@ -52,6 +52,8 @@ struct State {
     last_error: Option<String>,
     /// Who answered here last; its advertised address may be another.
     peer: Option<NodeId>,
+    /// The address leads back to this node.
+    oneself: bool,
 }
 
 impl Dial {
@@ -108,6 +110,7 @@ impl Dials {
                     attempts: 0,
                     last_error: None,
                     peer: None,
+                    oneself: false,
                 }),
                 nudge: Notify::new(),
                 stop: shared.cancel.child_token(),
@@ -119,10 +122,18 @@ impl Dials {
             let task = Arc::clone(shared);
             shared.spawn(async move {
                 tokio::select! {
+                    biased;
                     () = run(&task, &dial) => {}
                     () = dial.stop.cancelled() => {}
                 }
             });
+        }
+    }
+
+    /// Ends the pause of an address whose peer has just come by itself, so that the dialler waits for its end instead.
+    pub(super) fn nudge(&self, address: &SocketAddr) {
+        if let Some(dial) = self.with(|entries| entries.get(address).cloned()) {
+            dial.nudge.notify_one();
         }
     }
 
@@ -143,6 +154,7 @@ impl Dials {
                     connected,
                     attempts: state.attempts,
                     last_error: state.last_error.clone(),
+                    oneself: state.oneself,
                 })
             })
             .collect();
@@ -177,7 +189,10 @@ async fn run(shared: &Arc<Shared>, dial: &Dial) {
             }
             Err(DialError::Oneself) => {
                 debug!(address = %dial.address, "the address leads back to this node");
-                dial.with(|state| state.last_error = Some(DialError::Oneself.to_string()));
+                dial.with(|state| {
+                    state.oneself = true;
+                    state.last_error = Some(DialError::Oneself.to_string());
+                });
                 // It stays in the table, so that a list of seeds with ourselves in it costs one dial.
                 dial.stop.cancelled().await;
                 return;
@@ -195,6 +210,7 @@ async fn run(shared: &Arc<Shared>, dial: &Dial) {
                 // Even who is mentioned all the time is not dialled without a pause.
                 tokio::join!(first, async {
                     tokio::select! {
+                        biased;
                         () = rest => {}
                         () = dial.nudge.notified() => {}
                     }

@@ -262,6 +262,7 @@ fn enter(
         Entered::Spare => true,
         Entered::Used { before } => {
             add(&shared.counters.connected);
+            shared.dials.nudge(&peer.address);
             if let Some((old, patience)) = before {
                 session::retire(shared, old, patience);
             }

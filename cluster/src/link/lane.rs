@@ -3,7 +3,7 @@
 //! A call registers a oneshot under its id and queues its frame; one task writes all that is queued at once and hands
 //! the answers out. Only those two channels cross threads, so that a call may be awaited on any runtime.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -52,15 +52,16 @@ pub(super) struct LaneWork {
     pending: Arc<Pending>,
 }
 
-/// Calls that wait for their answer; `None` once the connection is gone.
+/// Calls that wait for their answer, in order, so that a simulation fails them in order; `None` once the connection is
+/// gone.
 #[derive(Debug)]
 struct Pending {
-    calls: Mutex<Option<HashMap<u64, oneshot::Sender<Reply>>>>,
+    calls: Mutex<Option<BTreeMap<u64, oneshot::Sender<Reply>>>>,
     max: usize,
 }
 
 impl Pending {
-    fn with<T>(&self, work: impl FnOnce(&mut Option<HashMap<u64, oneshot::Sender<Reply>>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Option<BTreeMap<u64, oneshot::Sender<Reply>>>) -> T) -> T {
         work(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -104,7 +105,7 @@ impl Drop for Registered<'_> {
 /// A lane for a new connection.
 pub(super) fn lane(queue: usize, pending: usize) -> (Lane, LaneWork) {
     let (sender, receiver) = mpsc::channel(queue);
-    let pending = Arc::new(Pending { calls: Mutex::new(Some(HashMap::new())), max: pending });
+    let pending = Arc::new(Pending { calls: Mutex::new(Some(BTreeMap::new())), max: pending });
     let lane = Lane { queue: sender, pending: Arc::clone(&pending), next_id: AtomicU64::new(0) };
     (lane, LaneWork { queue: receiver, pending })
 }
@@ -144,6 +145,7 @@ impl LaneWork {
     pub(super) async fn run(mut self, connection: Connection, gone: CancellationToken) -> Result<(), WireError> {
         loop {
             let lost = tokio::select! {
+                biased;
                 lost = self.run_once(&connection) => lost,
                 () = gone.cancelled() => return Ok(()),
             };
@@ -156,6 +158,7 @@ impl LaneWork {
             // What is still queued belongs to the calls that just failed.
             while self.queue.try_recv().is_ok() {}
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(REOPEN) => {}
                 () = gone.cancelled() => return Ok(()),
             }
@@ -167,6 +170,7 @@ impl LaneWork {
         // Fails only on a stream that is closed already, which the first write tells.
         let _ = send.set_priority(PRIORITY);
         tokio::select! {
+            biased;
             lost = write(&mut self.queue, &mut send) => {
                 let _ = send.reset(VarInt::from_u32(0));
                 lost

@@ -64,3 +64,16 @@ pub(super) fn serve(shared: &Arc<Shared>, address: SocketAddr) -> Answer {
         wire::encode(&Reached { yes }).map_err(|_| Refusal::Malformed)
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_reach_and_reached_never_change() {
+        assert!(wire::encode(&Reach).is_ok_and(|bytes| bytes.is_empty()));
+        for yes in [false, true] {
+            assert_eq!(wire::encode(&Reached { yes }).unwrap()[..], [u8::from(yes)]);
+        }
+    }
+}

@@ -100,8 +100,9 @@ impl Serving {
                 continue;
             }
             tokio::select! {
-                more = reader.fill() => if !more? { return Ok(()) },
+                biased;
                 _ = done.recv_many(&mut answers, BATCH) => {}
+                more = reader.fill() => if !more? { return Ok(()) },
             }
         }
     }
@@ -117,6 +118,7 @@ impl Serving {
         let gone = self.peer.gone.clone();
         self.shared.spawn(async move {
             let answer = tokio::select! {
+                biased;
                 answer = timeout(deadline, answer) => answer.unwrap_or(Err(Refusal::Late)),
                 () = gone.cancelled() => return,
             };
@@ -140,6 +142,7 @@ impl Serving {
         let answer = match self.answer(kind, request?) {
             Answer::Now(answer) => answer,
             Answer::Later(answer) => tokio::select! {
+                biased;
                 answer = answer => answer,
                 _ = send.stopped() => return Ok(()),
             },

@@ -97,6 +97,7 @@ pub(super) fn retire(shared: &Arc<Shared>, peer: Arc<Peer>, patience: Patience) 
     }
     shared.spawn(async move {
         tokio::select! {
+            biased;
             () = sleep(RETIRE) => close(&peer.connection, CloseCode::Duplicate, "another connection is used"),
             _ = peer.connection.closed() => {}
         }
@@ -108,6 +109,7 @@ async fn compare_clocks(shared: Arc<Shared>, peer: Arc<Peer>) {
     loop {
         ask_clock(&shared, &peer).await;
         tokio::select! {
+            biased;
             () = sleep(shared.limits.clock_interval) => {}
             () = peer.gone.cancelled() => return,
         }

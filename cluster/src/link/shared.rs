@@ -65,6 +65,7 @@ impl Shared {
         self.tasks.spawn_on(
             async move {
                 tokio::select! {
+                    biased;
                     () = cancel.cancelled() => {}
                     () = task => {}
                 }

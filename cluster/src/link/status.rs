@@ -40,6 +40,8 @@ pub struct DialStatus {
     pub attempts: u32,
     /// Why the last one failed.
     pub last_error: Option<String>,
+    /// The address leads back to this node; it is not dialled again.
+    pub oneself: bool,
 }
 
 /// Someone who did not become a peer.

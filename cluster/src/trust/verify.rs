@@ -2,6 +2,7 @@
 //!
 //! Chain, dates and signatures are webpki's work. What replaces the host name check is the cluster in the URI name.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -17,12 +18,19 @@ use rustls::{
 use super::{Trust, TrustError, names, unfit};
 use crate::identity::ClusterName;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 enum NameError {
     #[error("{0}")]
     Unreadable(String),
     #[error("the certificate is of cluster {found:?}, not of {expected:?}")]
     Cluster { found: String, expected: String },
+}
+
+// rustls shows what it carries for others in this way only, and it ends in an operator's log.
+impl fmt::Debug for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// The rules that hold for a certificate of either side.
