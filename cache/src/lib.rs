@@ -1,1 +1,35 @@
-//! x
+//! The exact cache: an answer that one node fetched is a hit on every node.
+//!
+//! Uses the cluster (ring, link, gossip) through [`peers::Peers`]; is used by the node, which knows HTTP. What comes in:
+//! requests to identify, finished answers, purges. What goes out: entries. The map:
+//!
+//! - [`identity`]: which requests are the same.
+//! - [`policy`]: which requests take part and which answers are kept.
+//! - [`record`]: a stream on its way to become an entry.
+//! - [`entry`]: one answer, immutable.
+//! - [`store`]: entries in memory, bounded.
+//! - [`ring_cache`]: one cache over all nodes: get, put, purge, and the answers to peers.
+//! - `generations`: what a purge is.
+//! - [`message`], [`peers`], [`ClusterPeers`]: how the nodes' caches talk.
+
+pub mod clock;
+mod cluster_peers;
+pub mod config;
+pub mod entry;
+mod generations;
+pub mod identity;
+pub mod message;
+pub mod peers;
+pub mod policy;
+pub mod record;
+pub mod ring_cache;
+pub mod store;
+
+pub use clock::Clock;
+pub use cluster_peers::ClusterPeers;
+pub use config::CacheConfig;
+pub use entry::{Content, Entry, Recorded, RecordedEvent, Usage};
+pub use identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
+pub use peers::{Alone, Peers};
+pub use record::Recorder;
+pub use ring_cache::{CacheService, CacheStats, Purge, PurgeError, PurgeReport, RingCache, Stored};

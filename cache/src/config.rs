@@ -1,0 +1,67 @@
+//! The bounds and deadlines of a cache.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// Entries above this travel in bulk, so that small calls never wait behind them.
+pub const LANE_ENTRY: usize = 32 * 1024;
+/// The largest value of [`CacheConfig::max_entry`]: an entry must fit a message.
+pub const MAX_ENTRY: usize = 15 * 1024 * 1024;
+
+/// How a cache is set up. Start from [`CacheConfig::new`].
+#[derive(Clone)]
+pub struct CacheConfig {
+    /// Keys the ids, the same on all nodes of the cluster.
+    pub cluster_key: [u8; 32],
+    /// Memory for all entries, in bytes; an eighth of it is for copies of what others own.
+    pub max_memory: u64,
+    /// The largest entry, in bytes of memory; at most [`MAX_ENTRY`].
+    pub max_entry: usize,
+    /// How long a copy of what others own is used.
+    pub near_ttl: Duration,
+    /// How long a request waits for peers; what comes later is a miss.
+    pub get_deadline: Duration,
+    /// How long it waits for an entry that is there, but large.
+    pub bulk_deadline: Duration,
+    /// How long an owner has to acknowledge an entry.
+    pub put_deadline: Duration,
+    /// How long a purge waits for each peer.
+    pub purge_deadline: Duration,
+    /// After how long without an answer the replica is asked too, until enough answers were timed.
+    pub first_hedge: Duration,
+    /// How long after a change of the ring, or after a node's start, others are asked for entries from before.
+    pub look_back: Duration,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+impl CacheConfig {
+    /// The defaults.
+    pub fn new(cluster_key: [u8; 32]) -> CacheConfig {
+        CacheConfig {
+            cluster_key,
+            max_memory: 512 * 1024 * 1024,
+            max_entry: 4 * 1024 * 1024,
+            near_ttl: Duration::from_secs(30),
+            get_deadline: Duration::from_millis(10),
+            bulk_deadline: Duration::from_millis(250),
+            put_deadline: Duration::from_millis(250),
+            purge_deadline: Duration::from_secs(1),
+            first_hedge: Duration::from_millis(2),
+            look_back: Duration::from_secs(600),
+            clock: Clock::system(),
+        }
+    }
+}
+
+// The key is a secret of the cluster: with it one could make ids.
+impl fmt::Debug for CacheConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheConfig")
+            .field("max_memory", &self.max_memory)
+            .field("max_entry", &self.max_entry)
+            .finish_non_exhaustive()
+    }
+}

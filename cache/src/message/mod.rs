@@ -1,0 +1,91 @@
+//! What the caches of two nodes say to each other.
+
+use std::sync::Arc;
+
+use bincode::{Decode, Encode};
+use peerway_cluster::wire::{Kind, Message, Request};
+
+use crate::entry::Entry;
+use crate::generations::Target;
+use crate::identity::{EntryId, NamespaceId};
+
+/// Asks for an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Get {
+    /// Which one.
+    pub id: EntryId,
+    /// On whose behalf.
+    pub namespace: NamespaceId,
+    /// Whether the entry may be large, because this call does not share a lane with small ones.
+    pub bulk: bool,
+}
+
+/// The answer to [`Get`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Got {
+    /// The entry.
+    Hit(Arc<Entry>),
+    /// There is one, but it is large: ask in bulk.
+    Large,
+    /// There is none.
+    Miss {
+        /// The node has not been there for long: another may have the entry from before.
+        young: bool,
+    },
+}
+
+/// Gives an entry to a node that is to hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Put {
+    /// The entry.
+    pub entry: Arc<Entry>,
+}
+
+/// The answer to [`Put`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PutDone {
+    /// False when the entry had expired, was purged or is too large for the node.
+    pub kept: bool,
+}
+
+/// Removes entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PurgeCall(pub(crate) Order);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Order {
+    Id(EntryId),
+    Generation { target: Target, generation: u64 },
+}
+
+/// The answer to [`PurgeCall`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Purged {
+    /// Whether the node held the entry (for a purge by id).
+    pub held: bool,
+}
+
+macro_rules! message {
+    ($($message:ident is $kind:ident $(answered by $response:ident)?;)+) => {
+        $(
+            impl Message for $message {
+                const KIND: Kind = Kind::$kind;
+            }
+            $(impl Request for $message {
+                type Response = $response;
+            })?
+        )+
+    };
+}
+
+message! {
+    Get is CacheGet answered by Got;
+    Got is CacheGot;
+    Put is CachePut answered by PutDone;
+    PutDone is CachePutDone;
+    PurgeCall is CachePurge answered by Purged;
+    Purged is CachePurged;
+}
+
+#[cfg(test)]
+mod tests;

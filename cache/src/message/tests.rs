@@ -1,0 +1,128 @@
+//! The bytes of every message of the cache. A kind that was released never changes: a change is a new kind.
+
+use bytes::Bytes;
+use peerway_cluster::wire::{decode, encode};
+use proptest::prelude::*;
+
+use super::*;
+use crate::entry::{Content, Recorded, RecordedEvent, Usage};
+use crate::identity::TenantScope;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
+}
+
+fn namespace() -> NamespaceId {
+    NamespaceId::new(&[0; 32], &TenantScope::key("demo"), "faq")
+}
+
+fn entry(recorded: Recorded) -> Arc<Entry> {
+    Arc::new(Entry {
+        id: [0xab; 32].into(),
+        namespace: namespace(),
+        generation: 3,
+        created_ms: 1_700_000_000_000,
+        expires_ms: 1_700_000_300_000,
+        content: Content {
+            provider: "openai".to_owned(),
+            model: "gpt".to_owned(),
+            usage: Some(Usage { prompt_tokens: 7, completion_tokens: 300 }),
+            recorded,
+        },
+    })
+}
+
+fn stream() -> Recorded {
+    let event = |delay_us, text: &'static str| RecordedEvent { delay_us, bytes: Bytes::from_static(text.as_bytes()) };
+    Recorded::Stream { events: vec![event(1_000, "data: a\n\n"), event(5, "data: [DONE]\n\n")] }
+}
+
+#[track_caller]
+fn golden<M: Message + PartialEq + std::fmt::Debug>(message: &M, expected: &str) {
+    assert_eq!(hex(&encode(message).unwrap()), expected);
+    assert_eq!(decode::<M>(&bytes(expected)).unwrap(), *message);
+}
+
+#[test]
+fn golden_get() {
+    golden(
+        &Get { id: [0xab; 32].into(), namespace: namespace(), bulk: true },
+        "ababababababababababababababababababababababababababababababababfeb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada76501",
+    );
+}
+
+#[test]
+fn golden_got() {
+    golden(
+        &Got::Hit(entry(Recorded::Plain { body: Bytes::from_static(b"{}") })),
+        "00ababababababababababababababababababababababababababababababababfeb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada76503fd0068e5cf8b010000fde0fbe9cf8b010000066f70656e6169036770740107fb2c0100027b7d",
+    );
+    golden(&Got::Large, "01");
+    golden(&Got::Miss { young: true }, "0201");
+}
+
+#[test]
+fn golden_put() {
+    golden(
+        &Put { entry: entry(stream()) },
+        "ababababababababababababababababababababababababababababababababfeb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada76503fd0068e5cf8b010000fde0fbe9cf8b010000066f70656e6169036770740107fb2c010102fbe80309050e646174613a20610a0a646174613a205b444f4e455d0a0a",
+    );
+}
+
+#[test]
+fn golden_answers() {
+    golden(&PutDone { kept: true }, "01");
+    golden(&Purged { held: true }, "01");
+}
+
+#[test]
+fn golden_purges() {
+    let raised = |target| PurgeCall(Order::Generation { target, generation: 1_700_000_000_000 });
+    golden(
+        &PurgeCall(Order::Id([0xab; 32].into())),
+        "00abababababababababababababababababababababababababababababababab",
+    );
+    golden(&raised(Target::All), "0100fd0068e5cf8b010000");
+    golden(&raised(Target::Scope([1; 16])), "010101010101010101010101010101010101fd0068e5cf8b010000");
+    golden(&raised(Target::Name([2; 16])), "010202020202020202020202020202020202fd0068e5cf8b010000");
+    golden(
+        &raised(Target::Namespace(namespace())),
+        "0103feb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada765fd0068e5cf8b010000",
+    );
+}
+
+#[test]
+fn a_stream_whose_lengths_do_not_fit_its_bytes_is_refused() {
+    let whole = encode(&Put { entry: entry(stream()) }).unwrap();
+    assert!(decode::<Put>(&whole[..whole.len() - 1]).is_err());
+    let mut longer = whole.to_vec();
+    longer.push(0);
+    assert!(decode::<Put>(&longer).is_err());
+    // The length of the first event (9) claims far more than there is.
+    let at = whole.windows(4).position(|window| window == [0xfb, 0xe8, 0x03, 9]).unwrap() + 3;
+    let mut huge = whole[..at].to_vec();
+    huge.push(0xfd);
+    huge.extend_from_slice(&u64::MAX.to_le_bytes());
+    huge.extend_from_slice(&whole[at + 1..]);
+    assert!(decode::<Put>(&huge).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_stream_comes_back_as_it_went(
+        events in proptest::collection::vec((any::<u32>(), proptest::collection::vec(any::<u8>(), 0..300)), 0..20),
+    ) {
+        let events = events.into_iter().map(|(delay_us, bytes)| RecordedEvent { delay_us, bytes: bytes.into() }).collect();
+        let put = Put { entry: entry(Recorded::Stream { events }) };
+        prop_assert_eq!(decode::<Put>(&encode(&put).unwrap()).unwrap(), put);
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_without_harm(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = (decode::<Get>(&payload), decode::<Got>(&payload), decode::<Put>(&payload), decode::<PurgeCall>(&payload));
+    }
+}

@@ -1,0 +1,226 @@
+//! Reading: what this node has, then the owner hedged by the replica, then who had it before a change.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use peerway_cluster::identity::NodeId;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Inner, RingCache};
+use crate::entry::Entry;
+use crate::identity::{EntryId, NamespaceId};
+use crate::message::{Get, Got, Put};
+use crate::peers::{PeerError, Placement};
+
+/// What a peer said.
+#[derive(Debug)]
+enum Word {
+    Hit(Arc<Entry>),
+    /// It has the entry, but not for the small-call lane.
+    Large(NodeId),
+    Miss {
+        young: bool,
+    },
+    /// It said nothing; nobody knows whether it has the entry.
+    Silence,
+}
+
+impl Word {
+    fn is_find(&self) -> bool {
+        matches!(self, Word::Hit(_) | Word::Large(_))
+    }
+}
+
+impl RingCache {
+    /// What this node itself has: no peer is asked, nothing is awaited. No miss is counted.
+    pub fn get_local(&self, id: &EntryId, namespace: &NamespaceId) -> Option<Arc<Entry>> {
+        let inner = &self.inner;
+        if let Some(entry) = inner.held(&inner.store, id, namespace) {
+            inner.counters.hits_local.add();
+            return Some(entry);
+        }
+        let entry = inner.held(&inner.near, id, namespace)?;
+        inner.counters.hits_near.add();
+        Some(entry)
+    }
+
+    /// The entry, wherever it lies. Within the deadline of the configuration; a slow or dead peer is a miss.
+    pub async fn get(&self, id: &EntryId, namespace: &NamespaceId) -> Option<Arc<Entry>> {
+        if let Some(entry) = self.get_local(id, namespace) {
+            return Some(entry);
+        }
+        let found = self.ask_peers(id, namespace).await;
+        let counters = &self.inner.counters;
+        if found.is_some() {
+            counters.hits_remote.add()
+        } else {
+            counters.misses.add()
+        }
+        found
+    }
+
+    async fn ask_peers(&self, id: &EntryId, namespace: &NamespaceId) -> Option<Arc<Entry>> {
+        let inner = &self.inner;
+        let placement = inner.peers.placement(id);
+        inner.notice_ring(placement.ring);
+        let look_up = LookUp {
+            inner,
+            question: Get { id: *id, namespace: *namespace, bulk: false },
+            until: Instant::now() + inner.config.get_deadline,
+            placement: &placement,
+        };
+        let first = look_up.ask_holders().await;
+        let owner_lacks_it = matches!(first, Word::Miss { .. });
+        let word = match first {
+            Word::Miss { young } => look_up.look_back(young).await,
+            word => word,
+        };
+        let entry = match word {
+            Word::Hit(entry) => entry,
+            Word::Large(peer) => look_up.fetch_large(&peer).await?,
+            Word::Miss { .. } | Word::Silence => return None,
+        };
+        if placement.holds(inner.peers.me()) {
+            inner.store.put(entry.clone());
+        } else {
+            inner.near.put(entry.clone());
+        }
+        if owner_lacks_it {
+            self.bring_back(&placement, &entry);
+        }
+        Some(entry)
+    }
+
+    /// Gives the owner what it should have had, beside the request's way and only if few others do so.
+    fn bring_back(&self, placement: &Placement, entry: &Arc<Entry>) {
+        let Some(owner) = placement.owner.clone().filter(|owner| owner != self.inner.peers.me()) else { return };
+        let Ok(permit) = self.inner.repairs.clone().try_acquire_owned() else { return };
+        let (inner, message) = (self.inner.clone(), Put { entry: entry.clone() });
+        tokio::spawn(async move {
+            // A repair that fails is tried again by the next reader.
+            let _ = inner.peers.put(&owner, &message, inner.config.put_deadline).await;
+            drop(permit);
+        });
+    }
+}
+
+/// One entry looked for at the peers.
+struct LookUp<'a> {
+    inner: &'a Inner,
+    question: Get,
+    until: Instant,
+    placement: &'a Placement,
+}
+
+impl LookUp<'_> {
+    fn is_me(&self, node: &NodeId) -> bool {
+        node == self.inner.peers.me()
+    }
+
+    async fn ask_holders(&self) -> Word {
+        let Some(owner) = &self.placement.owner else { return Word::Miss { young: false } };
+        if self.is_me(owner) {
+            return Word::Miss { young: self.inner.young() };
+        }
+        match self.placement.replica.as_ref().filter(|replica| !self.is_me(replica)) {
+            Some(replica) => self.hedged(owner, replica).await,
+            None => self.ask(owner).await,
+        }
+    }
+
+    /// The owner; and the replica too, when the owner fails or takes longer than 19 of 20 look-ups.
+    async fn hedged(&self, owner: &NodeId, replica: &NodeId) -> Word {
+        let mut first = pin!(self.ask(owner));
+        let patience = self.inner.p95.get();
+        let early = tokio::select! {
+            biased;
+            word = &mut first => Some(word),
+            () = sleep(patience) => None,
+        };
+        match early {
+            Some(Word::Silence) => return self.ask(replica).await,
+            Some(word) => return word,
+            None => self.inner.counters.hedges.add(),
+        }
+        match select(first, pin!(self.ask(replica))).await {
+            // The owner's word counts, unless it may have lost what the replica has.
+            Either::Left((Word::Miss { young: true } | Word::Silence, second)) => second.await,
+            Either::Left((word, _)) => word,
+            Either::Right((word, _)) if word.is_find() => {
+                self.inner.counters.hedges_won.add();
+                // The owner took at least as long as this.
+                self.inner.p95.record(Duration::MAX);
+                word
+            }
+            Either::Right((_, first)) => first.await,
+        }
+    }
+
+    /// After a miss: those who may have the entry from before the ring changed, or from before the owner's start.
+    async fn look_back(&self, young: bool) -> Word {
+        let Placement { owner, replica, previous_owner, .. } = self.placement;
+        let previous = previous_owner.as_ref().filter(|_| self.inner.ring_changed_lately());
+        let replica = replica.as_ref().filter(|_| young);
+        let previous = previous.filter(|previous| replica != Some(previous));
+        for peer in [replica, previous].into_iter().flatten() {
+            if self.is_me(peer) || owner.as_ref() == Some(peer) || !self.inner.credit.take() {
+                continue;
+            }
+            self.inner.counters.look_backs.add();
+            let word = self.ask(peer).await;
+            if word.is_find() {
+                self.inner.counters.look_backs_won.add();
+                self.inner.credit.reward();
+                return word;
+            }
+        }
+        Word::Miss { young: false }
+    }
+
+    async fn fetch_large(&self, peer: &NodeId) -> Option<Arc<Entry>> {
+        let question = Get { bulk: true, ..self.question };
+        match self.put_question(peer, question, Instant::now() + self.inner.config.bulk_deadline).await {
+            Word::Hit(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
+    async fn ask(&self, peer: &NodeId) -> Word {
+        let asked = Instant::now();
+        let word = self.put_question(peer, self.question, self.until).await;
+        if !matches!(word, Word::Silence) {
+            self.inner.p95.record(asked.elapsed());
+        }
+        word
+    }
+
+    async fn put_question(&self, peer: &NodeId, question: Get, until: Instant) -> Word {
+        let counters = &self.inner.counters;
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Word::Silence;
+        }
+        counters.remote_gets.add();
+        // The deadline is ours to keep, whatever the link makes of it.
+        match timeout(left, self.inner.peers.get(peer, &question, left)).await {
+            Ok(Ok(Got::Hit(entry))) if self.inner.may_serve(&entry, &question.id, &question.namespace) => {
+                Word::Hit(entry)
+            }
+            Ok(Ok(Got::Hit(_))) => Word::Miss { young: false },
+            Ok(Ok(Got::Large)) => Word::Large(peer.clone()),
+            Ok(Ok(Got::Miss { young })) => Word::Miss { young },
+            Err(_) | Ok(Err(PeerError::Late(_))) => {
+                counters.remote_timeouts.add();
+                self.inner.p95.record(Duration::MAX);
+                Word::Silence
+            }
+            Ok(Err(error)) => {
+                counters.remote_failures.add();
+                tracing::debug!(%peer, %error, "a cache look-up failed");
+                Word::Silence
+            }
+        }
+    }
+}

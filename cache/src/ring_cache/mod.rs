@@ -1,0 +1,167 @@
+//! One cache over all nodes.
+//!
+//! An entry lies with its owner and its replica by the ring ([`put`]); every other node finds it there ([`get`]) and
+//! keeps a copy for a short while. Whatever is wrong with a peer, a look-up is a miss and never an error.
+
+mod counters;
+mod credit;
+mod get;
+mod latency;
+mod purge;
+mod put;
+mod service;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+pub use counters::CacheStats;
+pub use purge::{Purge, PurgeError, PurgeReport};
+pub use put::Stored;
+pub use service::CacheService;
+
+use crate::config::{CacheConfig, MAX_ENTRY};
+use crate::entry::Entry;
+use crate::generations::Generations;
+use crate::identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
+use crate::peers::Peers;
+use crate::store::Store;
+use counters::Counters;
+use credit::Credit;
+use latency::Percentile;
+
+/// Copies of what others own get this share of the memory.
+const NEAR_SHARE: u64 = 8;
+/// Entries that are brought back to their owner at once.
+const MAX_REPAIRS: usize = 64;
+
+/// The cache of the cluster at this node; clones are the same cache.
+#[derive(Clone, Debug)]
+pub struct RingCache {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: CacheConfig,
+    peers: Arc<dyn Peers>,
+    store: Store,
+    near: Store,
+    generations: Generations,
+    counters: Counters,
+    p95: Percentile,
+    credit: Credit,
+    repairs: Arc<Semaphore>,
+    started: Instant,
+    ring: AtomicU64,
+    /// Milliseconds after `started`.
+    ring_changed: AtomicU64,
+}
+
+impl RingCache {
+    /// An empty cache.
+    pub fn new(mut config: CacheConfig, peers: Arc<dyn Peers>) -> RingCache {
+        config.max_entry = config.max_entry.min(MAX_ENTRY);
+        let near = config.max_memory / NEAR_SHARE;
+        let inner = Inner {
+            store: Store::new(config.max_memory - near, None, config.clock.clone()),
+            near: Store::new(near, Some(config.near_ttl), config.clock.clone()),
+            generations: Generations::default(),
+            counters: Counters::default(),
+            p95: Percentile::new(config.first_hedge, config.get_deadline / 2),
+            credit: Credit::new(),
+            repairs: Arc::new(Semaphore::new(MAX_REPAIRS)),
+            started: Instant::now(),
+            ring: AtomicU64::new(0),
+            ring_changed: AtomicU64::new(0),
+            peers,
+            config,
+        };
+        RingCache { inner: Arc::new(inner) }
+    }
+
+    /// The id of a request's answer and the namespace that it lies in.
+    pub fn identify(
+        &self,
+        scope: &TenantScope,
+        namespace: &str,
+        operation: &str,
+        body: &[u8],
+    ) -> Result<(EntryId, NamespaceId), IdentityError> {
+        let key = &self.inner.config.cluster_key;
+        Ok((entry_id(key, scope, namespace, operation, body)?, NamespaceId::new(key, scope, namespace)))
+    }
+
+    /// What an entry is to be stamped with; take it before the request goes to its upstream.
+    pub fn generation(&self, namespace: &NamespaceId) -> u64 {
+        self.inner.generations.current(namespace)
+    }
+
+    /// The largest entry that is kept.
+    pub fn max_entry(&self) -> usize {
+        self.inner.config.max_entry
+    }
+
+    /// What happened so far, and what is there now.
+    pub fn stats(&self) -> CacheStats {
+        let (entries, bytes) = self.inner.store.size();
+        let (near_entries, near_bytes) = self.inner.near.size();
+        let hedge_after_us = self.inner.p95.get().as_micros() as u64;
+        CacheStats { entries, bytes, near_entries, near_bytes, hedge_after_us, ..self.inner.counters.snapshot() }
+    }
+
+    /// Answers the peers' caches.
+    pub fn service(&self) -> CacheService {
+        CacheService::new(self.clone())
+    }
+}
+
+impl Inner {
+    /// What this node has, if the asker may have it. Checked at each reading, wherever the entry came from.
+    fn held(&self, store: &Store, id: &EntryId, namespace: &NamespaceId) -> Option<Arc<Entry>> {
+        let entry = store.get(id)?;
+        if self.may_serve(&entry, id, namespace) {
+            return Some(entry);
+        }
+        if self.is_dead(&entry) {
+            store.remove(id);
+        }
+        None
+    }
+
+    fn may_serve(&self, entry: &Entry, id: &EntryId, namespace: &NamespaceId) -> bool {
+        if entry.id != *id || entry.namespace != *namespace {
+            self.counters.rejected.add();
+            return false;
+        }
+        !self.is_dead(entry)
+    }
+
+    /// Expired or purged, and so of no use to anybody.
+    fn is_dead(&self, entry: &Entry) -> bool {
+        !entry.is_live(self.config.clock.now_ms()) || entry.generation < self.generations.current(&entry.namespace)
+    }
+
+    fn may_keep(&self, entry: &Entry) -> bool {
+        entry.weight() <= self.config.max_entry && !self.is_dead(entry)
+    }
+
+    /// Whether this node may be missing what it should hold, because it has not been there for long.
+    fn young(&self) -> bool {
+        self.started.elapsed() < self.config.look_back
+    }
+
+    fn notice_ring(&self, ring: u64) {
+        if self.ring.load(Ordering::Relaxed) != ring && self.ring.swap(ring, Ordering::Relaxed) != ring {
+            self.ring_changed.store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+            self.credit.refill();
+        }
+    }
+
+    fn ring_changed_lately(&self) -> bool {
+        let changed = Duration::from_millis(self.ring_changed.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(changed) < self.config.look_back
+    }
+}
