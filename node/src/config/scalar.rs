@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A number of bytes: `64MiB`, `512KiB`, `1GiB` or a plain number.
@@ -144,7 +145,28 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        deserializer.deserialize_newtype_struct(SECRET, SecretVisitor)
+    }
+}
+
+/// By this name the file's decoder knows that a value must not be shown.
+pub(super) const SECRET: &str = "Secret";
+
+struct SecretVisitor;
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret)
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Secret, E> {
+        Ok(Secret(value.to_owned()))
     }
 }
 

@@ -1,0 +1,76 @@
+//! `GET /metrics`: the Prometheus page of this node.
+
+use peerway_cluster::membership::State;
+
+use super::Admin;
+use crate::telemetry::exposition::{Kind, Page};
+
+pub(super) fn page(admin: &Admin) -> String {
+    let mut page = Page::default();
+    page.family("peerway_build_info", Kind::Gauge, "The running version, as a label; always 1.");
+    page.sample("peerway_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    admin.shards.write(&mut page);
+    page.family("peerway_requests_in_flight", Kind::Gauge, "Requests whose answer is not finished.");
+    page.sample("peerway_requests_in_flight", &[], admin.gateway.drain.in_flight());
+    page.family(
+        "peerway_access_log_dropped_total",
+        Kind::Counter,
+        "Access log lines dropped because the sink was slow.",
+    );
+    page.sample("peerway_access_log_dropped_total", &[], admin.gateway.access_log.dropped());
+    page.family("peerway_config_reload_success", Kind::Gauge, "1 if the last configuration that was read is in force.");
+    page.sample("peerway_config_reload_success", &[], u8::from(admin.reloaded()));
+    admin.gateway.cache.write_metrics(&mut page);
+    cluster(admin, &mut page);
+    page.finish()
+}
+
+fn cluster(admin: &Admin, page: &mut Page) {
+    let Some(cluster) = &admin.peers.cluster else { return };
+    let view = cluster.view();
+    let oneself = &cluster.identity().node_id;
+    page.family("peerway_cluster_peers", Kind::Gauge, "Live peers by state, this node not counted.");
+    for state in [State::Starting, State::Ready, State::Draining] {
+        let count = view.members.iter().filter(|member| member.state == state && member.id != *oneself).count();
+        page.sample("peerway_cluster_peers", &[("state", state.as_str())], count);
+    }
+    page.family(
+        "peerway_cluster_gossip_lag_seconds",
+        Kind::Gauge,
+        "Age of the oldest last sign of life among live peers.",
+    );
+    let lag = view.members.iter().map(|member| member.gossip_age()).max().unwrap_or_default();
+    page.sample("peerway_cluster_gossip_lag_seconds", &[], lag.as_secs_f64());
+    page.family("peerway_ring_ownership_ratio", Kind::Gauge, "Share of the ring's partitions that this node owns.");
+    page.sample("peerway_ring_ownership_ratio", &[], cluster.ring().share(oneself));
+
+    let counters = cluster.link().counters();
+    page.family("peerway_cluster_connections_total", Kind::Counter, "Connections that became a peer's.");
+    page.sample("peerway_cluster_connections_total", &[], counters.connected);
+    page.family("peerway_cluster_refused_total", Kind::Counter, "Connections that were refused or cut, by reason.");
+    for (reason, count) in [
+        ("trust", counters.refused_trust),
+        ("hello", counters.refused_hello),
+        ("malformed_frame", counters.malformed_frames),
+        ("oversized_frame", counters.oversized_frames),
+        ("flood", counters.floods),
+    ] {
+        page.sample("peerway_cluster_refused_total", &[("reason", reason)], count);
+    }
+    page.family("peerway_cluster_gossip_messages_total", Kind::Counter, "Gossip messages by what became of them.");
+    for (result, count) in
+        [("sent", counters.gossip_sent), ("received", counters.gossip_received), ("dropped", counters.gossip_dropped)]
+    {
+        page.sample("peerway_cluster_gossip_messages_total", &[("result", result)], count);
+    }
+    page.family("peerway_cluster_calls_total", Kind::Counter, "Calls to and from peers by what became of them.");
+    for (result, count) in [
+        ("answered", counters.calls_answered),
+        ("timed_out", counters.calls_timed_out),
+        ("failed", counters.calls_failed),
+        ("served", counters.calls_served),
+        ("shed", counters.calls_shed),
+    ] {
+        page.sample("peerway_cluster_calls_total", &[("result", result)], count);
+    }
+}

@@ -1,0 +1,232 @@
+//! `GET /cluster/status`: the cluster as this node sees it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use peerway_cluster::identity::NodeId;
+use peerway_cluster::link::PeerStatus;
+use peerway_cluster::membership::{Member, State};
+use peerway_cluster::ring::{PARTITIONS, REPLICAS, Ring};
+use serde::Serialize;
+
+use super::Admin;
+use crate::http::drain::Phase;
+use crate::peers::{LOAD_KEY, LoadReport};
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    cluster: String,
+    version: &'static str,
+    node: String,
+    /// Hash of the live set; equal on nodes that see the same.
+    view: String,
+    /// All live nodes see the same live set.
+    converged: bool,
+    nodes: Vec<Node>,
+    ring: RingFacts,
+    ledger: Ledger,
+    providers: Vec<Provider>,
+    link: Option<Link>,
+}
+
+#[derive(Serialize)]
+struct Node {
+    id: String,
+    incarnation: u64,
+    state: &'static str,
+    zone: Option<Arc<str>>,
+    http: String,
+    cluster: Option<String>,
+    version: String,
+    uptime_s: u64,
+    /// `null` while there is no connection.
+    rtt_ms: Option<f64>,
+    gossip_age_ms: u64,
+    clock_offset_ms: Option<i64>,
+    ring_share: f64,
+    requests_per_s: u64,
+    in_flight: u64,
+    cache_entries: u64,
+    cache_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct RingFacts {
+    partitions: usize,
+    replicas: usize,
+}
+
+/// Budgets are not enforced by this version, so nothing is counted.
+#[derive(Serialize)]
+struct Ledger {
+    counted: Vec<String>,
+    active: bool,
+    durability: &'static str,
+    unsynced_rows: u64,
+}
+
+#[derive(Serialize)]
+struct Provider {
+    name: Arc<str>,
+    models: Vec<String>,
+    keys: usize,
+}
+
+/// What stands between this node and its peers.
+#[derive(Serialize)]
+struct Link {
+    /// Seeds and whether they are reachable, in words.
+    seeds: Vec<Seed>,
+    /// Who tried to be a peer and was refused, lately.
+    refused: Vec<Refused>,
+}
+
+#[derive(Serialize)]
+struct Seed {
+    seed: String,
+    address: Option<String>,
+    verdict: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    address: String,
+    reason: &'static str,
+    detail: String,
+    times: u64,
+    ago_s: u64,
+}
+
+pub(super) fn status(admin: &Admin) -> Status {
+    let peers = &admin.peers;
+    let (nodes, view, converged) = match &peers.cluster {
+        None => (vec![alone(admin)], "alone".to_owned(), true),
+        Some(cluster) => {
+            let view = cluster.view();
+            let ring = cluster.ring();
+            let links: HashMap<NodeId, PeerStatus> =
+                cluster.link().peers().into_iter().map(|peer| (peer.id.clone(), peer)).collect();
+            let nodes = view.members.iter().map(|member| node(admin, member, links.get(&member.id), &ring)).collect();
+            (nodes, view.hash(), cluster.converged())
+        }
+    };
+    Status {
+        cluster: peers.identity.cluster.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        node: peers.identity.node_id.to_string(),
+        view,
+        converged,
+        nodes,
+        ring: RingFacts { partitions: PARTITIONS, replicas: REPLICAS },
+        ledger: Ledger { counted: Vec::new(), active: false, durability: "none", unsynced_rows: 0 },
+        providers: providers(admin),
+        link: peers.cluster.as_ref().map(|cluster| Link {
+            seeds: cluster
+                .reachability()
+                .into_iter()
+                .map(|seed| Seed {
+                    seed: seed.seed.to_string(),
+                    address: seed.address.map(|address| address.to_string()),
+                    verdict: seed.verdict.as_str(),
+                    message: seed.message,
+                })
+                .collect(),
+            refused: cluster
+                .link()
+                .refusals()
+                .into_iter()
+                .map(|refused| Refused {
+                    address: refused.address.to_string(),
+                    reason: refused.reason.as_str(),
+                    detail: refused.detail,
+                    times: refused.times,
+                    ago_s: refused.ago.as_secs(),
+                })
+                .collect(),
+        }),
+    }
+}
+
+/// A node without a cluster: all of the ring is its own.
+fn alone(admin: &Admin) -> Node {
+    let state = match admin.gateway.drain.phase() {
+        Phase::Starting => State::Starting,
+        Phase::Serving => State::Ready,
+        Phase::Noticing | Phase::Closing => State::Draining,
+    };
+    let peers = &admin.peers;
+    Node {
+        state: state.as_str(),
+        ring_share: 1.0,
+        ..described(
+            peers.identity.node_id.as_str(),
+            peers.identity.incarnation.0,
+            peers.zone.clone(),
+            peers.http.clone(),
+            admin.load.report(),
+        )
+    }
+}
+
+fn node(admin: &Admin, member: &Member, link: Option<&PeerStatus>, ring: &Ring) -> Node {
+    let oneself = member.id == admin.peers.identity.node_id;
+    let report = if oneself {
+        admin.load.report()
+    } else {
+        let mut told: LoadReport =
+            member.published.get(LOAD_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        told.uptime_s = uptime_s(member);
+        told
+    };
+    Node {
+        state: member.state.as_str(),
+        cluster: Some(member.address.to_string()),
+        version: member.version.clone(),
+        rtt_ms: if oneself { Some(0.0) } else { link.map(|link| link.rtt.as_secs_f64() * 1e3) },
+        gossip_age_ms: member.gossip_age().as_millis() as u64,
+        clock_offset_ms: if oneself { Some(0) } else { link.and_then(|link| link.clock_offset_ms) },
+        ring_share: ring.share(&member.id),
+        ..described(member.id.as_str(), member.incarnation.0, member.zone.clone(), member.http.clone(), report)
+    }
+}
+
+/// A generation is the moment of the start in microseconds, so a peer's uptime needs no message of its own.
+fn uptime_s(member: &Member) -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.as_secs().saturating_sub(member.generation.0 / 1_000_000)
+}
+
+fn described(id: &str, incarnation: u64, zone: Option<Arc<str>>, http: String, report: LoadReport) -> Node {
+    Node {
+        id: id.to_owned(),
+        incarnation,
+        state: State::Starting.as_str(),
+        zone,
+        http,
+        cluster: None,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: report.uptime_s,
+        rtt_ms: Some(0.0),
+        gossip_age_ms: 0,
+        clock_offset_ms: Some(0),
+        ring_share: 0.0,
+        requests_per_s: report.requests_per_s,
+        in_flight: report.in_flight,
+        cache_entries: report.cache_entries,
+        cache_bytes: report.cache_bytes,
+    }
+}
+
+fn providers(admin: &Admin) -> Vec<Provider> {
+    let plan = admin.gateway.plan.load();
+    plan.routes
+        .upstreams()
+        .iter()
+        .map(|upstream| Provider {
+            name: Arc::clone(&upstream.name),
+            models: upstream.models.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            keys: upstream.key_count(),
+        })
+        .collect()
+}

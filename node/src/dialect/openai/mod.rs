@@ -1,0 +1,13 @@
+//! The OpenAI dialect: chat completions, as the API reference of 2026 has them.
+
+mod envelope;
+mod error;
+mod event;
+mod replay;
+mod usage;
+
+pub use envelope::{Envelope, EnvelopeError, Rewrite};
+pub use error::error_body;
+pub use event::{Event, EventFacts, error_event};
+pub use replay::{Replay, ReplayError, plain_from_events, stream_from_plain};
+pub use usage::{Answer, Usage};

@@ -1,0 +1,177 @@
+//! `POST chat/completions`, one straight line: authenticate, route, look up, send, relay.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use peerway_cache::Recorder;
+use tracing::debug;
+
+use super::authenticate::authenticate;
+use super::cached::Participation;
+use super::plan::Plan;
+use super::send::{Sent, returned, send};
+use super::{CacheResult, Exchange, Outcome, VirtualKey};
+use crate::dialect::openai::{Answer, Envelope, Replay};
+use crate::http::error::ApiError;
+use crate::relay::{Limits, OnFinish, StreamRelay};
+use crate::routing::Route;
+
+/// How much of a body that is too large is read before the answer, and for how long.
+const DISCARD: usize = 4 << 20;
+const DISCARD_FOR: Duration = Duration::from_secs(2);
+
+/// Answers the request, whichever way it goes.
+pub(super) async fn complete(mut exchange: Exchange, request: Request) -> Response {
+    match answer(&mut exchange, request).await {
+        Ok(Ready::Plain(mut response)) => {
+            exchange.outcome = Outcome::Ok;
+            exchange.stamp(&mut response);
+            response
+        }
+        Ok(Ready::Stream(relay)) => relay.start(exchange),
+        Err(error) => {
+            debug!(code = error.code(), %error, "refused or failed a request");
+            exchange.outcome = Outcome::Failed(error.code());
+            let mut response = error.into_response();
+            exchange.stamp(&mut response);
+            response
+        }
+    }
+}
+
+enum Ready {
+    Plain(Response),
+    Stream(Box<PendingStream>),
+}
+
+/// A stream whose upstream has answered but of which nothing has been read.
+struct PendingStream {
+    upstream: Response<hyper::body::Incoming>,
+    strip_usage: bool,
+    limits: Limits,
+    fill: Option<(Recorder, OnFinish)>,
+}
+
+async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiError> {
+    let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
+    let plan = gateway.plan.load_full();
+    let (head, body) = request.into_parts();
+    let key = authenticate(&plan, &head.headers)?;
+    exchange.set_key(key.clone());
+    let body = read_body(&plan, &head.headers, body).await?;
+    let envelope = Envelope::scan(&body)?;
+    exchange.stream = envelope.stream;
+    let route = route(&plan, key.as_deref(), &envelope.model)?;
+    exchange.set_route(route.label.clone());
+
+    let replay = if envelope.stream { Replay::Stream { include_usage: envelope.include_usage } } else { Replay::Plain };
+    let participation = Participation::of(&plan, key.as_deref(), &head.headers, &body, &gateway.cache);
+    if let Some(participation) = &participation {
+        exchange.cache_id = Some(participation.id());
+        exchange.cache = CacheResult::Miss;
+        if let Some(hit) = participation.look_up(replay).await {
+            exchange.cache = CacheResult::HitDirect;
+            exchange.usage = hit.usage;
+            exchange.set_served(hit.provider, route.metric_label(&hit.model), hit.model);
+            return Ok(Ready::Plain(hit.response));
+        }
+    }
+    let fill = participation.and_then(Participation::into_fill);
+
+    match send(exchange, &route.ladder(), &envelope, &body, &head.headers).await? {
+        Sent::Plain { target, status, headers, body } => {
+            let answer = if status.is_success() { Answer::read(&body) } else { None };
+            exchange.usage = answer.as_ref().and_then(|answer| answer.usage);
+            if let (Some(fill), Some(answer)) = (fill, &answer) {
+                fill.plain(status, answer, &target, &body);
+            }
+            Ok(Ready::Plain(plain_response(status, headers, body)))
+        }
+        Sent::Stream { target, response } => {
+            let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
+            let strip_usage = !envelope.include_usage;
+            let fill = fill.map(|fill| fill.into_stream(target));
+            Ok(Ready::Stream(Box::new(PendingStream { upstream: response, strip_usage, limits, fill })))
+        }
+    }
+}
+
+impl PendingStream {
+    fn start(self: Box<Self>, mut exchange: Exchange) -> Response {
+        let (head, upstream) = self.upstream.into_parts();
+        let mut response = Response::new(Body::empty());
+        *response.headers_mut() = returned(&head.headers);
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        exchange.stamp(&mut response);
+        let (recorder, on_finish) = self.fill.unzip();
+        let relay = StreamRelay::new(upstream, exchange, self.strip_usage, self.limits, recorder, on_finish);
+        *response.body_mut() = Body::new(relay);
+        response
+    }
+}
+
+async fn read_body(plan: &Plan, headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|value| value.as_bytes() != b"identity") {
+        return Err(ApiError::ContentEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
+    }
+    let limit = plan.max_body;
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        discard(body).await;
+        return Err(ApiError::TooLarge { limit });
+    }
+    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge { limit }),
+        Err(error) => Err(ApiError::BodyBroken(error.to_string())),
+    }
+}
+
+/// Reads on for a moment without keeping anything: a client that is still sending when the connection closes sees a
+/// reset and never the answer that says why.
+async fn discard(body: Body) {
+    let reading = async {
+        let mut left = DISCARD;
+        let mut body = body;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Late or not, the answer is the same.
+    let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
+}
+
+/// The route of the model, if the key may use it. The hints name only what this key may use.
+fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
+    let route = plan.routes.resolve(model).map_err(|missing| {
+        let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
+        let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
+        let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
+        ApiError::ModelNotFound { model: model.to_owned(), hint }
+    })?;
+    let Some(key) = key else { return Ok(route) };
+    let full = route.full_name();
+    let names: Vec<&str> = [Some(model), full.as_deref()].into_iter().flatten().collect();
+    if key.allows(&names) {
+        return Ok(route);
+    }
+    let hint = format!("It may use: {}.", key.models());
+    Err(ApiError::ModelNotAllowed { model: model.to_owned(), hint })
+}
+
+fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,45 @@
+//! The request's way, one file a step:
+//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `send` (attempts) -> `crate::relay` -> `exchange` (record).
+
+mod authenticate;
+mod cached;
+mod chat;
+mod exchange;
+mod models;
+mod plan;
+mod router;
+mod send;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+
+use crate::http::drain::Drain;
+use crate::http::request_id::RequestIds;
+use crate::telemetry::{AccessLog, Shard};
+
+pub use cached::AnswerCache;
+pub use exchange::{CacheResult, Exchange, Outcome};
+pub use plan::{Plan, PlanError, VirtualKey};
+pub use router::router;
+
+/// What all data-plane threads of a node share; read-only but for the plan, which a reload swaps.
+#[derive(Debug)]
+pub struct Gateway {
+    pub plan: ArcSwap<Plan>,
+    pub cache: AnswerCache,
+    pub drain: Drain,
+    pub request_ids: RequestIds,
+    pub access_log: AccessLog,
+    /// The value of `x-peerway-node`.
+    pub node_id: HeaderValue,
+}
+
+/// The gateway as one data-plane thread sees it.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    pub gateway: Arc<Gateway>,
+    pub index: usize,
+    pub shard: Arc<Shard>,
+}

@@ -1,0 +1,248 @@
+//! The attempts: each target in turn, each a few times, until one answers. Nothing has gone to the client yet, so a
+//! failure here is silent but for the list of attempts.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use rand::RngExt;
+
+use super::Exchange;
+use crate::dialect::openai::{Envelope, Rewrite};
+use crate::http::error::ApiError;
+use crate::http::request_id::X_REQUEST_ID;
+use crate::provider::{Upstream, UpstreamKey};
+use crate::routing::Target;
+
+/// Largest plain answer that is read into memory.
+const MAX_ANSWER: usize = 64 << 20;
+/// Largest error answer; providers explain themselves in less.
+const MAX_ERROR: usize = 64 << 10;
+const BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+/// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
+const FORWARDED: [&str; 6] =
+    ["openai-organization", "openai-project", "openai-beta", "traceparent", "tracestate", "idempotency-key"];
+/// Headers of the upstream's answer that are its client's business.
+const RETURNED: [&str; 2] = ["openai-processing-ms", "openai-version"];
+
+/// An answer to hand on.
+#[derive(Debug)]
+pub(super) enum Sent {
+    Stream { target: Target, response: Response<Incoming> },
+    Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes },
+}
+
+/// How one attempt failed.
+struct Failure {
+    class: &'static str,
+    status: Option<StatusCode>,
+    detail: String,
+    retry_after: Option<Duration>,
+    next: Next,
+}
+
+/// What can still help after a failure.
+#[derive(PartialEq, Eq)]
+enum Next {
+    /// The same key again: the fault was the way or the server.
+    Retry,
+    /// Another key or another target: this key is refused or full.
+    OtherKey,
+}
+
+/// Tries the ladder of targets.
+pub(super) async fn send(
+    exchange: &mut Exchange,
+    ladder: &[Target],
+    envelope: &Envelope,
+    body: &Bytes,
+    headers: &HeaderMap,
+) -> Result<Sent, ApiError> {
+    let mut story = String::new();
+    let mut last = (StatusCode::BAD_GATEWAY, None);
+    for target in ladder {
+        let rewrite = Rewrite { model: Some(&target.model), ask_for_usage: true };
+        let upstream_body = envelope.rewrite(body, rewrite);
+        let mut failed_keys: Vec<Arc<str>> = Vec::new();
+        let mut retries = 0;
+        loop {
+            let Some(key) = target.upstream.pick_key(&target.model, &failed_keys) else {
+                if failed_keys.is_empty() {
+                    tell(&mut story, target, None, "no key of this provider may be used for the model");
+                }
+                break;
+            };
+            exchange.attempts += 1;
+            exchange.set_target(target);
+            let started = Instant::now();
+            let request =
+                request(&target.upstream, key, &upstream_body, headers, exchange.request_id(), envelope.stream);
+            let result = attempt(exchange, target, request).await;
+            exchange.add_upstream_wait(started.elapsed());
+            let failure = match result {
+                Ok(sent) => {
+                    exchange.worker().shard.attempt(&target.upstream.name, "ok");
+                    return Ok(sent);
+                }
+                Err(failure) => failure,
+            };
+            exchange.worker().shard.attempt(&target.upstream.name, failure.class);
+            tell(&mut story, target, key, &failure.detail);
+            last = (failure.status.unwrap_or(StatusCode::BAD_GATEWAY), failure.retry_after);
+            match (failure.next, key) {
+                (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
+                (Next::OtherKey, None) => break,
+                (Next::Retry, _) if retries < target.upstream.retries => {
+                    tokio::time::sleep(backoff(retries)).await;
+                    retries += 1;
+                }
+                (Next::Retry, _) => break,
+            }
+        }
+    }
+    Err(ApiError::Upstream { status: last.0, attempts: story, retry_after: last.1 })
+}
+
+/// Full jitter, doubling: many nodes that failed together must not come back together.
+fn backoff(retries: u32) -> Duration {
+    let ceiling = BACKOFF.saturating_mul(1 << retries.min(8)).min(MAX_BACKOFF);
+    rand::rng().random_range(Duration::ZERO..=ceiling)
+}
+
+fn tell(story: &mut String, target: &Target, key: Option<&UpstreamKey>, detail: &str) {
+    // Writing to a String cannot fail.
+    let _ = write!(story, "{}{}/{}", if story.is_empty() { "" } else { "; " }, target.upstream.name, target.model);
+    if let Some(key) = key {
+        let _ = write!(story, " (key {})", key.id);
+    }
+    let _ = write!(story, ": {detail}");
+}
+
+fn request(
+    upstream: &Upstream,
+    key: Option<&UpstreamKey>,
+    body: &Bytes,
+    client: &HeaderMap,
+    request_id: &HeaderValue,
+    stream: bool,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = upstream.chat_url.clone();
+    let headers = request.headers_mut();
+    headers.insert(HOST, upstream.host.clone());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static(if stream { "text/event-stream" } else { "application/json" }));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("peerway/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(&X_REQUEST_ID, request_id.clone());
+    if let Some(key) = key {
+        headers.insert(AUTHORIZATION, key.authorization.clone());
+    }
+    for name in FORWARDED {
+        if let Some(value) = client.get(name) {
+            headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    request
+}
+
+async fn attempt(exchange: &Exchange, target: &Target, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
+    let upstream = &target.upstream;
+    let client = upstream.client(exchange.worker().index);
+    let response = match tokio::time::timeout(upstream.first_byte, client.request(request)).await {
+        Err(_) => return Err(Failure::deadline(format!("no answer within {:?}", upstream.first_byte))),
+        Ok(Err(error)) => return Err(Failure::transport(chain(&error))),
+        Ok(Ok(response)) => response,
+    };
+    let status = response.status();
+    if status.is_success() && is_event_stream(response.headers()) {
+        return Ok(Sent::Stream { target: target.clone(), response });
+    }
+    let limit = if status.is_success() { MAX_ANSWER } else { MAX_ERROR };
+    let (head, body) = response.into_parts();
+    let body = match tokio::time::timeout(upstream.total, Limited::new(body, limit).collect()).await {
+        Err(_) => return Err(Failure::deadline(format!("the answer was not whole within {:?}", upstream.total))),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(Failure::transport(format!("the answer is longer than {limit} bytes")));
+        }
+        Ok(Err(error)) => return Err(Failure::transport(format!("the answer broke off: {}", chain(&*error)))),
+        Ok(Ok(body)) => body.to_bytes(),
+    };
+    match status.as_u16() {
+        200..=299 => Ok(Sent::Plain { target: target.clone(), status, headers: returned(&head.headers), body }),
+        // The client's own fault: no other target would like the request better, and the provider says why.
+        400 | 404 | 405 | 409 | 413 | 415 | 422 => {
+            Ok(Sent::Plain { target: target.clone(), status, headers: returned(&head.headers), body })
+        }
+        401..=403 => Err(Failure::refused("key", status, "the provider refuses this key", None)),
+        429 => Err(Failure::refused("capacity", status, "rate limited by the provider", retry_after(&head.headers))),
+        _ => Err(Failure {
+            class: "provider",
+            status: Some(status),
+            detail: format!("status {}", status.as_u16()),
+            retry_after: retry_after(&head.headers),
+            next: Next::Retry,
+        }),
+    }
+}
+
+impl Failure {
+    fn deadline(detail: String) -> Self {
+        let status = Some(StatusCode::GATEWAY_TIMEOUT);
+        Self { class: "deadline", status, detail, retry_after: None, next: Next::Retry }
+    }
+
+    fn transport(detail: String) -> Self {
+        let status = Some(StatusCode::BAD_GATEWAY);
+        Self { class: "transport", status, detail, retry_after: None, next: Next::Retry }
+    }
+
+    fn refused(class: &'static str, status: StatusCode, why: &str, retry_after: Option<Duration>) -> Self {
+        let detail = format!("status {}, {why}", status.as_u16());
+        Self { class, status: Some(status), detail, retry_after, next: Next::OtherKey }
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// The headers of an answer that go on to the client.
+pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(16);
+    if let Some(kind) = headers.get(CONTENT_TYPE) {
+        kept.insert(CONTENT_TYPE, kind.clone());
+    }
+    for name in RETURNED {
+        if let Some(value) = headers.get(name) {
+            kept.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    kept
+}
+
+/// Seconds or milliseconds; a date is rare enough to be left to the client's own backoff. Bounded, so that no
+/// provider can park our clients for a day.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
+    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(600.0)))
+}
+
+/// An error with its causes: the outermost alone says only "client error".
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,10 @@
+//! Upstreams: who they are, how they are reached, which key is sent.
+
+pub mod address;
+mod client;
+mod pattern;
+mod upstream;
+
+pub use client::{Client, ClientFactory};
+pub use pattern::Pattern;
+pub use upstream::{Upstream, UpstreamError, UpstreamKey};

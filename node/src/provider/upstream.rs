@@ -1,0 +1,147 @@
+//! A provider, prepared: what a request to it needs is made once, when the configuration is loaded.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::{InvalidUri, Uri};
+use http::{HeaderValue, header::InvalidHeaderValue};
+use rand::RngExt;
+
+use super::address::is_public;
+use super::{Client, ClientFactory, Pattern};
+use crate::config;
+
+const OPENAI: &str = "https://api.openai.com/v1";
+
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    #[error("provider `{provider}` needs a `base_url`, e.g. http://127.0.0.1:11434/v1")]
+    NoBaseUrl { provider: String },
+    #[error("provider `{provider}`: `base_url: {url}` is not a URL ({source})")]
+    BadUrl { provider: String, url: String, source: InvalidUri },
+    #[error("provider `{provider}`: {address} is a private address; set `allow_private: true` to call it")]
+    Private { provider: String, address: IpAddr },
+    #[error("provider `{provider}`, key `{key}`: the value holds characters that no HTTP header can carry ({source})")]
+    BadKey { provider: String, key: String, source: InvalidHeaderValue },
+}
+
+/// A key of the operator's at the provider.
+#[derive(Debug, Clone)]
+pub struct UpstreamKey {
+    pub id: Arc<str>,
+    pub authorization: HeaderValue,
+    weight: f64,
+    models: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+pub struct Upstream {
+    pub name: Arc<str>,
+    pub chat_url: Uri,
+    pub host: HeaderValue,
+    keys: Vec<UpstreamKey>,
+    /// What it serves; empty: whatever is asked for.
+    pub models: Vec<Pattern>,
+    pub first_byte: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+    pub retries: u32,
+    /// One client a data-plane thread.
+    clients: Vec<Client>,
+}
+
+impl Upstream {
+    pub fn prepare(
+        provider: &config::Provider,
+        workers: usize,
+        factory: &ClientFactory,
+    ) -> Result<Self, UpstreamError> {
+        let name = || provider.name.clone();
+        let base = match (&provider.base_url, provider.kind) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, config::ProviderKind::OpenAi) => OPENAI.to_owned(),
+            (None, _) => return Err(UpstreamError::NoBaseUrl { provider: name() }),
+        };
+        let chat_url: Uri = format!("{base}/chat/completions").parse().map_err(|source| UpstreamError::BadUrl {
+            provider: name(),
+            url: base.clone(),
+            source,
+        })?;
+        let host = chat_url.host().unwrap_or_default();
+        if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>()
+            && !provider.allow_private
+            && !is_public(address)
+        {
+            return Err(UpstreamError::Private { provider: name(), address });
+        }
+        let host = chat_url.authority().map_or("", |authority| authority.as_str());
+        let host = HeaderValue::from_str(host).unwrap_or_else(|_| HeaderValue::from_static(""));
+        let keys = provider
+            .keys
+            .iter()
+            .map(|key| {
+                let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.value.expose()))
+                    .map_err(|source| UpstreamError::BadKey { provider: name(), key: key.id.clone(), source })?;
+                authorization.set_sensitive(true);
+                Ok(UpstreamKey {
+                    id: key.id.as_str().into(),
+                    authorization,
+                    weight: key.weight,
+                    models: key.models.iter().map(Pattern::new).collect(),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let timeouts = &provider.timeouts;
+        Ok(Self {
+            name: provider.name.as_str().into(),
+            chat_url,
+            host,
+            keys,
+            models: provider.models.iter().map(Pattern::new).collect(),
+            first_byte: timeouts.first_byte.get(),
+            idle: timeouts.idle.get(),
+            total: timeouts.total.get(),
+            retries: provider.retries,
+            clients: (0..workers.max(1))
+                .map(|_| factory.client(timeouts.connect.get(), provider.allow_private))
+                .collect(),
+        })
+    }
+
+    pub fn client(&self, worker: usize) -> &Client {
+        &self.clients[worker % self.clients.len()]
+    }
+
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn serves(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
+    }
+
+    /// A key for the model by weight, leaving out the ones that have failed this request. `None` inside: the provider
+    /// needs no key. `None` outside: no key is left.
+    pub fn pick_key(&self, model: &str, failed: &[Arc<str>]) -> Option<Option<&UpstreamKey>> {
+        if self.keys.is_empty() {
+            return if failed.is_empty() { Some(None) } else { None };
+        }
+        let fit = || {
+            self.keys
+                .iter()
+                .filter(|key| !failed.contains(&key.id) && key.models.iter().any(|pattern| pattern.matches(model)))
+        };
+        let total: f64 = fit().map(|key| key.weight).sum();
+        let mut left = if total > 0.0 { rand::rng().random_range(0.0..total) } else { 0.0 };
+        let mut last = None;
+        for key in fit() {
+            last = Some(key);
+            if left < key.weight {
+                break;
+            }
+            left -= key.weight;
+        }
+        last.map(Some)
+    }
+}

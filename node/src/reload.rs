@@ -1,0 +1,154 @@
+//! The configuration file, read again on SIGHUP and when it changes. A bad file keeps the old configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use crate::config::{Config, ConfigErrors, Loaded};
+use crate::gateway::{Gateway, Plan};
+
+/// Editors and Kubernetes write in several steps; the last one counts.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// A file, and how it is read: with the same flags over it as at the start.
+pub struct Source {
+    pub file: PathBuf,
+    pub load: Box<dyn Fn() -> Result<Loaded, ConfigErrors> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Source").field(&self.file).finish()
+    }
+}
+
+#[derive(Debug)]
+pub struct Reload {
+    source: Source,
+    current: Config,
+    workers: usize,
+    gateway: Arc<Gateway>,
+    success: Arc<AtomicBool>,
+}
+
+impl Reload {
+    pub fn new(
+        source: Source,
+        current: Config,
+        workers: usize,
+        gateway: Arc<Gateway>,
+        success: Arc<AtomicBool>,
+    ) -> Self {
+        Self { source, current, workers, gateway, success }
+    }
+
+    /// Watches from now on, in the background.
+    pub fn start(self) {
+        tokio::spawn(self.watch());
+    }
+
+    async fn watch(mut self) {
+        let changed = Arc::new(Notify::new());
+        let _watcher = watch_folder(&self.source.file, Arc::clone(&changed));
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => return warn!(%error, "SIGHUP cannot be listened to: the configuration is not read again"),
+        };
+        let mut last = std::fs::read(&self.source.file).ok();
+        loop {
+            let asked = tokio::select! {
+                _ = hangup.recv() => true,
+                () = changed.notified() => {
+                    tokio::time::sleep(SETTLE).await;
+                    false
+                }
+            };
+            // The folder is watched, so most changes are of other files.
+            let now = std::fs::read(&self.source.file).ok();
+            if asked || now != last {
+                last = now;
+                self.apply();
+            }
+        }
+    }
+
+    fn apply(&mut self) {
+        let loaded = match (self.source.load)() {
+            Ok(loaded) => loaded,
+            Err(errors) => {
+                error!(%errors, "the changed configuration is not valid: the old one stays in force");
+                return self.success.store(false, Ordering::Relaxed);
+            }
+        };
+        match Plan::compile(&loaded.config, self.workers) {
+            Ok(plan) => {
+                self.gateway.plan.store(Arc::new(plan));
+                self.success.store(true, Ordering::Relaxed);
+                info!(file = %self.source.file.display(), "the changed configuration is in force");
+                for setting in needs_restart(&self.current, &loaded.config) {
+                    warn!(setting, "this setting takes effect at the next start only");
+                }
+                self.current = loaded.config;
+            }
+            Err(error) => {
+                error!(%error, "the changed configuration cannot be used: the old one stays in force");
+                self.success.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Settings that only the start looks at, if they differ.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let text = |value: Result<serde_json::Value, _>| {
+        value.map_or_else(|_: serde_json::Error| String::new(), |v| v.to_string())
+    };
+    let differ = |old, new| text(old) != text(new);
+    let mut settings = Vec::new();
+    if differ(serde_json::to_value(&old.node), serde_json::to_value(&new.node)) {
+        settings.push("node");
+    }
+    if old.http.listen != new.http.listen || old.http.workers != new.http.workers {
+        settings.push("http.listen, http.workers");
+    }
+    if old.admin.listen != new.admin.listen || old.admin.token != new.admin.token {
+        settings.push("admin");
+    }
+    if differ(serde_json::to_value(&old.cluster), serde_json::to_value(&new.cluster)) {
+        settings.push("cluster");
+    }
+    if old.cache.max_memory != new.cache.max_memory || old.cache.max_entry != new.cache.max_entry {
+        settings.push("cache.max_memory, cache.max_entry");
+    }
+    if differ(serde_json::to_value(&old.observability), serde_json::to_value(&new.observability)) {
+        settings.push("observability");
+    }
+    settings
+}
+
+/// Watches the folder, not the file: editors and Kubernetes replace the file, and a watch goes with the inode.
+fn watch_folder(file: &Path, changed: Arc<Notify>) -> Option<notify::RecommendedWatcher> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            changed.notify_one();
+        }
+    });
+    let watched = watcher.and_then(|mut watcher| {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        Ok(watcher)
+    });
+    match watched {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            warn!(%error, folder = %folder.display(), "the configuration's folder cannot be watched: use SIGHUP");
+            None
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Counters of one data-plane thread. Each thread writes only its own shard, so no cache line is fought over; a scrape
+//! adds them up.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::exposition::{Kind, Page};
+
+/// Label sets beyond this are counted under `other`: a metrics page must not grow with what clients send.
+const MAX_SERIES: usize = 2_000;
+
+const OVERHEAD: [f64; 12] = [10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3, 250e-3];
+const DURATION: [f64; 14] = [1e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
+
+/// A histogram with fixed bounds in seconds.
+#[derive(Debug)]
+pub struct Histogram<const N: usize> {
+    bounds: [f64; N],
+    buckets: [AtomicU64; N],
+    above: AtomicU64,
+    sum_nanos: AtomicU64,
+}
+
+impl<const N: usize> Histogram<N> {
+    fn new(bounds: [f64; N]) -> Self {
+        Self {
+            bounds,
+            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
+            above: AtomicU64::new(0),
+            sum_nanos: AtomicU64::new(0),
+        }
+    }
+
+    pub fn observe(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        let bucket = self.bounds.iter().position(|bound| seconds <= *bound);
+        bucket.map_or(&self.above, |index| &self.buckets[index]).fetch_add(1, Ordering::Relaxed);
+        self.sum_nanos.fetch_add(duration.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn add_to(&self, counts: &mut [u64], sum: &mut f64) {
+        for (count, bucket) in counts.iter_mut().zip(self.buckets.iter().chain([&self.above])) {
+            *count += bucket.load(Ordering::Relaxed);
+        }
+        *sum += self.sum_nanos.load(Ordering::Relaxed) as f64 / 1e9;
+    }
+}
+
+/// Labels of `peerway_requests_total`, all of them from the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestLabels {
+    pub route: Arc<str>,
+    pub provider: Arc<str>,
+    pub model: Arc<str>,
+    pub status: u16,
+}
+
+#[derive(Debug)]
+pub struct Shard {
+    requests: Mutex<HashMap<RequestLabels, u64>>,
+    attempts: Mutex<HashMap<(Arc<str>, &'static str), u64>>,
+    pub overhead: Histogram<12>,
+    pub duration: Histogram<14>,
+    pub time_to_first_token: Histogram<14>,
+    pub prompt_tokens: AtomicU64,
+    pub completion_tokens: AtomicU64,
+    pub cut_streams: AtomicU64,
+    finished: AtomicU64,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            requests: Mutex::default(),
+            attempts: Mutex::default(),
+            overhead: Histogram::new(OVERHEAD),
+            duration: Histogram::new(DURATION),
+            time_to_first_token: Histogram::new(DURATION),
+            prompt_tokens: AtomicU64::new(0),
+            completion_tokens: AtomicU64::new(0),
+            cut_streams: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Shard {
+    pub fn request(&self, labels: RequestLabels) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+        // Only a scrape ever holds this lock besides its own thread.
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let labels = if requests.len() >= MAX_SERIES && !requests.contains_key(&labels) {
+            let other: Arc<str> = "other".into();
+            RequestLabels {
+                route: Arc::clone(&other),
+                provider: Arc::clone(&other),
+                model: other,
+                status: labels.status,
+            }
+        } else {
+            labels
+        };
+        *requests.entry(labels).or_default() += 1;
+    }
+
+    /// One attempt at an upstream; `result` is `ok` or the class of failure.
+    pub fn attempt(&self, provider: &Arc<str>, result: &'static str) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        *attempts.entry((Arc::clone(provider), result)).or_default() += 1;
+    }
+}
+
+/// All shards of a node.
+#[derive(Debug, Clone)]
+pub struct Shards(Arc<Vec<Arc<Shard>>>);
+
+impl Shards {
+    pub fn new(count: usize) -> Self {
+        Self(Arc::new((0..count).map(|_| Arc::default()).collect()))
+    }
+
+    pub fn of(&self, worker: usize) -> Arc<Shard> {
+        Arc::clone(&self.0[worker % self.0.len()])
+    }
+
+    /// Requests finished since the start.
+    pub fn finished(&self) -> u64 {
+        self.0.iter().map(|shard| shard.finished.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn write(&self, page: &mut Page) {
+        page.family("peerway_requests_total", Kind::Counter, "Requests by route, provider, model and status.");
+        let mut requests: HashMap<RequestLabels, u64> = HashMap::new();
+        let mut attempts: HashMap<(Arc<str>, &'static str), u64> = HashMap::new();
+        for shard in self.0.iter() {
+            for (labels, count) in shard.requests.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                *requests.entry(labels.clone()).or_default() += count;
+            }
+            for (labels, count) in shard.attempts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                *attempts.entry(labels.clone()).or_default() += count;
+            }
+        }
+        let mut requests: Vec<_> = requests.into_iter().collect();
+        requests.sort_unstable();
+        for (labels, count) in requests {
+            let RequestLabels { route, provider, model, status } = labels;
+            let status = status.to_string();
+            let labels = [("route", &*route), ("provider", &*provider), ("model", &*model), ("status", &*status)];
+            page.sample("peerway_requests_total", &labels, count);
+        }
+        page.family("peerway_upstream_attempts_total", Kind::Counter, "Attempts at upstreams by provider and result.");
+        let mut attempts: Vec<_> = attempts.into_iter().collect();
+        attempts.sort_unstable();
+        for ((provider, result), count) in attempts {
+            page.sample("peerway_upstream_attempts_total", &[("provider", &*provider), ("result", result)], count);
+        }
+        self.write_histogram(
+            page,
+            "peerway_request_duration_seconds",
+            "Time from the request's head to the last byte of its answer.",
+            &DURATION,
+            |shard| &shard.duration,
+        );
+        self.write_histogram(
+            page,
+            "peerway_overhead_seconds",
+            "Time that the node itself added before the answer's first byte.",
+            &OVERHEAD,
+            |shard| &shard.overhead,
+        );
+        self.write_histogram(
+            page,
+            "peerway_time_to_first_token_seconds",
+            "Time to the first event of a streamed answer.",
+            &DURATION,
+            |shard| &shard.time_to_first_token,
+        );
+        page.family("peerway_tokens_total", Kind::Counter, "Tokens as the providers stated them.");
+        let sum = |counter: fn(&Shard) -> &AtomicU64| -> u64 {
+            self.0.iter().map(|shard| counter(shard).load(Ordering::Relaxed)).sum()
+        };
+        page.sample("peerway_tokens_total", &[("kind", "prompt")], sum(|shard| &shard.prompt_tokens));
+        page.sample("peerway_tokens_total", &[("kind", "completion")], sum(|shard| &shard.completion_tokens));
+        page.family(
+            "peerway_streams_cut_total",
+            Kind::Counter,
+            "Streams that the upstream broke off after the first byte.",
+        );
+        page.sample("peerway_streams_cut_total", &[], sum(|shard| &shard.cut_streams));
+    }
+
+    fn write_histogram<const N: usize>(
+        &self,
+        page: &mut Page,
+        name: &str,
+        help: &str,
+        bounds: &[f64; N],
+        of: fn(&Shard) -> &Histogram<N>,
+    ) {
+        let mut counts = vec![0; N + 1];
+        let mut sum = 0.0;
+        for shard in self.0.iter() {
+            of(shard).add_to(&mut counts, &mut sum);
+        }
+        page.family(name, Kind::Histogram, help);
+        page.histogram(name, &[], bounds, &counts, sum);
+    }
+}

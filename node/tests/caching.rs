@@ -1,0 +1,108 @@
+//! One answer for one question: hits in both forms, for nobody else, and never of something broken.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Answer, Setup, hello, hello_stream, setup};
+
+const IN_CACHE: (&str, &str) = ("x-peerway-cache-key", "faq");
+
+async fn ask(setup: &Setup, body: &Value) -> Answer {
+    setup.chat_with(body.to_string(), &[IN_CACHE]).await
+}
+
+/// Asks until the entry, which is given to the cache in the background, is there.
+async fn until_hit(setup: &Setup, body: &Value) -> Answer {
+    for _ in 0..200 {
+        let answer = ask(setup, body).await;
+        if answer.header("x-peerway-cache") == "hit-direct" {
+            return answer;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the answer was never cached");
+}
+
+#[tokio::test]
+async fn the_second_time_is_a_hit() {
+    let setup = setup(|_| {}).await;
+    let first = ask(&setup, &hello()).await;
+    assert_eq!(first.header("x-peerway-cache"), "miss");
+    let second = until_hit(&setup, &hello()).await;
+    assert_eq!(second.body, first.body, "byte for byte");
+    assert_eq!(second.header("x-peerway-cache-id"), first.header("x-peerway-cache-id"));
+    assert_eq!((second.header("x-peerway-provider"), second.header("x-peerway-attempts")), ("demo", "0"));
+}
+
+#[tokio::test]
+async fn a_stream_serves_a_plain_request_and_the_reverse() {
+    let setup = setup(|_| {}).await;
+    ask(&setup, &hello_stream()).await;
+    let plain = until_hit(&setup, &hello()).await.json();
+    assert_eq!(plain["choices"][0]["message"]["content"], "echo: hello");
+    assert_eq!(plain["object"], "chat.completion");
+    assert!(plain["usage"]["completion_tokens"].as_u64().unwrap() > 0);
+    let stream = until_hit(&setup, &hello_stream()).await;
+    assert_eq!((stream.streamed_text().as_str(), stream.events().last().unwrap().as_str()), ("echo: hello", "[DONE]"));
+
+    let mut other = hello();
+    other["messages"][0]["content"] = json!("two");
+    ask(&setup, &other).await;
+    other["stream"] = json!(true);
+    let stream = until_hit(&setup, &other).await;
+    assert_eq!((stream.streamed_text().as_str(), stream.events().last().unwrap().as_str()), ("echo: two", "[DONE]"));
+}
+
+#[tokio::test]
+async fn another_key_never_hits() {
+    let setup = setup(|_| {}).await;
+    ask(&setup, &hello()).await;
+    until_hit(&setup, &hello()).await;
+    let headers = [IN_CACHE, ("authorization", "Bearer sk-second")];
+    assert_eq!(setup.chat_with(hello().to_string(), &headers).await.header("x-peerway-cache"), "miss");
+}
+
+#[tokio::test]
+async fn without_a_cache_key_nothing_takes_part() {
+    let setup = setup(|_| {}).await;
+    for _ in 0..2 {
+        assert_eq!(setup.chat(hello()).await.header("x-peerway-cache"), "bypass");
+    }
+    assert_eq!(setup.billed().await, 2);
+}
+
+#[tokio::test]
+async fn a_client_can_only_opt_out() {
+    let setup = setup(|_| {}).await;
+    let with = async |name: &str, value: &str| {
+        setup.chat_with(hello().to_string(), &[IN_CACHE, (name, value)]).await.header("x-peerway-cache").to_owned()
+    };
+    assert_eq!(with("x-peerway-cache-no-store", "true").await, "miss");
+    assert_eq!(with("x-peerway-cache-ttl", "0s").await, "miss");
+    assert_eq!(ask(&setup, &hello()).await.header("x-peerway-cache"), "miss", "neither was kept");
+    until_hit(&setup, &hello()).await;
+    assert_eq!(with("x-bf-cache-no-read", "1").await, "miss");
+}
+
+#[tokio::test]
+async fn what_is_not_whole_is_never_kept() {
+    let setup = setup(|_| {}).await;
+    for (fault, body) in [
+        (json!({"cut_after_events": 2}), hello_stream()),
+        (json!({"error_event_after": 1}), hello_stream()),
+        (json!({"status": 500}), hello()),
+        (json!({"malformed": true}), hello_stream()),
+    ] {
+        setup.fault(json!({"match": {}, "do": fault})).await;
+        ask(&setup, &body).await;
+        setup.provider("POST", "/faults", "[]").await;
+        let billed = setup.billed().await;
+        let answer = setup.chat_with(body.to_string(), &[IN_CACHE, ("x-peerway-cache-no-store", "true")]).await;
+        assert_eq!(answer.header("x-peerway-cache"), "miss", "after {fault}");
+        assert_eq!(setup.billed().await, billed + 1);
+    }
+    let mut short = hello();
+    short["max_tokens"] = json!(1);
+    assert_eq!(ask(&setup, &short).await.json()["choices"][0]["finish_reason"], "length");
+    assert_eq!(ask(&setup, &short).await.header("x-peerway-cache"), "miss", "an answer cut by length is not kept");
+}

@@ -1,0 +1,122 @@
+//! Providers that fail: what is tried again, what the client is told, and that a cut stream never looks whole.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{hello, hello_stream, setup};
+
+fn last_error(events: &[String]) -> Value {
+    let last = events.last().expect("there is an event");
+    assert_ne!(last, "[DONE]", "a broken stream must not look finished");
+    serde_json::from_str::<Value>(last).unwrap()["error"].clone()
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_tried_again_silently() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {"first": 1}, "do": {"status": 503}})).await;
+    let answer = setup.chat(hello()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-peerway-attempts")), (200, "2"));
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_tried_again() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {"first": 1}, "do": {"reset": true}})).await;
+    let answer = setup.chat(hello()).await;
+    assert_eq!(answer.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_fallback_answers_when_the_target_cannot() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": 500}})).await;
+    let mut body = hello();
+    body["model"] = json!("smart");
+    let answer = setup.chat(body).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"));
+    assert_eq!(answer.header("x-peerway-attempts"), "3");
+}
+
+#[tokio::test]
+async fn when_all_failed_the_attempts_are_listed() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"status": 500}})).await;
+    let mut body = hello();
+    body["model"] = json!("smart");
+    let answer = setup.chat(body).await;
+    let error = answer.json()["error"].clone();
+    assert_eq!((answer.status.as_u16(), &error["code"]), (500, &json!("upstream_error")));
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("demo/echo (key main): status 500; ") && message.contains("other/echo"), "{message}");
+    assert_eq!(answer.header("x-should-retry"), "false", "four attempts must not become twelve");
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_passed_on_with_its_time() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"status": 429, "retry_after_ms": 2500}})).await;
+    let answer = setup.chat(hello()).await;
+    assert_eq!(answer.status.as_u16(), 429);
+    assert_eq!(answer.header("x-peerway-attempts"), "1", "the same key is not asked again");
+    assert_eq!(answer.header("retry-after"), "3");
+}
+
+#[tokio::test]
+async fn a_silent_provider_is_a_gateway_timeout() {
+    let setup = setup(|config| config["providers"][0]["timeouts"]["first_byte"] = json!("200ms")).await;
+    setup.fault(json!({"match": {}, "do": {"hang": true}})).await;
+    let answer = setup.chat(hello()).await;
+    assert_eq!(answer.status.as_u16(), 504, "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_unreachable_provider_is_a_bad_gateway() {
+    let setup = setup(|config| config["providers"][0]["base_url"] = json!("http://127.0.0.1:9/v1")).await;
+    let answer = setup.chat(hello()).await;
+    assert_eq!(answer.status.as_u16(), 502);
+    assert!(answer.json()["error"]["message"].as_str().unwrap().contains("refused"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_cut_stream_ends_with_an_error_event() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"cut_after_events": 2}})).await;
+    let events = setup.chat(hello_stream()).await.events();
+    assert!(events.len() >= 2, "what came before the cut has arrived: {events:?}");
+    assert_eq!(last_error(&events)["code"], "upstream_error");
+}
+
+#[tokio::test]
+async fn a_malformed_event_ends_the_stream_with_an_error_event() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"malformed": true}})).await;
+    let answer = setup.chat(hello_stream()).await;
+    let error = last_error(&answer.events());
+    assert_eq!(error["code"], "upstream_error", "{error}");
+}
+
+#[tokio::test]
+async fn a_providers_error_event_reaches_the_client_and_ends_the_stream() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"error_event_after": 1}})).await;
+    let events = setup.chat(hello_stream()).await.events();
+    assert!(last_error(&events)["message"].is_string());
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_is_ended() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"token_ms": 60_000}})).await;
+    let events = setup.chat(hello_stream()).await.events();
+    assert!(last_error(&events)["message"].as_str().unwrap().contains("idle timeout"), "{events:?}");
+}
+
+#[tokio::test]
+async fn slow_bytes_are_put_together() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"slow_bytes": 1}})).await;
+    let answer = setup.chat(hello_stream()).await;
+    assert_eq!(answer.events().last().unwrap(), "[DONE]");
+    assert_eq!(answer.streamed_text(), "echo: hello");
+}

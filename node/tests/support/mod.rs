@@ -1,0 +1,162 @@
+//! One gateway in this process, in front of a simulated provider, both on free ports.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use peerway::config::Config;
+use peerway::gateway::{AnswerCache, Gateway, Plan, Worker, router};
+use peerway::http::accept;
+use peerway::http::drain::{Drain, Phase};
+use peerway::http::request_id::RequestIds;
+use peerway::http::worker;
+use peerway::telemetry::{AccessLog, Shards};
+use peerway_cache::{Alone, CacheConfig, RingCache};
+use peerway_simulated_provider as simulated;
+use serde_json::{Value, json};
+
+pub const KEY: &str = "sk-test";
+
+pub struct Setup {
+    pub gateway: SocketAddr,
+    pub provider: SocketAddr,
+    pub shards: Shards,
+    client: Client<HttpConnector, Full<Bytes>>,
+    _provider: simulated::Running,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {:?}", self.body))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The payloads of a stream's events.
+    pub fn events(&self) -> Vec<String> {
+        let text = std::str::from_utf8(&self.body).unwrap();
+        assert!(text.is_empty() || text.ends_with("\n\n"), "the last event is whole: {text:?}");
+        text.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).map(str::to_owned).collect()
+    }
+
+    /// The text that a stream's deltas make.
+    pub fn streamed_text(&self) -> String {
+        let chunks = self.events().into_iter().filter(|event| event != "[DONE]");
+        let chunks = chunks.map(|event| serde_json::from_str::<Value>(&event).unwrap());
+        chunks.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+/// Two providers (`demo` and `other`, the same simulated one behind both), one alias with a fallback, two keys.
+pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
+    let provider = simulated::start(simulated::Options::default()).await.unwrap();
+    let base_url = format!("http://{}/v1", provider.address);
+    let upstream = |name: &str, key: &str| {
+        json!({"name": name, "type": "simulated", "base_url": base_url, "allow_private": true, "retries": 1,
+            "models": ["echo", "slow"], "keys": [{"id": "main", "value": key}],
+            "timeouts": {"first_byte": "2s", "idle": "500ms"}})
+    };
+    let mut config = json!({
+        "http": {"max_body": "64KiB"},
+        "providers": [upstream("demo", "sk-up-demo"), upstream("other", "sk-up-other")],
+        "routes": [{"model": "smart", "targets": [{"provider": "demo", "model": "echo"}],
+            "fallbacks": [{"provider": "other", "model": "echo"}]}],
+        "governance": {"keys": [
+            {"id": "test", "value": KEY, "models": ["demo/*", "smart"]},
+            {"id": "second", "value": "sk-second", "models": ["*"]},
+        ]},
+    });
+    change(&mut config);
+    let config: Config = serde_json::from_value(config).unwrap();
+    let drain = Drain::default();
+    let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
+    let gateway = Arc::new(Gateway {
+        plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
+        cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        drain: drain.clone(),
+        request_ids: RequestIds::new(7),
+        access_log: AccessLog::off(),
+        node_id: HeaderValue::from_static("node-1"),
+    });
+    let shards = Shards::new(1);
+    let seat = Worker { gateway, index: 0, shard: shards.of(0) };
+    let (handle, _thread) = worker::start(0, drain.clone(), move || router(seat)).unwrap();
+    let listener = accept::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "http.listen").unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(accept::accept_loop(listener, vec![handle], drain.clone()));
+    drain.enter(Phase::Serving);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    Setup { gateway: address, provider: provider.address, shards, client, _provider: provider }
+}
+
+impl Setup {
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let response = self.client.request(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        Answer { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    /// A chat request with these headers over the usual ones.
+    pub async fn chat_with(&self, body: impl Into<Bytes>, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::post(format!("http://{}/v1/chat/completions", self.gateway))
+            .header("authorization", format!("Bearer {KEY}"))
+            .header("content-type", "application/json")
+            .body(Full::new(body.into()))
+            .unwrap();
+        for (name, value) in headers {
+            request
+                .headers_mut()
+                .insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        self.send(request).await
+    }
+
+    pub async fn chat(&self, body: Value) -> Answer {
+        self.chat_with(body.to_string(), &[]).await
+    }
+
+    /// Talks to the simulated provider's own controls.
+    pub async fn provider(&self, method: &str, path: &str, body: &str) -> Value {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.provider))
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+            .unwrap();
+        let answer = self.send(request).await;
+        assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
+        serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
+    }
+
+    pub async fn fault(&self, rule: Value) {
+        self.provider("POST", "/faults", &json!([rule]).to_string()).await;
+    }
+
+    /// How many requests reached the provider and were charged.
+    pub async fn billed(&self) -> u64 {
+        self.provider("GET", "/bill", "").await["requests"].as_u64().unwrap()
+    }
+}
+
+pub fn hello() -> Value {
+    json!({"model": "demo/echo", "messages": [{"role": "user", "content": "hello"}]})
+}
+
+pub fn hello_stream() -> Value {
+    let mut body = hello();
+    body["stream"] = json!(true);
+    body
+}
