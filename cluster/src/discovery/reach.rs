@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Seed;
 use crate::identity::NodeId;
-use crate::link::{Link, RefusalReason};
+use crate::link::Link;
 
 /// How long a seed has to answer, and then to reach us.
 const TEST_PATIENCE: Duration = Duration::from_secs(5);
@@ -106,11 +106,10 @@ async fn answered(link: &Link, address: SocketAddr) -> NodeId {
 }
 
 fn silent(link: &Link, address: SocketAddr) -> (Verdict, String) {
-    let refusal = link.refusals().into_iter().find(|refused| refused.address == address);
-    match refusal {
-        Some(refused) if refused.reason == RefusalReason::SameIdentity => {
-            (Verdict::Oneself, format!("{address} is this node, or another with its identity: {}", refused.detail))
-        }
+    if link.dials().iter().any(|dial| dial.address == address && dial.oneself) {
+        return (Verdict::Oneself, format!("{address} is this node"));
+    }
+    match link.refusals().into_iter().find(|refused| refused.address == address) {
         Some(refused) => {
             (Verdict::Refused, format!("{address} is not a peer of ours ({}): {}", refused.reason, refused.detail))
         }
