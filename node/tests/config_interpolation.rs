@@ -32,7 +32,7 @@ proptest! {
 
     #[test]
     fn later_errors_keep_their_place(zone in "[^\u{0}]{0,60}") {
-        let text = "node: { zone: \"x${ZONE}\", idd: ${ZONE} }\nhttp: { zone: ${ZONE:-a: {b}}, listen: 1 }\n";
+        let text = "node: { zone: \"x${ZONE}\", idd: ${ZONE} }\nhttp: { zone: ${ZONE:-a: [b}, listen: 1 }\n";
         let errors = load(text, &HashMap::from([("ZONE", zone)])).unwrap_err();
         let places: Vec<(usize, usize)> = errors.errors.iter().map(|error| (error.line, error.column)).collect();
         prop_assert_eq!(places, [(1, 27), (2, 9), (2, 39)]);

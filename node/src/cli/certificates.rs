@@ -12,7 +12,7 @@ const CA: &str = "ca.pem";
 const CA_KEY: &str = "ca.key";
 
 #[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
+pub(super) enum CertificateError {
     #[error("cannot {action} {}: {source}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{} is there already and is not replaced: choose another folder, or remove it if nothing uses it", path.display())]

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer as _, Unexpected, Visitor};
@@ -39,8 +40,7 @@ pub(super) fn decode<T: DeserializeOwned>(root: &Node) -> Decoded<T> {
     let session = Session::default();
     let mut value = None;
     for _ in 0..MAX_ROUNDS {
-        let at = At { node: root, path: String::new(), session: &session };
-        match T::deserialize(at) {
+        match At::decode(root, String::new(), &session, PhantomData::<T>) {
             Ok(decoded) => {
                 value = Some(decoded);
                 break;
@@ -104,11 +104,11 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(format!("expected {expected}, found {}", contentless(&found)), None)
+        Self::new(format!("expected {}, found {}", plain(expected), contentless(&found)), None)
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(format!("{} does not fit: expected {expected}", contentless(&found)), None)
+        Self::new(format!("{} does not fit: expected {}", contentless(&found), plain(expected)), None)
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -121,6 +121,15 @@ impl de::Error for Fault {
 
     fn missing_field(field: &'static str) -> Self {
         Self { kind: FaultKind::Missing, ..Self::new(format!("`{field}` is missing"), None) }
+    }
+}
+
+/// Rust's names of numbers in an operator's words.
+fn plain(expected: &dyn de::Expected) -> String {
+    match expected.to_string().as_str() {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from zero up".to_owned(),
+        "f64" => "a number".to_owned(),
+        other => other.to_owned(),
     }
 }
 
@@ -147,23 +156,23 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    /// Notes a fresh fault at this node, and leaves the node out of the next round.
-    fn note<V>(node: &Node, path: &str, session: &Session, result: Result<V, Fault>) -> Result<V, Fault> {
-        result.map_err(|fault| {
+    /// Decodes the node; notes a fresh fault at it, and leaves it out of the next round.
+    fn decode<'de, S: DeserializeSeed<'de>>(
+        node: &Node,
+        path: String,
+        session: &Session,
+        seed: S,
+    ) -> Result<S::Value, Fault> {
+        seed.deserialize(At { node, path: path.clone(), session }).map_err(|fault| {
             if fault.kind == FaultKind::Noted {
                 return fault;
             }
-            let excused = fault.kind == FaultKind::Missing && session.has_left_out_a_part_of(node);
-            if !excused {
-                session.misfits.borrow_mut().push(Misfit {
-                    place: node.place,
-                    path: path.to_owned(),
-                    message: fault.message.clone(),
-                    hint: fault.hint.clone(),
-                });
+            let Fault { message, hint, kind } = fault;
+            if kind != FaultKind::Missing || !session.has_left_out_a_part_of(node) {
+                session.misfits.borrow_mut().push(Misfit { place: node.place, path, message, hint });
             }
             session.left_out.borrow_mut().insert(node);
-            Fault { kind: FaultKind::Noted, ..fault }
+            Fault { message: String::new(), hint: None, kind: FaultKind::Noted }
         })
     }
 
@@ -273,11 +282,11 @@ impl At<'_> {
     }
 }
 
-macro_rules! noted {
+macro_rules! by {
     ($($method:ident => |$at:ident, $visitor:ident| $body:expr;)*) => {
         $(fn $method<V: Visitor<'de>>(self, $visitor: V) -> Result<V::Value, Fault> {
             let $at = &self;
-            At::note(self.node, &self.path, self.session, $body)
+            $body
         })*
     };
 }
@@ -285,7 +294,7 @@ macro_rules! noted {
 impl<'de> de::Deserializer<'de> for At<'_> {
     type Error = Fault;
 
-    noted! {
+    by! {
         deserialize_any => |at, visitor| at.any(visitor);
         deserialize_bool => |at, visitor| at.boolean(visitor);
         deserialize_u8 => |at, visitor| at.number("a whole number", visitor);
@@ -344,13 +353,12 @@ impl<'de> de::Deserializer<'de> for At<'_> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         self.show();
-        let result = match &self.node.value {
+        match &self.node.value {
             Value::Text(Text { text, .. }) | Value::Number(_, text) => {
                 visitor.visit_enum(StrDeserializer::<Fault>::new(text))
             }
             _ => self.expected("one word", None),
-        };
-        At::note(self.node, &self.path, self.session, result)
+        }
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
@@ -385,7 +393,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
             let path = format!("{}[{}]", self.at.path, self.index);
             self.index += 1;
             if !self.at.session.leaves_out(node) {
-                return seed.deserialize(At { node, path, session: self.at.session }).map(Some);
+                return At::decode(node, path, self.at.session, seed).map(Some);
             }
         }
         Ok(None)
@@ -429,6 +437,6 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
             return Err(Fault::new("a value was asked for where no key is left", None));
         };
         self.index += 1;
-        seed.deserialize(At { node, path: self.path(key), session: self.at.session })
+        At::decode(node, self.path(key), self.at.session, seed)
     }
 }

@@ -107,16 +107,16 @@ pub fn parse(
             .filter_map(|fault| fault.place.map(|place| source.finding(place, fault.path, fault.message, fault.hint))),
     );
     let Some(mut config) = decoded.value.filter(|_| errors.is_empty()) else {
-        return Err(in_order(file, errors));
+        return Err(ConfigErrors { file: file.to_owned(), errors: in_order(errors) });
     };
     flags(&mut config);
     let placed = |problem: Problem| placed(&source, &root, problem);
     let Verdict { errors, warnings } = verify::judge(&config);
     if errors.is_empty() {
-        let warnings = warnings.into_iter().map(placed).collect();
+        let warnings = in_order(warnings.into_iter().map(placed).collect());
         return Ok(Loaded { config, warnings, file: file.to_owned() });
     }
-    Err(in_order(file, errors.into_iter().map(placed).collect()))
+    Err(ConfigErrors { file: file.to_owned(), errors: in_order(errors.into_iter().map(placed).collect()) })
 }
 
 fn placed(source: &Source<'_>, root: &Node, problem: Problem) -> Finding {
@@ -124,9 +124,9 @@ fn placed(source: &Source<'_>, root: &Node, problem: Problem) -> Finding {
     source.finding(place, problem.path, problem.message, problem.hint)
 }
 
-fn in_order(file: &str, mut errors: Vec<Finding>) -> ConfigErrors {
-    errors.sort_by_key(|error| (error.line, error.column));
-    ConfigErrors { file: file.to_owned(), errors }
+fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| (finding.line, finding.column));
+    findings
 }
 
 fn read(path: &Path) -> Result<String, String> {

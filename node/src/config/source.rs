@@ -57,7 +57,10 @@ impl<'a> Source<'a> {
         while left > 0 && line <= self.lines.len() {
             let width = self.lines[line - 1].chars().count();
             let to = from.saturating_add(left).min(width).max(from);
-            self.concealed.push((line, from, to));
+            // A block text reaches to the next line's first word.
+            if self.lines[line - 1].chars().take(to).skip(from).any(|c| !c.is_whitespace()) {
+                self.concealed.push((line, from, to));
+            }
             left = left.saturating_sub(to - from + 1);
             (line, from) = (line + 1, 0);
         }

@@ -86,11 +86,16 @@ pub(super) fn parse(source: &str, variables: Variables<'_>) -> Result<(Node, Vec
 }
 
 fn fault(error: &serde_saphyr::Error, shielded: &Shielded) -> TreeFault {
+    let place = error.location().map(|location| Place { length: 1, ..place(location) });
+    if let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = error.without_snippet() {
+        let message = format!("the key `{}` is there twice", shielded.restore(key));
+        let place = place.map(|place| Place { length: key.chars().count(), ..place });
+        return TreeFault { place, path: String::new(), message, hint: None };
+    }
     let rendered = shielded.restore(&error.without_snippet().to_string());
     // The place is told apart, so the parser's own words for it would say it twice.
     let message = rendered.split(" at line ").next().unwrap_or_default().to_owned();
     let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
-    let place = error.location().map(|location| Place { length: 1, ..place(location) });
     TreeFault { place, path: String::new(), message, hint: None }
 }
 

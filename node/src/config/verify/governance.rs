@@ -128,7 +128,7 @@ fn not_enforced(governance: &Governance, verdict: &mut Verdict) {
     let Some(first) = places.first() else { return };
     let more = match places.len() {
         1 => String::new(),
-        count => format!(" (nor are those in {} more places)", count - 1),
+        count => format!(" ({count} blocks of them, this is the first)"),
     };
     verdict.warn(
         first.clone(),
