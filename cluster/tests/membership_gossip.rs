@@ -1,5 +1,7 @@
 //! What the membership promises, over chitchat's in-process transport and virtual time.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,8 @@
 //!
 //! Every node has a runtime of its own, so that a crash takes a whole node with it and nothing says goodbye.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

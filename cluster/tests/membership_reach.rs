@@ -1,5 +1,7 @@
 //! What a node finds out about the way to its seeds, and that one which finds nobody serves alone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What the ring promises: even and weighted shares, small moves, zones kept apart, one table for all.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,6 +3,8 @@
 //! Each run is a child process in which all randomness comes from the seed (see `support/fixed_entropy.c`), so the same
 //! seed gives the same trace to the microsecond. A seed that fails is repeated by `SIMULATION_ONLY=<seed>`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -183,6 +183,13 @@ async fn read(path: &Path) -> Result<Vec<(usize, Seed)>, ResolveError> {
 
 #[cfg(test)]
 mod tests {
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+    use hickory_resolver::net::runtime::TokioRuntimeProvider;
+    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::rr::rdata::SRV;
+    use hickory_resolver::proto::rr::{Name, Record, RecordType};
+    use tokio::net::UdpSocket;
+
     use super::*;
 
     async fn resolve(text: &str) -> Result<Vec<SocketAddr>, ResolveError> {
@@ -222,5 +229,51 @@ mod tests {
     async fn a_name_that_nobody_knows_is_an_error() {
         let error = resolve("no-such-host.invalid:1").await.unwrap_err();
         assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    }
+
+    /// Answers A queries with `hosts` and SRV queries with `services`, like a headless service's DNS.
+    async fn name_server(hosts: Vec<Ipv4Addr>, services: Vec<(&'static str, u16)>) -> Resolver {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut connection = ConnectionConfig::udp();
+        connection.port = socket.local_addr().unwrap().port();
+        let server = NameServerConfig::new(Ipv4Addr::LOCALHOST.into(), true, vec![connection]);
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let dns = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build().unwrap();
+        tokio::spawn(async move {
+            let mut packet = [0; 1500];
+            while let Ok((len, from)) = socket.recv_from(&mut packet).await {
+                let asked = Message::from_vec(&packet[..len]).unwrap();
+                let mut answer = Message::response(asked.metadata.id, OpCode::Query);
+                answer.add_queries(asked.queries.clone());
+                let name = asked.queries[0].name();
+                let found: Vec<RData> = match asked.queries[0].query_type() {
+                    RecordType::A => hosts.iter().map(|host| RData::A((*host).into())).collect(),
+                    RecordType::SRV => services
+                        .iter()
+                        .map(|(target, port)| RData::SRV(SRV::new(0, 0, *port, Name::from_utf8(target).unwrap())))
+                        .collect(),
+                    _ => Vec::new(),
+                };
+                answer.add_answers(found.into_iter().map(|data| Record::from_rdata(name.clone(), 5, data)));
+                socket.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+            }
+        });
+        Resolver { dns: OnceCell::new_with(Some(Some(Dns(dns)))) }
+    }
+
+    #[tokio::test]
+    async fn dns_gives_every_address_and_srv_the_ports_too() {
+        let (one, two) = (Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 1, 0, 2));
+        let resolver = name_server(vec![one, two], vec![("pod-0.example.org.", 7946), ("pod-1.example.org.", 7000)]).await;
+        let resolve = async |text: &str| {
+            let mut found = resolver.resolve(&text.parse().unwrap()).await.unwrap();
+            found.sort();
+            found
+        };
+        let at = |host: Ipv4Addr, port: u16| SocketAddr::from((host, port));
+        assert_eq!(resolve("dns:peerway-headless.example.org:7946").await, [at(one, 7946), at(two, 7946)]);
+        let services = resolve("srv:_peerway._udp.example.org").await;
+        assert!(services.contains(&at(one, 7946)) && services.contains(&at(two, 7946)), "{services:?}");
+        assert!(services.iter().any(|address| address.port() == 7000), "{services:?}");
     }
 }
