@@ -1,5 +1,7 @@
 //! The examples load, the documentation names every key, and so does the schema.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! What an operator reads when a configuration is wrong: each file in `configs/` against the text beside it.
 //! `UPDATE_GOLDEN=1` writes the texts anew.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

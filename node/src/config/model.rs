@@ -14,19 +14,29 @@ use super::scalar::{ByteSize, Period, Secret};
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Who this node is.
     pub node: Node,
+    /// Where clients connect.
     pub http: Http,
+    /// Where operators connect.
     pub admin: Admin,
     /// Absent: the node serves alone and opens no UDP port.
     pub cluster: Option<Cluster>,
+    /// The upstreams.
     pub providers: Vec<Provider>,
+    /// Model names of your own, each for one or more targets.
     pub routes: Vec<Route>,
+    /// Who may use the gateway, and how much.
     pub governance: Governance,
+    /// What models cost.
     pub prices: Prices,
+    /// The answers that all nodes share.
     pub cache: Cache,
+    /// Logs.
     pub observability: Observability,
 }
 
+/// Who this node is.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Node {
@@ -38,9 +48,11 @@ pub struct Node {
     pub data_dir: Option<std::path::PathBuf>,
 }
 
+/// The data plane's listener.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
+    /// Address and port of the inference routes.
     pub listen: SocketAddr,
     /// Largest request body that is read.
     pub max_body: ByteSize,
@@ -50,6 +62,7 @@ pub struct Http {
     pub drain: Period,
     /// How long new connections are still accepted after SIGTERM, until balancers have seen `/readyz` fail.
     pub drain_notice: Period,
+    /// Not supported yet: end TLS at the balancer.
     pub tls: Option<HttpTls>,
 }
 
@@ -66,18 +79,23 @@ impl Default for Http {
     }
 }
 
+/// Certificate and key of a listener.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpTls {
+    /// The certificate chain, a PEM file.
     pub cert: std::path::PathBuf,
+    /// Its private key, a PEM file.
     pub key: std::path::PathBuf,
 }
 
+/// The control plane's listener.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
+    /// Address and port of the management routes.
     pub listen: SocketAddr,
-    /// Required when `listen` is not a loopback address.
+    /// What callers send as `Authorization: Bearer`. Required when `listen` is not a loopback address.
     pub token: Option<Secret>,
 }
 
@@ -87,20 +105,23 @@ impl Default for Admin {
     }
 }
 
+/// How this node finds and trusts its peers.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cluster {
+    /// Nodes of different clusters never become peers.
     pub name: String,
+    /// Address and UDP port for peers.
     pub listen: SocketAddr,
-    /// The address that peers dial. Default: `listen`, which must then be a specific address or loopback.
+    /// The `host:port` that peers dial. Default: `listen`, or where that is 0.0.0.0 the address that leads to the peers.
     pub advertise: Option<String>,
-    /// `host:port`, `dns:name:port`, `srv:name` or `file:path`.
+    /// Where peers may be: `host:port`, `dns:name:port`, `srv:name` or `file:path`.
     pub join: Vec<String>,
     /// Node ids of which a majority must meet before budgets begin.
     pub founders: Vec<String>,
     /// Where node names are random: how many nodes must have met before budgets begin.
     pub expect: Option<usize>,
-    /// One secret for all nodes; the cluster's certificates are derived from it.
+    /// One secret of at least 16 characters for all nodes; the cluster's certificates are derived from it.
     pub secret: Option<Secret>,
     /// Certificates from `peerway cluster init` and `issue`, instead of `secret`.
     pub tls: Option<ClusterTls>,
@@ -124,11 +145,15 @@ impl Default for Cluster {
     }
 }
 
+/// This node's proof that it belongs to the cluster.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterTls {
+    /// The cluster's CA certificate, a PEM file.
     pub ca: std::path::PathBuf,
+    /// This node's certificate, a PEM file.
     pub cert: std::path::PathBuf,
+    /// This node's private key, a PEM file.
     pub key: std::path::PathBuf,
 }
 
@@ -136,28 +161,36 @@ pub struct ClusterTls {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderKind {
+    /// OpenAI itself.
     #[serde(rename = "openai")]
     OpenAi,
+    /// Anything that speaks OpenAI's API at another address.
     #[serde(rename = "openai_compatible")]
     OpenAiCompatible,
+    /// The simulated provider that comes with the gateway.
     Simulated,
 }
 
+/// An upstream.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// The `provider` in `provider/model`.
     pub name: String,
+    /// The wire format it speaks.
     #[serde(rename = "type")]
     pub kind: ProviderKind,
     /// With the version in it, e.g. `https://api.openai.com/v1`. Default for type `openai` only.
     #[serde(default)]
     pub base_url: Option<String>,
+    /// API keys, drawn by weight. None: the provider needs none.
     #[serde(default)]
     pub keys: Vec<ProviderKey>,
-    /// Models that this provider is known to serve, listed by `GET /v1/models` and reachable by their bare name.
+    /// Models that this provider is known to serve, listed by `GET /v1/models` and reachable by their bare name; `*`
+    /// stands for any run of characters. Empty: whatever is asked for.
     #[serde(default)]
     pub models: Vec<String>,
+    /// How long each part of a request may take.
     #[serde(default)]
     pub timeouts: Timeouts,
     /// Further attempts after a failed one, before the first byte went to the client.
@@ -172,12 +205,15 @@ fn default_retries() -> u32 {
     2
 }
 
+/// An API key at a provider.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderKey {
     /// What logs and metrics call this key; never its value.
     pub id: String,
+    /// The key itself.
     pub value: Secret,
+    /// Share of the requests relative to the provider's other keys.
     #[serde(default = "default_weight")]
     pub weight: f64,
     /// Models that this key may be used for; `*` stands for any run of characters.
@@ -193,9 +229,11 @@ fn any_model() -> Vec<String> {
     vec!["*".to_owned()]
 }
 
+/// How long each part of a request to a provider may take.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
+    /// To the open connection.
     pub connect: Period,
     /// From the request's last byte to the response's head.
     pub first_byte: Period,
@@ -220,9 +258,12 @@ impl Default for Timeouts {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
+    /// The name that clients send as `model`.
     pub model: String,
+    /// How a target is chosen.
     #[serde(default)]
     pub strategy: Strategy,
+    /// What the name stands for; at least one.
     pub targets: Vec<Target>,
     /// Tried in order when the targets have failed.
     #[serde(default)]
@@ -232,26 +273,35 @@ pub struct Route {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
+    /// By the targets' weights.
     #[default]
     Weighted,
 }
 
+/// A model at a provider.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
+    /// The name of a provider.
     pub provider: String,
+    /// The model's name there.
     pub model: String,
+    /// Share of the requests relative to the route's other targets.
     #[serde(default = "default_weight")]
     pub weight: f64,
 }
 
+/// Who may use the gateway, and how much.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Governance {
     /// Whether a request needs a virtual key. Default: yes.
     pub require_key: bool,
+    /// Who pays.
     pub customers: Vec<Customer>,
+    /// Parts of a customer.
     pub teams: Vec<Team>,
+    /// Virtual keys: what clients send as their API key.
     pub keys: Vec<VirtualKey>,
 }
 
@@ -261,41 +311,54 @@ impl Default for Governance {
     }
 }
 
+/// Who pays.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Customer {
+    /// Unique among the customers.
     pub id: String,
+    /// What all its teams and keys may spend together.
     #[serde(default)]
     pub budgets: Vec<Budget>,
 }
 
+/// A part of a customer.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Team {
+    /// Unique among the teams.
     pub id: String,
+    /// The customer it belongs to.
     #[serde(default)]
     pub customer: Option<String>,
+    /// What all its keys may spend together.
     #[serde(default)]
     pub budgets: Vec<Budget>,
 }
 
+/// What a client sends as its API key, and what it may do.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VirtualKey {
+    /// What logs, metrics and the API call this key; never its value.
     pub id: String,
+    /// The team it belongs to.
     #[serde(default)]
     pub team: Option<String>,
+    /// What the client sends.
     pub value: Secret,
     /// `provider/model`, bare models or aliases; `*` stands for any run of characters. Empty: none.
     #[serde(default)]
     pub models: Vec<String>,
+    /// What the key may spend.
     #[serde(default)]
     pub budgets: Vec<Budget>,
+    /// How many requests or tokens the key may use.
     #[serde(default)]
     pub limits: Vec<Limit>,
 }
 
-/// A sum of money in a calendar window.
+/// A sum of money in a calendar window (UTC). Checked, but not enforced by this version.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -305,24 +368,32 @@ pub struct Budget {
     pub window: String,
 }
 
+/// A number of requests or tokens in a calendar window (UTC). Checked, but not enforced by this version.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
+    /// What is counted.
     pub unit: LimitUnit,
+    /// How many.
     pub limit: u64,
+    /// As in a budget.
     pub window: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitUnit {
+    /// Requests, whatever became of them.
     Requests,
+    /// Prompt and completion tokens.
     Tokens,
 }
 
+/// What models cost.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prices {
+    /// A file with prices over the built-in table. Not used by this version.
     pub file: Option<std::path::PathBuf>,
 }
 
@@ -335,6 +406,7 @@ pub enum Activation {
     Header,
     /// Every request that may be cached.
     Always,
+    /// None.
     Off,
 }
 
@@ -342,19 +414,28 @@ pub enum Activation {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
+    /// Requests with the same virtual key.
     #[default]
     Key,
+    /// Requests with keys of the same team.
     Team,
+    /// Requests with keys of the same customer.
     Customer,
+    /// All requests.
     Cluster,
 }
 
+/// The answers that all nodes share.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cache {
+    /// Which requests take part.
     pub activation: Activation,
+    /// How long an answer is kept; a client may ask for less.
     pub ttl: Period,
+    /// Who shares cached answers.
     pub scope: Scope,
+    /// Memory for answers on this node.
     pub max_memory: ByteSize,
     /// Answers larger than this are not kept.
     pub max_entry: ByteSize,
@@ -372,6 +453,7 @@ impl Default for Cache {
     }
 }
 
+/// Logs.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Observability {
