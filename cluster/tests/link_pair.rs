@@ -109,7 +109,6 @@ async fn restarted(survivor: &Link, name: &'static str, mortal: Mortal, seeds: V
     echoes(survivor, name).await;
     let took = begun.elapsed();
     again.kill();
-    eprintln!("{name} is back after {took:?}");
     took
 }
 
