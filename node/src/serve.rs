@@ -227,7 +227,8 @@ fn ring_cache(config: &Config, identity: &Identity, peers: Arc<ClusterPeers>) ->
     Ok(RingCache::new(settings, peers))
 }
 
-/// The key of entry ids: the same on all nodes, unknown outside the cluster.
+/// The key of entry ids: the same on all nodes. With certificates there is no secret that all nodes share, so the CA's
+/// certificate separates clusters; whoever is not a peer cannot ask for an id either way.
 fn cache_key(config: &Config, identity: &Identity) -> Result<[u8; 32], ServeError> {
     const CONTEXT: &str = "peerway 2026-11 cache entry ids";
     Ok(match &config.cluster {

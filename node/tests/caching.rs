@@ -1,5 +1,7 @@
 //! One answer for one question: hits in both forms, for nobody else, and never of something broken.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test that is how it fails")]
+
 mod support;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Providers that fail: what is tried again, what the client is told, and that a cut stream never looks whole.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test that is how it fails")]
+
 mod support;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! What a client gets: answers, refusals, and bytes that are the provider's own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test that is how it fails")]
+
 mod support;
 
 use http::{Method, Request, StatusCode};

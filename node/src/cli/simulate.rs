@@ -11,7 +11,7 @@ use crate::serve::terminated;
 use crate::telemetry::log;
 
 #[derive(Debug, Args)]
-pub struct SimulateArgs {
+pub(super) struct SimulateArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
     /// Time to the answer or the first token: `50ms`, `uniform:20ms..80ms` or `lognormal:50ms,p99=200ms`.

@@ -15,7 +15,7 @@ use crate::telemetry::log;
 
 /// Flags go over the file.
 #[derive(Debug, Args)]
-pub struct ServeArgs {
+pub(super) struct ServeArgs {
     /// The configuration. Without one, providers are taken from well-known environment variables (OPENAI_API_KEY, ...).
     #[arg(long, env = "PEERWAY_CONFIG")]
     config: Option<PathBuf>,
@@ -98,7 +98,7 @@ impl ServeArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// How many nodes.
     #[arg(long, default_value_t = 3)]
     nodes: u16,

@@ -59,7 +59,7 @@ impl Nodes {
         self.nodes.iter()
     }
 
-    /// Waits until each node sees all nodes ready; returns what the first one says of the cluster.
+    /// Waits until each node sees all nodes ready, and knows that the others do; returns what the first one says of the cluster.
     pub(super) async fn all_ready(&mut self, within: Duration) -> Result<Value, String> {
         let deadline = Instant::now() + within;
         let count = self.nodes.len();
@@ -71,6 +71,7 @@ impl Nodes {
                 }
                 if let Ok(status) = client.get("/cluster/status").await
                     && ready(&status) == count
+                    && status["converged"] == true
                 {
                     break;
                 }

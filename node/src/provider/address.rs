@@ -52,7 +52,7 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
     // Global unicast is 2000::/3; inside it these are special.
     let s = v6.segments();
     let global = s[0] & 0xe000 == 0x2000;
-    let special = (s[0] == 0x2001 && s[1] < 0x0200) || (s[0] == 0x2001 && s[1] == 0x0db8) || s[0] == 0x3fff;
+    let special = matches!((s[0], s[1]), (0x2001, ..0x0200 | 0x0db8) | (0x3fff, _));
     global && !special
 }
 

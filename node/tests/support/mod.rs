@@ -1,5 +1,8 @@
 //! One gateway in this process, in front of a simulated provider, both on free ports.
 
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
