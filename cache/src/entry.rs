@@ -67,7 +67,7 @@ pub struct Usage {
 pub enum Recorded {
     /// One body.
     Plain {
-        /// Its bytes, unchanged.
+        /// Its bytes, unchanged, in memory of their own: a slice would keep the whole buffer that it came in.
         body: Bytes,
     },
     /// A stream of server-sent events, to its end.

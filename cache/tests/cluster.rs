@@ -33,9 +33,7 @@ impl Node {
             Identity::load_or_create(None, "test".parse().unwrap(), Some(node_id(name)), now, || unreachable!())
                 .unwrap();
         let peers = ClusterPeers::new(node_id(name));
-        // The machine that runs the tests may be busy: the look-up must not decide them by its ten milliseconds.
-        let config = CacheConfig { get_deadline: Duration::from_secs(2), ..CacheConfig::new(KEY) };
-        let cache = RingCache::new(config, peers.clone());
+        let cache = RingCache::new(patient(), peers.clone());
         let config = ClusterConfig {
             trust: Trust::from_secret("a secret of the cluster, long enough", &identity.cluster, &identity.node_id)
                 .unwrap(),
@@ -75,6 +73,12 @@ impl Node {
     }
 }
 
+/// The machine that runs the tests may be busy: the deadlines of production must not decide them.
+fn patient() -> CacheConfig {
+    let patience = Duration::from_secs(5);
+    CacheConfig { get_deadline: patience, bulk_deadline: patience, put_deadline: patience, ..CacheConfig::new(KEY) }
+}
+
 async fn three() -> [Node; 3] {
     let first = Node::start("a", Vec::new()).await;
     let seed: Seed = first.cluster.link().advertised().to_string().parse().unwrap();
@@ -109,7 +113,7 @@ async fn what_one_node_put_all_have_and_a_dead_owner_takes_nothing_with_it() {
     let lost: Vec<_> = entries.iter().filter(owned).collect();
     assert!(!lost.is_empty());
     // Without what it has near, a survivor must ask: first over the old ring, with the owner dead, then over the new.
-    let blind = |node: &Node| RingCache::new(CacheConfig::new(KEY), node.peers.clone());
+    let blind = |node: &Node| RingCache::new(patient(), node.peers.clone());
     dead.crash().await;
     let (blind_a, blind_b) = (blind(&a), blind(&b));
     for entry in &lost {
