@@ -1,6 +1,6 @@
 //! Frames from and to QUIC streams.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 
 use crate::wire::{Decoder, Flags, Frame, HEADER_LEN, Header, Kind, WireError};
@@ -109,18 +109,29 @@ pub(super) async fn read_header(recv: &mut RecvStream) -> Result<Header, StreamE
 }
 
 /// The rest of a stream that carries one plain frame. Memory grows with what comes, not with what was announced.
+///
+/// Not by quinn's `read_to_end`: it reads without order, and after the ordered read of the header it gives bytes again
+/// that came twice, which reordering on the network is enough for (quinn-proto 0.11.19, `Assembler::defragment`).
 pub(super) async fn read_payload(recv: &mut RecvStream, header: Header) -> Result<Bytes, StreamError> {
-    let len = header.payload_len();
-    if header.is_plain() {
-        match recv.read_to_end(len).await {
-            Ok(payload) if payload.len() == len => Ok(payload.into()),
-            Ok(_) => Err(StreamError::Cut),
-            Err(quinn::ReadToEndError::Read(error)) => Err(error.into()),
-            Err(quinn::ReadToEndError::TooLong) => Err(WireError::Trailing(header.kind).into()),
-        }
-    } else {
-        Err(WireError::Misplaced(header.kind).into())
+    if !header.is_plain() {
+        return Err(WireError::Misplaced(header.kind).into());
     }
+    let len = header.payload_len();
+    let mut payload = BytesMut::new();
+    while let Some(chunk) = recv.read_chunk(CHUNK, true).await? {
+        if payload.len() + chunk.bytes.len() > len {
+            return Err(WireError::Trailing(header.kind).into());
+        }
+        if chunk.bytes.len() == len {
+            // The usual small message: nothing to put together, only the end of the stream to see.
+            return match recv.read_chunk(1, true).await? {
+                None => Ok(chunk.bytes),
+                Some(_) => Err(WireError::Trailing(header.kind).into()),
+            };
+        }
+        payload.extend_from_slice(&chunk.bytes);
+    }
+    if payload.len() == len { Ok(payload.freeze()) } else { Err(StreamError::Cut) }
 }
 
 /// A whole stream of one plain frame.
