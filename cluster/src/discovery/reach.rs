@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Seed;
 use crate::identity::NodeId;
-use crate::link::Link;
+use crate::link::{Link, RefusedPeer};
 
 /// How long a seed has to answer, and then to reach us.
 const TEST_PATIENCE: Duration = Duration::from_secs(5);
@@ -109,7 +109,9 @@ fn silent(link: &Link, address: SocketAddr) -> (Verdict, String) {
     if link.dials().iter().any(|dial| dial.address == address && dial.oneself) {
         return (Verdict::Oneself, format!("{address} is this node"));
     }
-    match link.refusals().into_iter().find(|refused| refused.address == address) {
+    // An old refusal says nothing about today's silence.
+    let lately = |refused: &RefusedPeer| refused.address == address && refused.ago <= TEST_PATIENCE * 2;
+    match link.refusals().into_iter().find(lately) {
         Some(refused) => {
             (Verdict::Refused, format!("{address} is not a peer of ours ({}): {}", refused.reason, refused.detail))
         }

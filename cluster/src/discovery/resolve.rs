@@ -264,7 +264,8 @@ mod tests {
     #[tokio::test]
     async fn dns_gives_every_address_and_srv_the_ports_too() {
         let (one, two) = (Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 1, 0, 2));
-        let resolver = name_server(vec![one, two], vec![("pod-0.example.org.", 7946), ("pod-1.example.org.", 7000)]).await;
+        let resolver =
+            name_server(vec![one, two], vec![("pod-0.example.org.", 7946), ("pod-1.example.org.", 7000)]).await;
         let resolve = async |text: &str| {
             let mut found = resolver.resolve(&text.parse().unwrap()).await.unwrap();
             found.sort();
