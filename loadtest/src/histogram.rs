@@ -69,7 +69,8 @@ impl Latency {
 }
 
 const CURVE_STEPS: u32 = 60;
-const CURVE_FROM: f64 = 0.301_03;
+/// The 50th percentile on that scale.
+const CURVE_FROM: f64 = std::f64::consts::LOG10_2;
 
 /// Percentiles of a histogram, in microseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]

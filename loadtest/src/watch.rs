@@ -110,7 +110,7 @@ impl Watch {
                 cpu_us_per_request: (requests > 0).then(|| cpu_us as f64 / requests as f64),
                 rss_before_bytes: memory().next().unwrap_or(0),
                 rss_max_bytes: memory().max().unwrap_or(0),
-                rss_after_bytes: memory().last().unwrap_or(0),
+                rss_after_bytes: memory().next_back().unwrap_or(0),
                 rss: tree.rss.clone(),
             }
         };
