@@ -275,14 +275,20 @@ mod tests {
         for i in 0..300u64 {
             let result = if i % 10 == 0 { Err(Failure::Status(503)) } else { Ok(()) };
             let event = finished((i % 2) as usize, i * 10, i * 10 + 20 + i, result);
-            recorders[2].sent(event.due, event.due);
-            recorders[2].finished(&event);
-            recorders[(i % 2) as usize].sent(event.due, event.due);
-            recorders[(i % 2) as usize].finished(&event);
+            // Each thread has both kinds.
+            for recorder in [2, usize::from(i % 3 == 0)] {
+                recorders[recorder].sent(event.due, event.due);
+                recorders[recorder].taken_up(event.due, event.due + Duration::from_micros(i));
+                recorders[recorder].finished(&event);
+            }
         }
         let [mut one, two, whole] = recorders;
         one.merge(&two);
-        assert_eq!(one.headline().percentiles(), whole.headline().percentiles());
+        let histograms = |r: &Recorder| {
+            let kinds = r.kinds.iter().flat_map(|kind| [kind.whole.percentiles(), kind.first.percentiles()]);
+            kinds.chain([r.lateness.percentiles(), r.headline().percentiles()]).collect::<Vec<_>>()
+        };
+        assert_eq!(histograms(&one), histograms(&whole));
         assert_eq!((one.failures.clone(), one.sent, one.in_flight), (whole.failures.clone(), 300, 0));
         let seconds =
             |r: &Recorder| r.seconds.iter().map(|s| (s.sent, s.done, s.failed, s.at(99.0))).collect::<Vec<_>>();

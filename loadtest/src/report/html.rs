@@ -18,14 +18,15 @@ pub(crate) fn page(report: &Report) -> String {
         report.version
     );
     for system in &report.systems {
-        if let Some(trouble) = system.trouble() {
-            body += &format!("<p class=banner>{}: {}</p>", escape(&system.system.name), escape(trouble));
+        for (at, round) in system.rounds.iter().enumerate().filter(|(_, round)| !round.verdict.kept) {
+            let name = escape(&system.system.name);
+            body += &format!("<p class=banner>{name}, round {}: {}</p>", at + 1, escape(&round.verdict.says));
         }
     }
     if !report.systems.is_empty() {
         body += &cards(report);
         body += &section("Latency by percentile", report.config.latency_is, &(legend(report) + &percentiles(report)));
-        body += &format!("<div class=two>{}</div>", over_time(report));
+        body += &over_time(report);
         body += &section(
             "CPU time a request",
             "User and system time of whole process trees in the measured span, divided by the requests that were done; medians over the rounds.",
@@ -78,6 +79,9 @@ fn cards(report: &Report) -> String {
                     millis(median.p50_us),
                     millis(median.p999_us)
                 );
+                if median.rounds < system.rounds.len() {
+                    inner += &format!("<span>from {} of {} rounds</span>", median.rounds, system.rounds.len());
+                }
                 if let Some(added) = &system.added {
                     inner += &format!("<span>added p50 {} · p99 {}</span>", millis(added.p50_us), millis(added.p99_us));
                 }
@@ -122,7 +126,9 @@ fn percentiles(report: &Report) -> String {
 fn over_time(report: &Report) -> String {
     let last =
         || report.systems.iter().enumerate().filter_map(|(at, system)| Some((at, system, system.rounds.last()?)));
-    let seconds = last().map(|(_, _, round)| round.timeline.len()).max().unwrap_or(0);
+    // What ends after the last request left is a rest of a second, not a rate.
+    let asked = (report.config.warmup_s + report.config.duration_s).floor() as usize;
+    let seconds = last().map(|(_, _, round)| round.timeline.len().min(asked)).max().unwrap_or(0);
     let x = linear("seconds since the start, warm-up included", seconds as f64, |s| format!("{s:.0}"));
     let chart =
         |value: &dyn Fn(&crate::measure::SecondFigures) -> Option<f64>, y: &dyn Fn(f64, f64) -> Axis, log: bool| {
@@ -133,6 +139,7 @@ fn over_time(report: &Report) -> String {
                     points: round
                         .timeline
                         .iter()
+                        .take(seconds)
                         .filter_map(|second| Some((second.second as f64 + 0.5, value(second)?)))
                         .collect(),
                 })
@@ -152,11 +159,8 @@ fn over_time(report: &Report) -> String {
         &|low, high| logarithmic("p99", low, high, |ms| format!("{ms} ms")),
         true,
     );
-    section(
-        "Answers a second",
-        "The last round of each system; the last second is the rest that was still in flight.",
-        &rate,
-    ) + &section("p99 of each second", "By when the answer ended; streams count by their first token.", &p99)
+    section("Answers a second", "The last round of each system, warm-up included.", &rate)
+        + &section("p99 of each second", "By when the answer ended; streams count by their first token.", &p99)
 }
 
 fn cpu(report: &Report) -> String {
@@ -228,7 +232,7 @@ fn rounds(report: &Report) -> String {
 fn streams(report: &Report) -> String {
     let mut rows = String::new();
     for system in &report.systems {
-        for kind in system.rounds.last().iter().flat_map(|round| &round.kinds) {
+        for kind in system.last_kept().iter().flat_map(|round| &round.kinds) {
             let figures = |found: &Option<crate::histogram::Percentiles>| match found {
                 Some(found) => [found.p50_us, found.p99_us, found.p999_us].map(|us| millis(us as f64)),
                 None => ["-"; 3].map(str::to_owned),
@@ -251,7 +255,7 @@ fn streams(report: &Report) -> String {
     let table = format!(
         "<table><tr><th>system<th>kind<th>done<th>failed<th>first token p50<th>p99<th>p99.9<th>whole p50<th>p99<th>p99.9<th>events</tr>{rows}</table>"
     );
-    section("By kind of request", "The last round of each system.", &table)
+    section("By kind of request", "The last round of each system in which the generator kept its rate.", &table)
 }
 
 /// Seconds since 1970 as a date and time (the civil-from-days algorithm).

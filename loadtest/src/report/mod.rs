@@ -169,6 +169,11 @@ impl SystemReport {
         self.rounds.iter().find(|round| !round.verdict.kept).map(|round| round.verdict.says.as_str())
     }
 
+    /// The last round with a figure.
+    pub(crate) fn last_kept(&self) -> Option<&Measurement> {
+        self.rounds.iter().rev().find(|round| round.verdict.kept)
+    }
+
     /// Failures by class over all rounds.
     pub(crate) fn failures(&self) -> Vec<(String, u64)> {
         let mut all = std::collections::BTreeMap::new();

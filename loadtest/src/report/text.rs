@@ -58,7 +58,7 @@ fn details(system: &SystemReport) {
     if let Some(trouble) = system.trouble().filter(|_| system.median.is_some()) {
         say(&format!("  a round without a figure: {trouble}"));
     }
-    let Some(last) = system.rounds.last() else { return };
+    let Some(last) = system.last_kept().or(system.rounds.last()) else { return };
     for kind in &last.kinds {
         if let (Some(first), Some(whole)) = (&kind.first_token, &kind.whole) {
             say(&format!(
