@@ -91,7 +91,10 @@ async fn a_replica_without_the_entry_does_not_win_against_a_slow_owner() {
     let entry = entry(&simulation.cache(&other), 1, 100);
     simulation.cache(&owner).put(entry.clone()).await;
     simulation.set(&replica, Way::Up);
+    simulation.set(&owner, Way::Last);
     assert!(has(&simulation, &other, &entry.id, &entry.namespace).await);
+    let stats = simulation.cache(&other).stats();
+    assert_eq!((stats.hedges, stats.hedges_won), (1, 0));
 }
 
 #[tokio::test]
@@ -184,6 +187,22 @@ async fn an_asker_finds_what_moved_and_brings_it_to_the_new_owner() {
     while owner.get_local(&entry.id, &entry.namespace).is_none() {
         assert!(started.elapsed() < Duration::from_secs(5), "the owner was not given the entry");
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn when_both_holders_changed_the_previous_owner_is_asked() {
+    let simulation = Simulation::start(&["a", "b"]);
+    ["c", "d", "e"].iter().for_each(|name| simulation.boot(name, |_| ()));
+    let cache = simulation.cache(&node_id("a"));
+    let before: Vec<_> = (0..100).map(|number| entry(&cache, number, 100)).collect();
+    for entry in &before {
+        cache.put(entry.clone()).await;
+    }
+    simulation.change_ring(&["c", "d", "e"]);
+    for (number, entry) in before.iter().enumerate() {
+        let asker = node_id(["c", "d", "e"][number % 3]);
+        assert!(has(&simulation, &asker, &entry.id, &entry.namespace).await, "{number} at {asker}");
     }
 }
 

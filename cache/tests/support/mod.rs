@@ -30,6 +30,8 @@ pub(crate) enum Way {
     Dead,
     /// Calls are never answered.
     Hung,
+    /// Calls are answered when another node has answered one.
+    Last,
 }
 
 pub(crate) struct Simulation {
@@ -39,6 +41,7 @@ pub(crate) struct Simulation {
     gossip: Mutex<BTreeMap<NodeId, String>>,
     now_ms: Arc<AtomicU64>,
     pub(crate) calls: AtomicUsize,
+    answered: AtomicUsize,
 }
 
 struct Node {
@@ -73,6 +76,7 @@ impl Simulation {
             gossip: Mutex::default(),
             now_ms: Arc::new(AtomicU64::new(NOW)),
             calls: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
         });
         names.iter().for_each(|name| simulation.boot(name, &change));
         simulation
@@ -163,6 +167,12 @@ impl Simulation {
             Way::Up => {}
             Way::Dead => return Err(PeerError::Unreachable(to.clone())),
             Way::Hung => std::future::pending().await,
+            Way::Last => {
+                let before = self.answered.load(Ordering::SeqCst);
+                while self.answered.load(Ordering::SeqCst) == before {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
         }
         let service = self.cache(to).service();
         let Answer::Now(Ok(payload)) = service.serve(from, M::KIND, encode(message).unwrap()) else {
@@ -170,6 +180,7 @@ impl Simulation {
         };
         // As a network would, let others run between question and answer.
         tokio::task::yield_now().await;
+        self.answered.fetch_add(1, Ordering::SeqCst);
         Ok(decode(&payload).unwrap())
     }
 }
