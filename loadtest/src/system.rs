@@ -2,6 +2,7 @@
 //! `name=URL[,url=URL ...][,pid=PID ...][,model=MODEL]`.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::str::FromStr;
 
 use http::{HeaderValue, Uri};
@@ -39,6 +40,8 @@ pub(crate) enum SystemError {
     Url(String),
     #[error("cannot resolve {0}: {1}")]
     Resolve(String, #[source] std::io::Error),
+    #[error("there is no process {1} to watch for `{0}`; give the pid of a running process")]
+    NoProcess(String, u32),
     #[error(transparent)]
     Mix(#[from] MixError),
 }
@@ -78,6 +81,16 @@ impl System {
     /// The targets, with their addresses looked up once.
     pub(crate) fn targets(&self, scenario: &Scenario) -> Result<Vec<Target>, SystemError> {
         self.urls.iter().map(|url| target(url, scenario)).collect()
+    }
+
+    /// Checks, before anything is measured, that the processes to watch are there: one that is not would count as 0.
+    pub(crate) fn check_processes(&self) -> Result<(), SystemError> {
+        for watched in self.all_watched() {
+            if let Some(pid) = watched.pids.iter().find(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                return Err(SystemError::NoProcess(watched.name, *pid));
+            }
+        }
+        Ok(())
     }
 
     /// All that is watched while this system is under load.
@@ -161,6 +174,13 @@ mod tests {
         let scenario = Scenario::parse("x", "mix: [{kind: miss}]").unwrap();
         let tls: System = "a=https://127.0.0.1".parse().unwrap();
         assert!(tls.targets(&scenario).unwrap_err().to_string().contains("TLS"));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_an_error_and_not_a_zero() {
+        let system: System = format!("a=http://x,pid={}", u32::MAX).parse().unwrap();
+        assert!(system.check_processes().unwrap_err().to_string().contains("4294967295"));
+        assert!(System::new("a", vec![]).check_processes().is_ok());
     }
 
     #[test]

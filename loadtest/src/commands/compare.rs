@@ -19,6 +19,9 @@ pub(crate) fn compare(
     rounds: usize,
     common: &Common,
 ) -> Result<bool> {
+    for system in systems {
+        system.check_processes()?;
+    }
     let mut measured = vec![Vec::new(); systems.len()];
     for round in 1..=rounds.max(1) {
         for (system, measured) in systems.iter().zip(&mut measured) {

@@ -56,6 +56,9 @@ pub(crate) fn frontier(
     max: f64,
     common: &Common,
 ) -> Result<bool> {
+    for system in systems.iter().chain([direct]) {
+        system.check_processes()?;
+    }
     let mut reports = Vec::new();
     for system in systems {
         let mut pairs: Vec<(f64, Vec<Pair>)> = Vec::new();

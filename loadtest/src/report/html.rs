@@ -65,7 +65,7 @@ fn load(report: &Report) -> String {
         Some((None, Some(callers))) => format!("closed loop, {callers} callers"),
         _ => "rates searched".to_owned(),
     };
-    format!("{pace} for {:.0} s after {:.0} s of warm-up", report.config.duration_s, report.config.warmup_s)
+    format!("{pace} for {} s after {} s of warm-up", report.config.duration_s, report.config.warmup_s)
 }
 
 fn cards(report: &Report) -> String {
