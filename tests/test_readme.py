@@ -11,9 +11,11 @@ README = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else 
 
 
 def commands() -> list[str]:
-    """The lines of its shell blocks, continuation lines joined."""
-    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", README, re.S)
-    return [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+    """The lines of its shell blocks: fenced as such, or indented."""
+    fenced = re.findall(r"```(?:sh|bash|console)\n(.*?)```", README, re.S)
+    outside = re.sub(r"```.*?```", "", README, flags=re.S)
+    lines = [line for block in fenced for line in block.splitlines()] + re.findall(r"^    (\S.*)$", outside, re.M)
+    return [line.split("  #")[0].strip() for line in lines]
 
 
 def test_the_two_commands_come_first() -> None:
