@@ -19,7 +19,9 @@ use super::drain::{Drain, Phase};
 
 /// Connections that wait to be picked up by their thread.
 const QUEUE: usize = 1024;
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may stay without a whole request head. The library knows one time for idle connections and slow
+/// heads, and balancers want the former to be longer than their own (60 s is common), or they send into a closing one.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 const MAX_HEADER_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
 const H2_STREAMS: u32 = 128;
