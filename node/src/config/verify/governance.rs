@@ -58,7 +58,7 @@ fn keys(governance: &Governance, verdict: &mut Verdict) {
         match key.value.expose() {
             "" => verdict.error(field(index, "value"), "the key's value is empty"),
             value if !fits_header(value) => {
-                verdict.error(field(index, "value"), "the value holds characters that no HTTP header can carry");
+                verdict.error(field(index, "value"), "the value holds characters that a key in an HTTP header cannot have (spaces, controls, other than ASCII)");
             }
             _ => {}
         }

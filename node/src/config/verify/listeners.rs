@@ -48,7 +48,7 @@ fn admin(config: &Config, verdict: &mut Verdict) {
         ),
         Some(token) if token.expose().is_empty() => verdict.error("admin.token", "the token is empty"),
         Some(token) if !fits_header(token.expose()) => {
-            verdict.error("admin.token", "the token holds characters that no HTTP header can carry");
+            verdict.error("admin.token", "the token holds characters that a key in an HTTP header cannot have (spaces, controls, other than ASCII)");
         }
         _ => {}
     }
