@@ -96,10 +96,11 @@ impl Participation {
                 response,
                 provider: entry.content.provider.as_str().into(),
                 model: entry.content.model.as_str().into(),
-                usage: entry
-                    .content
-                    .usage
-                    .map(|u| Usage { prompt_tokens: u.prompt_tokens, completion_tokens: u.completion_tokens }),
+                usage: entry.content.usage.map(|u| Usage {
+                    prompt_tokens: u.prompt_tokens,
+                    completion_tokens: u.completion_tokens,
+                    ..Usage::default()
+                }),
             }),
             Err(error) => {
                 warn!(id = %self.id, %error, "a cached answer cannot be replayed in the form asked for; asking the provider");

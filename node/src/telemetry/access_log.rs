@@ -40,6 +40,8 @@ pub struct Line<'a> {
     pub prompt_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_nano_usd: Option<u64>,
     /// `ok`, an error code, `cut` or `client_gone`.
     pub outcome: &'a str,
 }

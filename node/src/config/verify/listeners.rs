@@ -16,9 +16,6 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     http(config, verdict);
     admin(config, verdict);
     cache(config, verdict);
-    if config.prices.file.is_some() {
-        verdict.warn("prices.file", "prices are not used by this version", None);
-    }
 }
 
 fn http(config: &Config, verdict: &mut Verdict) {
