@@ -150,5 +150,5 @@ fn check_reads_the_price_file() {
     );
     assert_eq!(report["file"], prices.display().to_string());
     std::fs::write(&prices, "models:\n  - { provider: a, model: b, input: \"1\", output: \"2\" }\n").unwrap();
-    assert_eq!(check().0, true);
+    assert!(check().0);
 }
