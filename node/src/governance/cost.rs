@@ -235,6 +235,7 @@ mod tests {
     fn absurd_counts_cost_the_most_there_is() {
         let dear = price(rates("1000000", "1000000", "1000000"));
         assert_eq!(dear.cost(&used(u64::MAX, u64::MAX), Mode::Standard), NanoUsd::MAX);
+        assert_eq!(dear.cost(&used(u64::MAX, 0), Mode::Standard), NanoUsd::MAX, "of one kind alone");
         assert_eq!(dear.worst_case(u64::MAX, u64::MAX, Mode::Standard), NanoUsd::MAX);
     }
 
@@ -268,6 +269,14 @@ mod tests {
             let more = Usage { completion_tokens: usage.completion_tokens.saturating_add(1), total_tokens: 0, ..usage };
             let less = Usage { total_tokens: 0, ..usage };
             prop_assert!(price.cost(&more, Mode::Standard) >= price.cost(&less, Mode::Standard));
+        }
+
+        /// Against arithmetic in a wider type: exact, or the largest sum; never what is left after wrapping around.
+        #[test]
+        fn one_kind_is_exact_or_the_most_there_is(nano in any::<u64>(), tokens in any::<u64>(), shift in 0..64_u32) {
+            let rate = NanoUsd::new(nano >> shift);
+            let exact = (u128::from(rate.get()) * u128::from(tokens)).div_ceil(PER);
+            prop_assert_eq!(u128::from(of(rate, tokens).get()), exact.min(u128::from(u64::MAX)));
         }
 
         /// What a reservation relies on.

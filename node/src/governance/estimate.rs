@@ -421,6 +421,7 @@ mod tests {
         prop_oneof![
             Just(Value::Null),
             ".{0,200}".prop_map(Value::from),
+            "[a-z ]{0,600}".prop_map(Value::from),
             proptest::collection::vec(part, 0..5).prop_map(Value::from),
         ]
     }
