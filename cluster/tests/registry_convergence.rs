@@ -20,6 +20,7 @@ enum Step {
     Drop(usize, u8),
     Cut(usize, usize),
     Heal,
+    Restart(usize),
     Wait(u64),
 }
 
@@ -31,6 +32,7 @@ fn steps(nodes: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => (0..nodes, 0..3u8).prop_map(|(node, member)| Step::Drop(node, member)),
         2 => (0..nodes, 0..nodes).prop_map(|(from, to)| Step::Cut(from, to)),
         1 => Just(Step::Heal),
+        1 => (0..nodes).prop_map(Step::Restart),
         4 => (1..400u64).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..50)
@@ -57,11 +59,17 @@ fn play(nodes: usize, steps: &[Step], skews: &[i64], seed: u64) -> (Net, BTreeMa
             Step::Remove(node, id) => net.remove(node, key(&format!("k{id}"))).into_iter().collect(),
             Step::Add(node, member) => {
                 let wall_ms = net.now(node).wall_ms;
-                net.nodes[node].registry.add_member(wall_ms, &team("red"), &format!("m{member}")).unwrap()
+                let changes =
+                    net.nodes[node].registry.add_member(wall_ms, &team("red"), &format!("m{member}")).unwrap();
+                net.save(node);
+                changes
             }
             Step::Drop(node, member) => {
                 let wall_ms = net.now(node).wall_ms;
-                net.nodes[node].registry.remove_member(wall_ms, &team("red"), &format!("m{member}")).unwrap()
+                let changes =
+                    net.nodes[node].registry.remove_member(wall_ms, &team("red"), &format!("m{member}")).unwrap();
+                net.save(node);
+                changes
             }
             Step::Cut(from, to) => {
                 net.cut.insert((from, to));
@@ -69,6 +77,10 @@ fn play(nodes: usize, steps: &[Step], skews: &[i64], seed: u64) -> (Net, BTreeMa
             }
             Step::Heal => {
                 net.cut.clear();
+                vec![]
+            }
+            Step::Restart(node) => {
+                net.restart(node);
                 vec![]
             }
             Step::Wait(ms) => {

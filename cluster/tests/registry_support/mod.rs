@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerway_cluster::identity::{Incarnation, NodeId};
 use peerway_cluster::registry::exchange::{Exchange, Now, SyncMessage};
-use peerway_cluster::registry::{Actor, Change, Limits, Record, RecordKey, RecordKind, RefusedRecord, Registry};
+use peerway_cluster::registry::{
+    Actor, Change, Limits, Record, RecordKey, RecordKind, RefusedRecord, Registry, Versions,
+};
 use peerway_cluster::wire::{self, Message};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -52,6 +54,8 @@ pub struct SimNode {
     /// When each change was seen.
     pub changes: Vec<(u64, Change)>,
     pub refused: Vec<RefusedRecord>,
+    /// What is on its disk.
+    pub saved: (Vec<Record>, Versions),
 }
 
 struct Packet {
@@ -94,6 +98,7 @@ impl Net {
             skew_ms: 0,
             changes: Vec::new(),
             refused: Vec::new(),
+            saved: Default::default(),
         });
         Net {
             nodes: nodes.collect(),
@@ -119,6 +124,7 @@ impl Net {
     pub fn put(&mut self, number: usize, key: RecordKey, value: &[u8]) -> Change {
         let wall_ms = self.now(number).wall_ms;
         let change = self.nodes[number].registry.put(wall_ms, key, value).unwrap();
+        self.save(number);
         self.tick(number);
         change
     }
@@ -126,8 +132,26 @@ impl Net {
     pub fn remove(&mut self, number: usize, key: RecordKey) -> Option<Change> {
         let wall_ms = self.now(number).wall_ms;
         let change = self.nodes[number].registry.remove(wall_ms, key).unwrap();
+        self.save(number);
         self.tick(number);
         change
+    }
+
+    /// A node writes its own changes to disk before it tells of them.
+    pub fn save(&mut self, number: usize) {
+        let SimNode { registry, saved, .. } = &mut self.nodes[number];
+        *saved = (records(registry), registry.versions().clone());
+    }
+
+    /// A node ends and starts again with what it has on disk: whatever it heard since its last own write is lost.
+    pub fn restart(&mut self, number: usize) {
+        let wall_ms = self.now(number).wall_ms;
+        let (records, versions) = self.nodes[number].saved.clone();
+        let mut registry = registry(number);
+        assert!(registry.merge(wall_ms, &node(number), records).refused.is_empty());
+        registry.adopt(wall_ms, &versions);
+        self.nodes[number].registry = registry;
+        self.nodes[number].exchange = Exchange::default();
     }
 
     /// Both ways.
