@@ -6,6 +6,7 @@ mod registry_support;
 
 use peerway_cluster::registry::clock::{MAX_AHEAD_MS, Stamp};
 use peerway_cluster::registry::digest::Buckets;
+use peerway_cluster::registry::exchange::{HELLO_MS, PUSH_AGAIN_MS, SyncMessage};
 use peerway_cluster::registry::messages::{Interval, Push, Records, Want};
 use peerway_cluster::registry::page::Cursor;
 use peerway_cluster::registry::record::MAX_VALUE;
@@ -194,8 +195,49 @@ fn what_a_peer_says_it_has_seen_of_the_future_hides_nothing() {
     let interval = Interval { actor: actor(2), since: Time::default(), upto: Time { ms: now.wall_ms, counter: 0 } };
     let push = Push { records: vec![], interval: Some(interval) };
     let SimNode { registry, exchange, .. } = &mut net.nodes[0];
-    exchange.handle(now, registry, &node(1), peerway_cluster::registry::exchange::SyncMessage::Push(push));
+    exchange.handle(now, registry, &node(1), SyncMessage::Push(push));
     assert_eq!(net.nodes[0].registry.versions().of(&actor(2)), Time::default());
+}
+
+/// What a node says it has seen of another, after this push of that other.
+fn seen_after(records: Vec<Record>, since: u64, upto: u64) -> Time {
+    let mut net = Net::new(2, 1);
+    net.run(500);
+    let now = net.now(0);
+    let time = |ms| Time { ms: START_MS + ms, counter: 0 };
+    net.nodes[0].registry.adopt(now.wall_ms, &[(actor(1), time(100))].into_iter().collect());
+    let interval = Some(Interval { actor: actor(1), since: time(since), upto: time(upto) });
+    let SimNode { registry, exchange, .. } = &mut net.nodes[0];
+    let push = SyncMessage::Push(Push { records, interval });
+    exchange.handle(now, registry, &node(1), push);
+    registry.versions().of(&actor(1))
+}
+
+#[test]
+fn a_push_moves_what_was_seen_only_when_nothing_is_missing() {
+    let record = |ms| Record {
+        key: key("k"),
+        stamp: Stamp { time: Time { ms, counter: 0 }, actor: actor(1) },
+        content: Content::Value(b"x"[..].into()),
+    };
+    let ms = |time: Time| time.ms - START_MS;
+    assert_eq!(ms(seen_after(vec![record(START_MS + 120)], 100, 120)), 120);
+    assert_eq!(ms(seen_after(vec![record(START_MS + 120)], 90, 120)), 120, "twice is no harm");
+    assert_eq!(ms(seen_after(vec![record(START_MS + 120)], 110, 120)), 100, "one push between was lost");
+    assert_eq!(ms(seen_after(vec![record(START_MS + 9_000_000)], 100, 120)), 100, "one record was refused");
+}
+
+#[test]
+fn a_lost_push_is_sent_again_before_the_next_comparison() {
+    let mut net = Net::new(2, 1);
+    net.run(2 * HELLO_MS + 100);
+    net.cut_between(0, 1);
+    net.put(0, key("k"), b"x");
+    net.run(20);
+    net.cut.clear();
+    net.run(2 * PUSH_AGAIN_MS);
+    assert!(net.now_ms < 3 * HELLO_MS);
+    assert!(net.nodes[1].registry.get(&key("k")).is_some());
 }
 
 fn filled(nodes: usize, count: usize) -> Net {
