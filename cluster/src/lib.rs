@@ -9,6 +9,7 @@
 //! - [`discovery`]: where peers may be, and whether packets get through to them.
 //! - [`membership`]: who is live and what it says of itself, by gossip.
 //! - [`ring`]: which node owns what, computed alike by all.
+//! - [`registry`]: the shared configuration, which can be changed at any node.
 //! - [`cluster`]: all of it in one handle, for the rooms above.
 
 pub mod cluster;
@@ -16,6 +17,7 @@ pub mod discovery;
 pub mod identity;
 pub mod link;
 pub mod membership;
+pub mod registry;
 pub mod ring;
 pub mod trust;
 pub mod wire;
