@@ -9,11 +9,13 @@
 //! - [`discovery`]: where peers may be, and whether packets get through to them.
 //! - [`membership`]: who is live and what it says of itself, by gossip.
 //! - [`ring`]: which node owns what, computed alike by all.
+//! - [`ledger`]: who may use how much of a budget or limit.
 //! - [`cluster`]: all of it in one handle, for the rooms above.
 
 pub mod cluster;
 pub mod discovery;
 pub mod identity;
+pub mod ledger;
 pub mod link;
 pub mod membership;
 pub mod ring;
