@@ -121,7 +121,8 @@ impl Trio {
 
     fn sum(&self) -> i128 {
         let counter = allowance(0).counter(NOW.unix);
-        let held = |counter: &Counter| counter.rights() + i128::from(counter.reserved()) + i128::from(counter.own().spent);
+        let held =
+            |counter: &Counter| counter.rights() + i128::from(counter.reserved()) + i128::from(counter.own().spent);
         self.ledgers.iter().map(|ledger| ledger.counters().get(&counter).map_or(0, held)).sum()
     }
 }
@@ -258,9 +259,15 @@ fn windows_are_open_up_to_one_ahead_of_any_honest_clock() {
     let mut ledger = started(0, 3, 900);
     let day = 86_400;
     let today = allowance(0).counter(NOW.unix).window_start;
-    for (start, opens) in
-        [(today, true), (today + day, true), (today + 2 * day, false), (today + 1, false), (today - day, true), (i64::MIN, false), (i64::MAX, false)]
-    {
+    for (start, opens) in [
+        (today, true),
+        (today + day, true),
+        (today + 2 * day, false),
+        (today + 1, false),
+        (today - day, true),
+        (i64::MIN, false),
+        (i64::MAX, false),
+    ] {
         let counter = CounterId { window_start: start, ..allowance(0).counter(NOW.unix) };
         let message = Message::Give { counter, total: 1, left: 0 };
         ledger.step(NOW, Event::Peer { from: actor(1), to: actor(0), message });
@@ -312,7 +319,10 @@ fn a_gift_is_on_disk_before_it_leaves() {
     let counter = allowance(0).counter(NOW.unix);
     let ask = Message::Ask { counter, want: 100, seen: 0, urgency: peerway_cluster::ledger::event::Urgency::Waiting };
     let actions = ledger.step(NOW, Event::Peer { from: actor(1), to: actor(0), message: ask });
-    assert!(matches!(&actions[..], [Action::Persist { record: Record::Given { .. }, .. }, Action::Send { .. }]), "{actions:?}");
+    assert!(
+        matches!(&actions[..], [Action::Persist { record: Record::Given { .. }, .. }, Action::Send { .. }]),
+        "{actions:?}"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::actor::Actor;
 use super::allowance::{Allowance, AllowanceId, CounterId};
 use super::counter::Counter;
+use super::counting::Counting;
 use super::event::{Action, Alarm, Charge, Event, Message, Now};
 use super::record::{Durability, Record};
 use super::reservation::{Denial, Hold, MAX_CHARGES, Outcome, ReservationId, Reservations};
@@ -24,6 +25,12 @@ const MAX_COUNTERS: usize = 1 << 20;
 pub trait Shares {
     /// This actor's part of `limit` in `counter`. Over all actors these never sum to more than the limit.
     fn share(&self, counter: &CounterId, limit: u64) -> u64;
+}
+
+impl Shares for Counting {
+    fn share(&self, counter: &CounterId, limit: u64) -> u64 {
+        Counting::share(self, counter, limit)
+    }
 }
 
 /// The times that a ledger keeps.
@@ -204,7 +211,8 @@ impl<S: Shares> Ledger<S> {
         if self.try_grant(now, &waiter) {
             return;
         }
-        let beyond = |hold: &Hold| self.counters.get(&hold.counter).is_none_or(|counter| counter.is_beyond(hold.amount));
+        let beyond =
+            |hold: &Hold| self.counters.get(&hold.counter).is_none_or(|counter| counter.is_beyond(hold.amount));
         if self.peers.is_empty() || waiter.holds.iter().any(beyond) {
             return self.deny(&waiter);
         }

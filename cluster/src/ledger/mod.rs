@@ -15,6 +15,12 @@
 //! - [`allowance`]: what may be used, and the counter of one window of it.
 //! - [`window`]: the stretches of time for which a limit holds.
 //!
+//! How a limit is divided:
+//!
+//! - [`share`]: how a limit is divided over the actors that are counted.
+//! - [`statement`]: what an actor says of whom it counts.
+//! - [`counting`]: the rules by which actors come to count each other, and so never hold more than the limit together.
+//!
 //! How it is kept:
 //!
 //! - [`row`]: what one actor says of itself in a counter; grows, merges, is checked before it is merged.
@@ -28,6 +34,7 @@
 pub mod actor;
 pub mod allowance;
 pub mod counter;
+pub mod counting;
 pub mod event;
 #[allow(clippy::module_inception, reason = "the state machine is what this room is named for")]
 pub mod ledger;
@@ -37,8 +44,10 @@ pub mod record;
 mod recovery;
 pub mod reservation;
 pub mod row;
+pub mod share;
 #[cfg(test)]
 mod simulation;
 pub mod spread;
+pub mod statement;
 mod transfer;
 pub mod window;

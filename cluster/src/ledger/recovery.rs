@@ -51,7 +51,8 @@ impl<S: Shares> Ledger<S> {
 
     /// The fewest records that lead to this state; they may take the place of all that were written so far.
     pub fn snapshot(&self) -> Vec<Record> {
-        let closed = self.closed.iter().map(|(allowance, until)| Record::Pruned { allowance: *allowance, until: *until });
+        let closed =
+            self.closed.iter().map(|(allowance, until)| Record::Pruned { allowance: *allowance, until: *until });
         let mut records: Vec<Record> = closed.collect();
         for (id, counter) in &self.counters {
             for (from, row) in counter.others() {
@@ -77,8 +78,12 @@ impl<S: Shares> Ledger<S> {
         let over = |counter: &Counter| {
             counter.end().saturating_add(self.config.retention_s) <= now.unix && counter.reserved() == 0
         };
-        let old: Vec<(CounterId, i64)> =
-            self.counters.iter().filter(|(_, counter)| over(counter)).map(|(id, counter)| (*id, counter.end())).collect();
+        let old: Vec<(CounterId, i64)> = self
+            .counters
+            .iter()
+            .filter(|(_, counter)| over(counter))
+            .map(|(id, counter)| (*id, counter.end()))
+            .collect();
         for (id, end) in old {
             self.counters.remove(&id);
             self.gathers.remove(&id);

@@ -53,8 +53,11 @@ impl Gather {
         if self.rounds >= MAX_ROUNDS {
             return asks;
         }
-        let mut rich: Vec<(Reverse<u64>, &Actor)> =
-            self.asked.iter().filter_map(|(peer, left)| left.filter(|left| *left > 0).map(|l| (Reverse(l), peer))).collect();
+        let mut rich: Vec<(Reverse<u64>, &Actor)> = self
+            .asked
+            .iter()
+            .filter_map(|(peer, left)| left.filter(|left| *left > 0).map(|l| (Reverse(l), peer)))
+            .collect();
         rich.sort_unstable();
         for (Reverse(left), peer) in rich {
             if missing == 0 {
@@ -150,7 +153,8 @@ impl<S: Shares> Ledger<S> {
             Ok(counter) => counter,
             Err(error) => {
                 // An answer all the same: the asker should not wait for one that never comes.
-                self.out.push(Action::Send { to: from.clone(), message: Message::Give { counter: id, total: 0, left: 0 } });
+                self.out
+                    .push(Action::Send { to: from.clone(), message: Message::Give { counter: id, total: 0, left: 0 } });
                 return self.refuse(from, error);
             }
         };

@@ -125,7 +125,9 @@ impl Oracle {
         truth.opened = counter.opened();
         ensure(truth.used <= truth.opened, || format!("{actor} used {} of {} opened", truth.used, truth.opened))?;
         let (billed, excess, phantom) = (truth.billed, truth.excess, truth.phantom);
-        ensure(truth.used + excess >= billed, || format!("I7: {actor} has {} of a bill of {billed} in {id:?}", truth.used))?;
+        ensure(truth.used + excess >= billed, || {
+            format!("I7: {actor} has {} of a bill of {billed} in {id:?}", truth.used)
+        })?;
         ensure(own.spent <= billed + phantom, || {
             format!("I7: {actor} has {} for a bill of {billed}, phantom at most {phantom}, in {id:?}", own.spent)
         })
@@ -153,7 +155,9 @@ pub(super) fn check_quiet(world: &World) -> Checked {
             for (receiver, total) in &counter.own().given {
                 if let Some(ledger) = ledgers().find(|ledger| ledger.actor() == receiver) {
                     let known = ledger.counters().get(id).map_or(0, |counter| counter.received_from(receiver, giver));
-                    ensure(known == *total, || format!("I4: {receiver} has {known} of {total} from {giver} in {id:?}"))?;
+                    ensure(known == *total, || {
+                        format!("I4: {receiver} has {known} of {total} from {giver} in {id:?}")
+                    })?;
                 }
             }
         }
@@ -165,7 +169,9 @@ pub(super) fn check_quiet(world: &World) -> Checked {
                 sum -= i128::from(counter.share());
                 sum += counter.rights() + i128::from(counter.reserved()) + i128::from(counter.own().spent);
             }
-            ensure(sum == limit, || format!("I4: rights, reserved, spent and unassigned are {sum} of {limit} in {id:?}"))?;
+            ensure(sum == limit, || {
+                format!("I4: rights, reserved, spent and unassigned are {sum} of {limit} in {id:?}")
+            })?;
         }
     }
     Ok(())
