@@ -99,6 +99,11 @@ impl Counter {
         self.opened
     }
 
+    /// True when the journal knows nothing of it.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.own == Row::default() && self.opened == 0 && self.received == 0
+    }
+
     /// What all actors spent, as far as it is known here.
     pub fn known_spent(&self) -> u64 {
         self.others.values().fold(self.own.spent, |sum, row| sum.saturating_add(row.spent))

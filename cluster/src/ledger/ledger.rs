@@ -254,9 +254,8 @@ impl<S: Shares> Ledger<S> {
             let allowance = self.allowances.get(&id.allowance).ok_or(RowError::Allowance)?;
             let span = allowance.window.span(id.window_start);
             let horizon = allowance.window.span(now.unix.saturating_add(MAX_SKEW)).end;
-            let closed = self.closed.get(&id.allowance).is_some_and(|until| span.end <= *until);
             let past = span.end < now.unix.saturating_sub(MAX_SKEW + self.config.retention_s);
-            if span.start != id.window_start || id.window_start > horizon || past || closed {
+            if span.start != id.window_start || id.window_start > horizon || past || self.is_closed(&id) {
                 return Err(RowError::Window);
             }
             if self.counters.len() >= MAX_COUNTERS {

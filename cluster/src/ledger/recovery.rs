@@ -85,14 +85,22 @@ impl<S: Shares> Ledger<S> {
             .map(|(id, counter)| (*id, counter.end()))
             .collect();
         for (id, end) in old {
-            self.counters.remove(&id);
             self.gathers.remove(&id);
             self.active.remove(&id);
+            // Of a counter that this actor never touched there is nothing to be forgotten.
+            if self.counters.remove(&id).is_none_or(|counter| counter.is_untouched()) {
+                continue;
+            }
             let until = self.closed.entry(id.allowance).or_insert(end);
             *until = end.max(*until);
             let record = Record::Pruned { allowance: id.allowance, until: *until };
             self.out.push(Action::Persist { record, durability: Durability::Buffered });
         }
+    }
+
+    /// True when this window was forgotten and stays closed.
+    pub(super) fn is_closed(&self, id: &CounterId) -> bool {
+        self.closed.get(&id.allowance).is_some_and(|until| id.window_start < *until)
     }
 
     /// Closes every slice to what is really used, before the node ends.

@@ -128,10 +128,9 @@ impl<S: Shares> Ledger<S> {
 
     /// A replica that knows more of this actor than its journal has seen a later state of it.
     fn compare(&mut self, witness: &Actor, id: CounterId, row: &Row) {
-        let forgotten = self.closed.get(&id.allowance).is_some_and(|until| id.window_start < *until);
         let covered = match self.counters.get(&id) {
             Some(counter) => counter.own().covers(row),
-            None => forgotten || *row == Row::default(),
+            None => self.is_closed(&id) || *row == Row::default(),
         };
         if !covered && !self.fenced {
             self.fence(witness, id);

@@ -187,10 +187,10 @@ impl<S: Shares> Ledger<S> {
         if let Err(error) = row.check(from).and_then(|()| self.learn(now, id, from, &row)) {
             return self.refuse(from, error);
         }
-        if let Some(counter) = self.counters.get_mut(&id) {
-            if counter.hints.len() < super::row::MAX_RECEIVERS {
-                counter.hints.insert(from.clone(), left);
-            }
+        if let Some(counter) = self.counters.get_mut(&id)
+            && counter.hints.len() < super::row::MAX_RECEIVERS
+        {
+            counter.hints.insert(from.clone(), left);
         }
         self.retry(now);
         self.answered(from, id, left);

@@ -74,10 +74,14 @@ impl Oracle {
     /// What came back from the journal covers what was promised and what was spent; what it has too much is phantom.
     pub(super) fn recovered(&mut self, node: &Node) -> Checked {
         let Some(ledger) = &node.ledger else { return Ok(()) };
+        for id in ledger.counters().keys() {
+            // It may have died between the journal and anything that could be seen.
+            self.truth(&node.actor, *id);
+        }
         for (id, book) in &mut self.books {
             let Some(truth) = book.actors.get_mut(&node.actor) else { continue };
             let (who, none) = (&node.actor, Row::default());
-            let closed = ledger.closed.get(&id.allowance).is_some_and(|until| id.window_start < *until);
+            let closed = ledger.is_closed(id);
             let row = ledger.counters().get(id).map_or(&none, Counter::own);
             if closed && row == &none {
                 continue;
@@ -148,7 +152,7 @@ pub(super) fn check_quiet(world: &World) -> Checked {
         let counters: Vec<(&Actor, &Counter)> =
             ledgers().filter_map(|ledger| Some((ledger.actor(), ledger.counters().get(id)?))).collect();
         // A window that some have forgotten and others not yet is nobody's any more.
-        if ledgers().any(|ledger| ledger.closed.get(&id.allowance).is_some_and(|until| id.window_start < *until)) {
+        if ledgers().any(|ledger| ledger.is_closed(id)) {
             continue;
         }
         for (giver, counter) in &counters {
