@@ -6,7 +6,8 @@
 //! off, and what was used before a crash) must sum to at most the limit, and no part may fall once it was in use. In the
 //! end the network is whole again, the dead are forgotten, and the living must hold exactly the limit in windows to come.
 //!
-//! `PEERWAY_SIMULATION_SEEDS` and `PEERWAY_SIMULATION_STEPS` make it longer.
+//! `PEERWAY_SIMULATION_SEEDS` and `PEERWAY_SIMULATION_STEPS` make it longer, for example
+//! `PEERWAY_SIMULATION_SEEDS=20000 cargo test --release -p peerway-cluster --lib counting::simulation -- --nocapture`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -534,16 +535,17 @@ fn the_parts_never_exceed_the_limit_and_in_the_end_make_it_up() {
 /// The simulation finds what it is there to find.
 #[test]
 fn planted_mistakes_are_found() {
+    // With the seed at which to begin; from 0 each is found within 200.
     let planted = [
-        (Planted::NewcomerAsFounder, "parts"),
-        (Planted::LeaverDroppedEarly, "parts"),
-        (Planted::ShareRaisedOnJoin, "parts"),
-        (Planted::ToldBeforeDurable, ""),
-        (Planted::ClockBelieved, ""),
-        (Planted::ForgottenByNewcomer, ""),
+        (Planted::NewcomerAsFounder, 14, "parts"),
+        (Planted::LeaverDroppedEarly, 0, "parts"),
+        (Planted::ShareRaisedOnJoin, 1, "parts"),
+        (Planted::ToldBeforeDurable, 0, "RolledBack"),
+        (Planted::ClockBelieved, 21, "had"),
+        (Planted::ForgottenByNewcomer, 182, "parts"),
     ];
-    for (mistake, symptom) in planted {
-        let found = (0..2_000).find_map(|seed| run(seed, 2_000, Some(mistake)).err());
+    for (mistake, first, symptom) in planted {
+        let found = (first..first + 1_000).find_map(|seed| run(seed, 2_000, Some(mistake)).err());
         let found = found.unwrap_or_else(|| panic!("{mistake:?} is not found"));
         println!("{mistake:?}: {found}");
         assert!(found.what.contains(symptom), "{mistake:?} shows otherwise: {found}");
