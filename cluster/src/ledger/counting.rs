@@ -8,8 +8,9 @@
 //! 1. It publishes whom it counts. Before it is active that holds for all windows; afterwards each new [`Statement`]
 //!    counts more and names the first window start W from which it holds, always in the future.
 //! 2. It is *active*, with shares in windows that start at or after the latest W of these, when everybody that it must
-//!    count has stated that it counts it, or has left or was forgotten. It must count all that it met and all that
-//!    anybody was heard to count.
+//!    count has stated that it counts it, or has left or was forgotten. It must count all that have stated anything, all
+//!    whom they count, and, when it begins, the founders that it has met. Who has stated nothing yet needs not be counted:
+//!    it is as if its messages had been lost, and so a node that fails before it takes part holds up nobody.
 //! 3. A leaver states from which window start on it has no share. Others drop it there, and only there.
 //! 4. So they do when an operator has a dead actor forgotten. Only an active actor may forget, because its own statement
 //!    goes with the word, so that who hears it must wait for the living too.
@@ -86,7 +87,10 @@ pub enum ForgetError {
         from: i64,
     },
     /// This one has no shares, so that it may not know all who have.
-    #[error("this node lives on transfers and may not know all who have a share: forget {0} at a node that has one")]
+    #[error(
+        "this node lives on transfers and may not know all who have a share: forget {0} at a node that has one; \
+         where no node ever had, start all with empty data directories"
+    )]
     NotActive(Actor),
     /// The journal does not take what is written.
     #[error("cannot forget {0} now: the journal does not keep up; try again when durability is no longer degraded")]
@@ -104,8 +108,9 @@ pub struct Counting {
     public: Arc<Word>,
     pending: VecDeque<Record>,
     heard: BTreeMap<Actor, Arc<Word>>,
+    /// Whom it met before it began, itself included.
     met: BTreeSet<Actor>,
-    /// All that must be counted: itself, whom it met, of whom it heard, and whom those count.
+    /// All that must be counted: itself, who was heard to state something, whom those count, and with whom it began.
     known: BTreeSet<Actor>,
     /// Who is gone, and from which window start on: as recorded, and as far as the records are durable.
     noted_gone: BTreeMap<Actor, i64>,
@@ -172,26 +177,26 @@ impl Counting {
             return Ok(Actions::default());
         }
         news.check()?;
-        let mut fresh: BTreeSet<&Actor> = [&news.from].into_iter().collect();
+        let mut fresh = BTreeSet::new();
         for (speaker, word) in &news.words {
-            fresh.insert(speaker);
-            if self.heard.get(speaker).is_none_or(|known| word.size() > known.size()) {
+            if self.heard.get(speaker).is_none_or(|known| word.adds_to(known)) && word.says_something() {
+                fresh.insert(speaker);
                 fresh.extend(word.counts().into_iter().flatten());
             }
         }
         fresh.retain(|actor| !self.known.contains(*actor));
-        if self.known.len() + fresh.len() > MAX_ACTORS {
+        if self.known.len() + fresh.len() > MAX_ACTORS || self.met.len() >= MAX_ACTORS {
             return Err(NewsError::TooMany { from: news.from.clone() });
         }
         let fresh: Vec<Actor> = fresh.into_iter().cloned().collect();
         self.known.extend(fresh);
-        self.met.insert(news.from.clone());
+        self.meet(&news.from);
         let mut actions = Actions::default();
         if let Some(word) = news.words.get(&self.actor) {
             self.hear_of_itself(word, &mut actions);
         }
         for (speaker, word) in &news.words {
-            if *speaker == self.actor {
+            if *speaker == self.actor || !word.says_something() {
                 continue;
             }
             match self.heard.get_mut(speaker) {
@@ -327,6 +332,14 @@ impl Counting {
         self.clock = if self.is_planted(Planted::ClockBelieved) { now } else { self.clock.max(now) };
     }
 
+    /// Of two data directories of one node only the later can still be there.
+    fn meet(&mut self, peer: &Actor) {
+        if self.own.statements.is_empty() && !self.met.iter().any(|met| met.node == peer.node && met > peer) {
+            self.met.retain(|met| met.node != peer.node);
+            self.met.insert(peer.clone());
+        }
+    }
+
     /// Rules 1 and 2, after anything was learned.
     fn count(&mut self) -> Actions {
         let mut actions = Actions::default();
@@ -335,8 +348,12 @@ impl Counting {
             return actions;
         }
         let begun = !self.own.statements.is_empty() || self.heard.values().any(|word| !word.statements.is_empty());
-        if !begun && !self.may_begin() {
-            return actions;
+        if !begun {
+            if !self.may_begin() {
+                return actions;
+            }
+            let (begin, met) = (&self.begin, self.met.iter());
+            self.known.extend(met.filter(|actor| begin.is_founder(&actor.node)).cloned());
         }
         if self.known.len() > self.own.size() {
             let last = self.own.statements.last().map(|statement| statement.from);

@@ -83,6 +83,11 @@ impl Word {
         self.active_from.is_some_and(|from| from.holds_in(window_start)) && !self.is_gone_in(window_start)
     }
 
+    /// False for an actor of which nothing is known but that it is there.
+    pub(super) fn says_something(&self) -> bool {
+        *self != Word::default()
+    }
+
     /// The first windows in which `actor` need not fear this one: it counts `actor` from there on, or is gone.
     pub(super) fn allows(&self, actor: &Actor) -> Option<WindowFrom> {
         let counted = self.statements.iter().find(|statement| statement.counted.contains(actor));

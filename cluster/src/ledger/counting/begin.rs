@@ -10,8 +10,9 @@ use crate::ledger::actor::Actor;
 /// Two groups that begin without having met would each take the whole limit. So a beginning takes so many that two
 /// groups of that size have a member in common; its statements, which are in an order, decide who must wait for whom.
 ///
-/// This leans on the journals of those who began: a founder that lost its data directory does not know that the cluster
-/// has begun until it meets somebody who does, and must not meet a majority of such founders first.
+/// This leans on the journals of those who began. A founder that lost its data directory does not know that the cluster
+/// has begun until it meets somebody who does: such founders, together with those that never began, must stay fewer than
+/// the quorum, or they are a beginning of their own. So give a single founder a disk that lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// No peers are configured: it counts itself at once.
@@ -19,7 +20,8 @@ pub enum Begin {
     /// Only these may begin, when more than half of them have met. Everybody else is a newcomer.
     Founders(BTreeSet<NodeId>),
     /// Where names are random: so many nodes must have met, which must be more than half of all that may be running
-    /// before the cluster has begun.
+    /// before the cluster has begun. Nodes beyond the plan that meet each other before they meet the cluster are mistaken
+    /// for a beginning: where nodes come and go, name founders.
     Expect(usize),
 }
 

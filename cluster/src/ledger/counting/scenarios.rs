@@ -39,6 +39,13 @@ fn tell(from: &Counting, to: &mut Counting, now: i64) {
     done(to, actions);
 }
 
+/// A node that came later and has heard what `of` has to say.
+fn newcomer(name: &str, of: &Counting) -> Counting {
+    let mut newcomer = Counting::new(actor(name), of.begin.clone());
+    tell(of, &mut newcomer, NOW);
+    newcomer
+}
+
 fn talk(a: &mut Counting, b: &mut Counting, now: i64) {
     for _ in 0..2 {
         tell(a, b, now);
@@ -165,7 +172,7 @@ fn a_newcomer_waits_for_every_word_and_for_the_latest_window() {
 fn joins_of_one_minute_share_a_statement() {
     let (mut a, _) = pair();
     for name in ["x", "y", "z"] {
-        tell(&Counting::new(actor(name), founders(["a", "b"])), &mut a, NOW);
+        tell(&newcomer(name, &a), &mut a, NOW);
     }
     let future = WindowFrom::Second(minute_after(NOW + AHEAD));
     assert_eq!(statements(&a)[1..], [(future, actors(["a", "b", "x", "y", "z"]))]);
@@ -186,7 +193,7 @@ fn a_leaver_is_dropped_where_it_says_and_only_there() {
     assert_eq!(a.planned(&counter(i64::MIN), 10), 5);
     assert_eq!(b.leave(NOW + 900), Actions::default(), "it is said once");
     assert_eq!(b.standing().leaves_from, Some(from));
-    tell(&Counting::new(actor("x"), founders(["a", "b"])), &mut b, NOW);
+    tell(&newcomer("x", &b), &mut b, NOW);
     assert_eq!(statements(&b).len(), 1, "a leaver counts nobody more");
 }
 
@@ -232,6 +239,31 @@ fn an_actor_forgotten_alive_overspends_at_most_its_own_part_and_stops_when_it_he
 }
 
 #[test]
+fn who_has_said_nothing_holds_up_nobody() {
+    let names = ["a", "b", "c"];
+    let [mut a, mut b] = ["a", "b"].map(|name| Counting::new(actor(name), founders(names)));
+    for incarnation in 1..5 {
+        let lost = |name: &str| Actor { incarnation: Incarnation(incarnation), ..actor(name) };
+        for name in ["x", "b"] {
+            let silent = Counting::new(lost(name), Begin::Founders([actor("q").node].into()));
+            if silent.actor != b.actor {
+                tell(&silent, &mut a, NOW);
+            }
+        }
+    }
+    assert_eq!(
+        statements(&a)[0].1,
+        BTreeSet::from([a.actor.clone(), Actor { incarnation: Incarnation(2), ..actor("b") }])
+    );
+    tell(&b, &mut a, NOW);
+    b = Counting::new(Actor { incarnation: Incarnation(2), ..actor("b") }, founders(names));
+    talk(&mut a, &mut b, NOW);
+    assert_eq!(a.active_from(), Some(WindowFrom::Beginning));
+    tell(&Counting::new(actor("x"), founders(names)), &mut a, NOW);
+    assert_eq!(a.known.len(), 2, "also later");
+}
+
+#[test]
 fn two_beginnings_are_noticed_when_they_meet_and_share_what_is_to_come() {
     let [mut a, mut b] = ["a", "b"].map(|name| Counting::new(actor(name), Begin::Alone));
     tick(&mut a, NOW);
@@ -247,21 +279,21 @@ fn two_beginnings_are_noticed_when_they_meet_and_share_what_is_to_come() {
 fn a_new_statement_lies_after_all_that_was_used_also_when_the_clock_steps_back() {
     let (mut a, _) = pair();
     tick(&mut a, NOW + 7_200);
-    tell(&Counting::new(actor("x"), founders(["a", "b"])), &mut a, NOW);
+    tell(&newcomer("x", &a), &mut a, NOW);
     let from = minute_after(NOW + 7_200 + AHEAD);
     assert_eq!(statements(&a)[1].0, WindowFrom::Second(from));
 
     let (a, _) = pair();
     let used = NOW + 7_200;
     let mut again = Counting::restore(actor("a"), founders(["a", "b"]), a.records(), used);
-    tell(&Counting::new(actor("x"), founders(["a", "b"])), &mut again, NOW);
+    tell(&newcomer("x", &a), &mut again, NOW);
     assert_eq!(statements(&again)[1].0, WindowFrom::Second(minute_after(used + AHEAD)));
 }
 
 #[test]
 fn a_restart_brings_back_what_was_durable_and_no_more() {
     let (mut a, b) = pair();
-    tell(&Counting::new(actor("x"), founders(["a", "b"])), &mut a, NOW);
+    tell(&newcomer("x", &a), &mut a, NOW);
     let actions = a.leave(NOW);
     let again = Counting::restore(actor("a"), founders(["a", "b"]), a.records(), NOW);
     assert_eq!(again.public, a.public);
@@ -277,8 +309,7 @@ fn a_restart_brings_back_what_was_durable_and_no_more() {
 fn an_old_copy_of_a_data_directory_is_noticed_and_spends_nothing() {
     let (mut a, mut b) = pair();
     let copy = a.records();
-    let x = Counting::new(actor("x"), founders(["a", "b"]));
-    tell(&x, &mut a, NOW);
+    tell(&newcomer("x", &a), &mut a, NOW);
     tell(&a, &mut b, NOW);
     let mut old = Counting::restore(actor("a"), founders(["a", "b"]), copy, NOW);
     assert_eq!(old.share(&counter(NOW), 10), 5);
@@ -321,7 +352,7 @@ fn with_a_silent_journal_it_counts_no_more_but_loses_nothing() {
     let (mut a, _) = pair();
     let mut asked = 0;
     for number in 0..MAX_PENDING + 50 {
-        let x = Counting::new(actor(&format!("x-{number}")), founders(["a", "b"]));
+        let x = newcomer(&format!("x-{number}"), &a);
         asked += a.receive(&x.gossip(), NOW).unwrap().persist.len();
     }
     assert_eq!((asked, a.standing().unconfirmed), (MAX_PENDING, MAX_PENDING));

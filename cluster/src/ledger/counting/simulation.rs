@@ -6,7 +6,8 @@
 //! off, and what was used before a crash) must sum to at most the limit, and no part may fall once it was in use. In the
 //! end the network is whole again, the dead are forgotten, and the living must hold exactly the limit in windows to come.
 //!
-//! `PEERWAY_SIMULATION_SEEDS` and `PEERWAY_SIMULATION_STEPS` make it longer.
+//! `PEERWAY_SIMULATION_SEEDS` and `PEERWAY_SIMULATION_STEPS` make it longer, for example
+//! `PEERWAY_SIMULATION_SEEDS=20000 cargo test --release -p peerway-cluster --lib counting::simulation -- --nocapture`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -149,7 +150,14 @@ impl World {
     }
 
     fn join(&mut self, actor: Actor) {
-        let mut counting = Counting::new(actor, self.begin.clone());
+        // Who joins one that began alone has been told of it.
+        let begin = match self.begin {
+            Begin::Alone if !self.nodes.is_empty() => {
+                Begin::Founders([self.nodes[0].counting.actor.node.clone()].into())
+            }
+            _ => self.begin.clone(),
+        };
+        let mut counting = Counting::new(actor, begin);
         counting.planted = self.planted;
         let skew = self.skew();
         self.nodes.push(Node { counting, life: Life::Up, disk: Vec::new(), skew });
@@ -188,20 +196,20 @@ impl World {
                     self.act(index, |counting, now| counting.leave(now));
                 }
             }
-            14..20 => self.somebody_dies(),
-            20..30 => self.somebody_is_forgotten(),
-            30..50 => {
+            14..18 => self.somebody_dies(),
+            18..50 => self.somebody_is_forgotten(),
+            50..70 => {
                 if let Some(index) = self.pick_up() {
                     self.crash(index);
                 }
             }
-            50..90 => {
+            70..110 => {
                 let down = self.with(|node| node.life == Life::Down);
                 if let Some(index) = self.dice.pick(&down) {
                     self.nodes[index].life = Life::Up;
                 }
             }
-            90..110 => {
+            110..120 => {
                 self.cut = match self.cut {
                     Some(_) => None,
                     None => {
@@ -210,9 +218,10 @@ impl World {
                     }
                 }
             }
-            110..170 => {
+            120..170 => {
                 let lengths = [1, 7, 20, 45, 60, 60, 180, 900, 3_600, 86_400, 20 * 86_400];
-                self.pass(lengths[self.dice.below(lengths.len())]);
+                let length = lengths[self.dice.below(lengths.len())];
+                self.pass(length);
             }
             170..190 => {
                 if let Some(index) = self.pick_up() {
@@ -261,15 +270,20 @@ impl World {
             return;
         }
         let Some(index) = self.pick_up() else { return };
+        // When nobody is left that has shares, nothing more happens; most runs should go on.
+        let goes_on = self.active().iter().any(|&other| other != index);
+        if !goes_on && !self.dice.per_mille(100) {
+            return;
+        }
         self.nodes[index].life = Life::Dead;
-        // A fresh node takes its name, when no founder is left that could mistake the two for a beginning.
+        // A fresh node takes its name, unless it and those who have not begun could be a beginning of their own.
         let lost = self.nodes[index].counting.actor.clone();
-        let founders_know = matches!(self.begin, Begin::Founders(_))
-            && self.nodes.iter().all(|node| {
-                node.life == Life::Dead
-                    || !self.begin.is_founder(&node.counting.actor.node)
-                    || !node.counting.public.statements.is_empty()
-            });
+        let knows = |node: &&Node| node.life != Life::Dead && !node.counting.public.statements.is_empty();
+        let (know, quorum) = self.begin.quorum(self.nodes.iter().filter(knows).map(|node| &node.counting.actor));
+        let founders_know = match &self.begin {
+            Begin::Founders(founders) => founders.len() - know < quorum,
+            Begin::Alone | Begin::Expect(_) => false,
+        };
         if founders_know && self.has_room() && self.dice.per_mille(500) {
             self.join(Actor { incarnation: Incarnation(lost.incarnation.0 + 1), ..lost });
         }
@@ -331,7 +345,7 @@ impl World {
         node.life = Life::Down;
         node.counting = Counting::restore(
             node.counting.actor.clone(),
-            self.begin.clone(),
+            node.counting.begin.clone(),
             node.disk.iter().cloned(),
             used.unwrap_or(i64::MIN),
         );
@@ -521,16 +535,17 @@ fn the_parts_never_exceed_the_limit_and_in_the_end_make_it_up() {
 /// The simulation finds what it is there to find.
 #[test]
 fn planted_mistakes_are_found() {
+    // With the seed at which to begin; from 0 each is found within 200.
     let planted = [
-        (Planted::NewcomerAsFounder, "parts"),
-        (Planted::LeaverDroppedEarly, "parts"),
-        (Planted::ShareRaisedOnJoin, "parts"),
-        (Planted::ToldBeforeDurable, ""),
-        (Planted::ClockBelieved, ""),
-        (Planted::ForgottenByNewcomer, ""),
+        (Planted::NewcomerAsFounder, 14, "parts"),
+        (Planted::LeaverDroppedEarly, 0, "parts"),
+        (Planted::ShareRaisedOnJoin, 1, "parts"),
+        (Planted::ToldBeforeDurable, 0, "RolledBack"),
+        (Planted::ClockBelieved, 21, "had"),
+        (Planted::ForgottenByNewcomer, 182, "parts"),
     ];
-    for (mistake, symptom) in planted {
-        let found = (0..2_000).find_map(|seed| run(seed, 2_000, Some(mistake)).err());
+    for (mistake, first, symptom) in planted {
+        let found = (first..first + 1_000).find_map(|seed| run(seed, 2_000, Some(mistake)).err());
         let found = found.unwrap_or_else(|| panic!("{mistake:?} is not found"));
         println!("{mistake:?}: {found}");
         assert!(found.what.contains(symptom), "{mistake:?} shows otherwise: {found}");
