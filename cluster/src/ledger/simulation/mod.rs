@@ -13,6 +13,7 @@ use rng::Rng;
 use world::{Faults, FixedShares, World};
 
 use super::allowance::CounterId;
+use super::counter::Counter;
 use super::event::Charge;
 use super::ledger::{Ledger, Shares};
 use super::mutation::{Mutation, plant};
@@ -45,10 +46,11 @@ fn check_liveness(world: &mut World, seed: u64) -> Result<(), String> {
             continue;
         }
         for turn in 0..3 {
-            let held = held(world, at, &id, allowance.limit);
+            let most = held(world, at, &id, allowance.limit, |counter| counter.rights().max(0));
+            let held = held(world, at, &id, allowance.limit, |counter| i128::from(counter.available()));
             // An actual above its reservation overdraws its own node; what the others hold is then more than is left.
             let left = held.min(world.oracle.left(&id, allowance.limit));
-            let amount = [1 + rng.below(left), held + 1, left][turn];
+            let amount = [1 + rng.below(left), most + 1, left][turn];
             if amount == 0 {
                 continue;
             }
@@ -61,7 +63,7 @@ fn check_liveness(world: &mut World, seed: u64) -> Result<(), String> {
             }
             world.settle_down(60)?;
             let granted = world.verdicts.get(&reservation).copied();
-            let sound = granted == Some(true) && amount <= held || granted == Some(false) && amount > left;
+            let sound = granted == Some(true) && amount <= most || granted == Some(false) && amount > left;
             if !sound {
                 return Err(format!("I6: {amount} of {left} asked for at {at}, granted: {granted:?}, in {id:?}"));
             }
@@ -74,12 +76,12 @@ fn check_liveness(world: &mut World, seed: u64) -> Result<(), String> {
 }
 
 /// What `at` could have: its own rights, which may be overdrawn, and what the others may give.
-fn held(world: &World, at: usize, id: &CounterId, limit: u64) -> u64 {
+fn held(world: &World, at: usize, id: &CounterId, limit: u64, others: fn(&Counter) -> i128) -> u64 {
     let rights = |(index, ledger): (usize, &Ledger<FixedShares>)| match ledger.counters().get(id) {
         // A counter that nobody touched there still has that node's share.
         None => i128::from(ledger.shares.share(id, limit)),
         Some(counter) if index == at => counter.rights(),
-        Some(counter) => i128::from(counter.available()),
+        Some(counter) => others(counter),
     };
     let ledgers = world.nodes.iter().enumerate().filter_map(|(index, node)| Some((index, node.ledger.as_ref()?)));
     u64::try_from(ledgers.map(rights).sum::<i128>()).unwrap_or(0)
