@@ -8,25 +8,10 @@ use std::fmt;
 
 use bincode::{Decode, Encode};
 
-use crate::identity::{Incarnation, NodeId};
+pub use crate::actor::Actor;
 
 /// How far ahead of this node's wall clock a time may be.
 pub const MAX_AHEAD_MS: u64 = 5 * 60 * 1000;
-
-/// Who writes: a node as long as its data directory lives.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Actor {
-    /// The node.
-    pub node: NodeId,
-    /// Which life of its data directory.
-    pub incarnation: Incarnation,
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.node, self.incarnation)
-    }
-}
 
 /// A moment of the hybrid clock. One actor never gives the same moment to two writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
