@@ -75,15 +75,17 @@ impl<S: Shares> Ledger<S> {
     /// Forgets windows that ended long ago and in which nothing is held, for good: with their rows goes the knowledge
     /// of what was spent, so they must not begin anew when the clock steps back.
     pub(super) fn prune(&mut self, now: Now) {
-        let over = |counter: &Counter| {
-            counter.end().saturating_add(self.config.retention_s) <= now.unix && counter.reserved() == 0
-        };
-        let old: Vec<(CounterId, i64)> = self
-            .counters
-            .iter()
-            .filter(|(_, counter)| over(counter))
-            .map(|(id, counter)| (*id, counter.end()))
-            .collect();
+        let mut held = None;
+        let mut old = Vec::new();
+        for (id, counter) in &self.counters {
+            let over = counter.end().saturating_add(self.config.retention_s) <= now.unix && counter.reserved() == 0;
+            // What closes a window closes all before it, so none goes before an older one of its allowance.
+            if !over || held == Some(id.allowance) {
+                held = Some(id.allowance);
+            } else {
+                old.push((*id, counter.end()));
+            }
+        }
         for (id, end) in old {
             self.gathers.remove(&id);
             self.active.remove(&id);

@@ -71,6 +71,14 @@ impl Oracle {
         }
     }
 
+    /// The limits under which a node that dies in the middle of something has acted.
+    pub(super) fn note_limits(&mut self, node: &Node) {
+        for (id, counter) in node.ledger.iter().flat_map(|ledger| ledger.counters()) {
+            let book = self.books.entry(*id).or_default();
+            book.limit = book.limit.max(counter.limit());
+        }
+    }
+
     /// What came back from the journal covers what was promised and what was spent; what it has too much is phantom.
     pub(super) fn recovered(&mut self, node: &Node) -> Checked {
         let Some(ledger) = &node.ledger else { return Ok(()) };

@@ -239,6 +239,7 @@ impl World {
             && !actions.is_empty()
             && rng.below(400) == 0
         {
+            self.oracle.note_limits(&self.nodes[at]);
             let done = rng.index(actions.len());
             self.perform(at, actions.into_iter().take(done), false)?;
             return self.crash(rng, at);
