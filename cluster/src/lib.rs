@@ -9,11 +9,13 @@
 //! - [`discovery`]: where peers may be, and whether packets get through to them.
 //! - [`membership`]: who is live and what it says of itself, by gossip.
 //! - [`ring`]: which node owns what, computed alike by all.
+//! - [`journal`]: what must survive a crash, appended to disk; the only room that touches it for money.
 //! - [`cluster`]: all of it in one handle, for the rooms above.
 
 pub mod cluster;
 pub mod discovery;
 pub mod identity;
+pub mod journal;
 pub mod link;
 pub mod membership;
 pub mod ring;
