@@ -9,7 +9,7 @@ import pytest
 
 from harness.cluster import KEY, Cluster
 
-# Those of the ledger, of prices and of breakers come with what they measure.
+# Those of the ledger and of breakers come with what they measure.
 PROMISED = {
     "peerway_requests_total",
     "peerway_request_duration_seconds",
@@ -17,6 +17,7 @@ PROMISED = {
     "peerway_time_to_first_token_seconds",
     "peerway_upstream_attempts_total",
     "peerway_tokens_total",
+    "peerway_cost_usd_total",
     "peerway_cache_lookups_total",
     "peerway_cache_entries",
     "peerway_cache_bytes",

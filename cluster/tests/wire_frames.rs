@@ -51,6 +51,12 @@ fn the_numbers_of_kinds_never_change() {
         "0100 membership.gossip",
         "0200 cache.get",
         "0201 cache.got",
+        "0500 registry.push",
+        "0501 registry.pushed",
+        "0502 registry.hello",
+        "0503 registry.summary",
+        "0504 registry.want",
+        "0505 registry.records",
     ];
     for row in released {
         assert!(table.iter().any(|kind| kind == row), "{row} is missing from {table:?}");

@@ -43,6 +43,11 @@ impl Table {
         Table(stats.collect())
     }
 
+    /// Every process.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.0.keys().copied().collect()
+    }
+
     pub(crate) fn get(&self, pid: u32) -> Option<&Stat> {
         self.0.get(&pid)
     }

@@ -38,7 +38,26 @@ pub(crate) struct Process {
 #[derive(Debug)]
 pub(crate) struct Watch {
     trees: Vec<Tree>,
-    machine: [String; 2],
+    machine: Machine,
+}
+
+/// Two views of how busy the machine is. `/proc/stat` samples at clock ticks, and on
+/// some kernels misses work that is done between two of them; the sum over all
+/// processes is exact, but misses those that begin and end between two samples.
+#[derive(Debug, Default)]
+struct Machine {
+    ticks: TreeTicks,
+    now: u64,
+    begin: Edge,
+    end: Edge,
+}
+
+/// The machine at one edge of the measured span.
+#[derive(Debug, Default)]
+struct Edge {
+    stat: String,
+    ticks: u64,
+    at: Duration,
 }
 
 #[derive(Debug)]
@@ -61,7 +80,7 @@ impl Watch {
             to: 0,
             rss: Vec::new(),
         };
-        Watch { trees: watched.iter().map(tree).collect(), machine: [String::new(), String::new()] }
+        Watch { trees: watched.iter().map(tree).collect(), machine: Machine::default() }
     }
 
     /// Takes a sample `at` this time since the start.
@@ -70,6 +89,7 @@ impl Watch {
             return;
         }
         let table = Table::read(Path::new("/proc"));
+        self.machine.now = self.machine.ticks.update(&table, &table.pids());
         for tree in &mut self.trees {
             let pids = table.tree(&tree.watched.pids);
             tree.now = tree.ticks.update(&table, &pids);
@@ -83,19 +103,19 @@ impl Watch {
     pub(crate) fn begin(&mut self, at: Duration) {
         self.sample(at);
         self.trees.iter_mut().for_each(|tree| tree.from = tree.now);
-        self.machine[0] = machine();
+        self.machine.begin = self.machine.edge(at);
     }
 
     /// The measured span is over: all requests have been answered.
     pub(crate) fn end(&mut self, at: Duration) {
         self.sample(at);
         self.trees.iter_mut().for_each(|tree| tree.to = tree.now);
-        self.machine[1] = machine();
+        self.machine.end = self.machine.edge(at);
     }
 
     /// The share of the machine that was busy in the measured span.
     pub(crate) fn machine_busy(&self) -> Option<f64> {
-        busy_share(&self.machine[0], &self.machine[1])
+        self.machine.busy()
     }
 
     pub(crate) fn processes(&self, requests: u64) -> Vec<Process> {
@@ -118,8 +138,20 @@ impl Watch {
     }
 }
 
-fn machine() -> String {
-    std::fs::read_to_string("/proc/stat").unwrap_or_default()
+impl Machine {
+    fn edge(&self, at: Duration) -> Edge {
+        Edge { stat: std::fs::read_to_string("/proc/stat").unwrap_or_default(), ticks: self.now, at }
+    }
+
+    /// The greater of the two views: both can only miss work, not invent it.
+    fn busy(&self) -> Option<f64> {
+        let (begin, end) = (&self.begin, &self.end);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        let span = end.at.saturating_sub(begin.at).as_secs_f64();
+        let used = end.ticks.saturating_sub(begin.ticks) as f64 / rustix::param::clock_ticks_per_second().max(1) as f64;
+        let by_processes = (span > 0.0).then(|| (used / span / cores).min(1.0));
+        busy_share(&begin.stat, &end.stat).into_iter().chain(by_processes).reduce(f64::max)
+    }
 }
 
 #[cfg(test)]

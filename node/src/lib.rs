@@ -1,8 +1,8 @@
 //! The gateway node as a library: what `main` runs and what the benches measure.
 //!
 //! A request flows `http` -> `gateway` (one file a step) -> `relay` and back; it uses `dialect` (bytes), `routing` and
-//! `provider` (upstreams). `peers` joins the node to the cluster and the ring cache; `admin` shows and changes both.
-//! `serve` is a node's life from bind to drain, `demo` is several of them, `cli` is the way in.
+//! `provider` (upstreams); `governance` says what it costs. `peers` joins the node to the cluster and the ring cache;
+//! `admin` shows and changes both. `serve` is a node's life from bind to drain, `demo` is several of them, `cli` is the way in.
 
 pub mod admin;
 pub mod cli;
@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod dialect;
 pub mod gateway;
+pub mod governance;
 pub mod http;
 pub mod peers;
 pub mod provider;

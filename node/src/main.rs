@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// The system's allocator grows and shrinks its arenas with a system call each time, some two a request under load.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     peerway::cli::main()
 }

@@ -32,6 +32,8 @@ impl std::fmt::Debug for Source {
 pub struct Reload {
     source: Source,
     current: Config,
+    /// The price file that was named last, so that its repair is noticed too.
+    prices: Option<PathBuf>,
     workers: usize,
     gateway: Arc<Gateway>,
     success: Arc<AtomicBool>,
@@ -45,7 +47,8 @@ impl Reload {
         gateway: Arc<Gateway>,
         success: Arc<AtomicBool>,
     ) -> Self {
-        Self { source, current, workers, gateway, success }
+        let prices = current.prices.file.clone();
+        Self { source, current, prices, workers, gateway, success }
     }
 
     /// Watches from now on, in the background.
@@ -60,7 +63,7 @@ impl Reload {
             Ok(hangup) => hangup,
             Err(error) => return warn!(%error, "SIGHUP cannot be listened to: the configuration is not read again"),
         };
-        let mut last = std::fs::read(&self.source.file).ok();
+        let mut last = self.contents();
         loop {
             let asked = tokio::select! {
                 _ = hangup.recv() => true,
@@ -70,12 +73,18 @@ impl Reload {
                 }
             };
             // The folder is watched, so most changes are of other files.
-            let now = std::fs::read(&self.source.file).ok();
+            let now = self.contents();
             if asked || now != last {
                 last = now;
                 self.apply();
             }
         }
+    }
+
+    /// What a change is told by: the configuration and the prices that it names.
+    fn contents(&self) -> [Option<Vec<u8>>; 2] {
+        let files = [Some(&self.source.file), self.prices.as_ref()];
+        files.map(|file| std::fs::read(file?).ok())
     }
 
     fn apply(&mut self) {
@@ -86,6 +95,7 @@ impl Reload {
                 return self.success.store(false, Ordering::Relaxed);
             }
         };
+        self.prices.clone_from(&loaded.config.prices.file);
         match Plan::compile(&loaded.config, self.workers) {
             Ok(plan) => {
                 self.gateway.plan.store(Arc::new(plan));

@@ -15,6 +15,9 @@ SECRET = "a secret of the acceptance tests, thirty-two bytes or more"
 KEY = "sk-test-one"
 OTHER_KEY = "sk-test-two"
 
+# One client for all (making one is costly), without kept connections: nodes die and come back on the same port.
+_HTTP = httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
+
 
 @dataclass
 class Node:
@@ -43,10 +46,10 @@ class Node:
         return self.process.log() if self.process else ""
 
     def ready(self) -> bool:
-        return httpx.get(f"{self.http}/readyz", timeout=2, trust_env=False).status_code == 200
+        return _HTTP.get(f"{self.http}/readyz").status_code == 200
 
     def status(self) -> dict:
-        return httpx.get(f"{self.admin}/cluster/status", timeout=2, trust_env=False).raise_for_status().json()
+        return _HTTP.get(f"{self.admin}/cluster/status").raise_for_status().json()
 
     def states(self) -> dict[str, str]:
         """What this node holds each node's state to be."""
@@ -61,7 +64,7 @@ class Node:
         return int(self.metric("peerway_cache_entries"))
 
     def metrics(self) -> str:
-        return httpx.get(f"{self.admin}/metrics", timeout=5, trust_env=False).raise_for_status().text
+        return _HTTP.get(f"{self.admin}/metrics").raise_for_status().text
 
 
 @dataclass

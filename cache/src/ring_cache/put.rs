@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::{Inner, RingCache};
 use crate::entry::Entry;
 use crate::message::Put;
-use crate::peers::PeerError;
+use crate::peers::{PeerError, Placement};
 
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +23,26 @@ pub enum Stored {
 }
 
 impl RingCache {
-    /// Gives an entry to the cluster. Takes up to the deadline of the configuration when a peer is slow, so a caller
-    /// that has an answer to give spawns this.
-    pub async fn put(&self, entry: Entry) -> Stored {
+    /// Gives an entry to the cluster. This node has it when the call returns; the future gives it to the peers and takes
+    /// up to the deadline of the configuration when one is slow, so a caller that has an answer to give spawns it.
+    pub fn put(&self, entry: Entry) -> impl Future<Output = Stored> + Send + 'static {
+        let given = self.keep(entry);
+        let inner = self.inner.clone();
+        async move {
+            match given {
+                Some((message, placement)) => inner.give_to_holders(&message, &placement).await,
+                None => Stored::Refused,
+            }
+        }
+    }
+
+    /// This node's own copy of the entry, and who else is to have one.
+    fn keep(&self, entry: Entry) -> Option<(Put, Placement)> {
         let inner = &self.inner;
         inner.counters.puts.add();
         if !inner.may_keep(&entry) {
             inner.counters.puts_refused.add();
-            return Stored::Refused;
+            return None;
         }
         let placement = inner.peers.placement(&entry.id);
         inner.notice_ring(placement.ring);
@@ -41,22 +53,31 @@ impl RingCache {
             // Who asked once is likely to ask again.
             inner.near.put(message.entry.clone());
         }
-        let give = async |peer: Option<&NodeId>| match peer {
-            Some(peer) if peer != inner.peers.me() => inner.give(peer, &message).await,
-            Some(_) => true,
-            None => false,
-        };
-        let (acknowledged, _) = join(give(placement.owner.as_ref()), give(placement.replica.as_ref())).await;
-        if acknowledged {
-            return Stored::Acknowledged;
-        }
-        inner.counters.puts_unacknowledged.add();
-        Stored::Unacknowledged
+        Some((message, placement))
     }
 }
 
 impl Inner {
-    async fn give(&self, peer: &NodeId, message: &Put) -> bool {
+    async fn give_to_holders(&self, message: &Put, placement: &Placement) -> Stored {
+        let (acknowledged, _) =
+            join(self.give(placement.owner.as_ref(), message), self.give(placement.replica.as_ref(), message)).await;
+        if acknowledged {
+            return Stored::Acknowledged;
+        }
+        self.counters.puts_unacknowledged.add();
+        Stored::Unacknowledged
+    }
+
+    /// Whether the holder has the entry; this node has it already.
+    async fn give(&self, holder: Option<&NodeId>, message: &Put) -> bool {
+        match holder {
+            Some(peer) if peer != self.peers.me() => self.give_to_peer(peer, message).await,
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    async fn give_to_peer(&self, peer: &NodeId, message: &Put) -> bool {
         let deadline = self.config.put_deadline;
         let answer = timeout(deadline, self.peers.put(peer, message, deadline)).await;
         match answer.unwrap_or_else(|_| Err(PeerError::Late(peer.clone()))) {

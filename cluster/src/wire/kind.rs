@@ -95,6 +95,20 @@ kinds! {
     NodeDrain = 0x0400, "node.drain", 64, answered by NodeDraining;
     /// It has begun.
     NodeDraining = 0x0401, "node.draining", 64;
+
+    // 0x05xx: registry
+    /// New records, told at once.
+    RegistryPush = 0x0500, "registry.push", 1024 * KIB, answered by RegistryPushed;
+    /// They are merged.
+    RegistryPushed = 0x0501, "registry.pushed", 64;
+    /// What a node holds and has seen.
+    RegistryHello = 0x0502, "registry.hello", 128 * KIB, answered by RegistrySummary;
+    /// What the other holds and has seen.
+    RegistrySummary = 0x0503, "registry.summary", 128 * KIB;
+    /// Asks for records that the asker lacks.
+    RegistryWant = 0x0504, "registry.want", 128 * KIB, answered by RegistryRecords;
+    /// Some of them.
+    RegistryRecords = 0x0505, "registry.records", 1024 * KIB;
 }
 
 impl Kind {

@@ -171,14 +171,12 @@ fn alone(admin: &Admin) -> Node {
 
 fn node(admin: &Admin, member: &Member, link: Option<&PeerStatus>, ring: &Ring) -> Node {
     let oneself = member.id == admin.peers.identity.node_id;
-    let report = if oneself {
+    let mut report = if oneself {
         admin.load.report()
     } else {
-        let mut told: LoadReport =
-            member.published.get(LOAD_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        told.uptime_s = uptime_s(member);
-        told
+        member.published.get(LOAD_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     };
+    report.uptime_s = uptime_s(member);
     Node {
         state: member.state.as_str(),
         cluster: Some(member.address.to_string()),

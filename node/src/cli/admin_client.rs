@@ -22,7 +22,9 @@ const MAX_ANSWER: usize = 16 << 20;
 pub enum AdminError {
     #[error("`{url}` is not an address of an admin listener: write e.g. http://127.0.0.1:8081")]
     Address { url: String },
-    #[error("the admin token holds characters that no HTTP header can carry")]
+    #[error(
+        "the admin token holds characters that a key in an HTTP header cannot have (spaces, controls, other than ASCII)"
+    )]
     Token,
     #[error("no answer from {url} ({reason}): is the node running, and is this its admin listener (--admin)?")]
     Unreachable { url: String, reason: String },

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::fail;
 use crate::config::{self, ConfigErrors, Loaded};
+use crate::governance::PriceBook;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -22,7 +23,7 @@ pub struct CheckArgs {
 
 /// Prints every error and warning; fails if there is an error.
 pub fn run(args: &CheckArgs, out: &mut dyn Write) -> ExitCode {
-    let checked = config::load(&args.file);
+    let checked = config::load(&args.file).and_then(|loaded| PriceBook::load(&loaded.config).map(|_| loaded));
     let printed = if args.json { print_json(&checked, out) } else { print(&checked, out) };
     match (printed, checked) {
         (Err(error), _) => fail(&error),

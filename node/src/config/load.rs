@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use super::decode::decode;
 use super::environment;
 use super::finding::{ConfigErrors, Finding};
@@ -84,6 +86,66 @@ pub fn parse(
     variables: Variables<'_>,
     flags: impl FnOnce(&mut Config),
 ) -> Result<Loaded, ConfigErrors> {
+    let mut read: Fitted<'_, Config> = fit(file, text, variables)?;
+    flags(&mut read.value);
+    let Verdict { errors, warnings } = verify::judge(&read.value);
+    read.refuse(file, errors)?;
+    let warnings = in_order(warnings.into_iter().map(|problem| read.placed(problem)).collect());
+    Ok(Loaded { config: read.value, warnings, file: file.to_owned() })
+}
+
+/// Reads a file of another format than the configuration's with the same care: unknown keys are errors, every error has
+/// its place, and `judge` says what is wrong with a value that is well formed.
+pub fn document_file<T: DeserializeOwned>(
+    path: &Path,
+    judge: impl FnOnce(&T) -> Vec<Problem>,
+) -> Result<T, ConfigErrors> {
+    let file = path.display().to_string();
+    let text = read(path).map_err(|reason| {
+        ConfigErrors::one(&file, Finding::placeless("", format!("cannot read the file: {reason}"), None))
+    })?;
+    document(&file, &text, judge)
+}
+
+/// As [`document_file`], for a text; `file` is what findings call it.
+pub fn document<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    judge: impl FnOnce(&T) -> Vec<Problem>,
+) -> Result<T, ConfigErrors> {
+    let read: Fitted<'_, T> = fit(file, text, &|name| std::env::var(name).ok())?;
+    let problems = judge(&read.value);
+    read.refuse(file, problems)?;
+    Ok(read.value)
+}
+
+/// A value, and what it takes to say where in the text a part of it stands.
+struct Fitted<'a, T> {
+    value: T,
+    source: Source<'a>,
+    root: Node,
+}
+
+impl<T> Fitted<'_, T> {
+    fn placed(&self, problem: Problem) -> Finding {
+        let place = self.root.nearest(&problem.path).place;
+        self.source.finding(place, problem.path, problem.message, problem.hint)
+    }
+
+    fn refuse(&self, file: &str, problems: Vec<Problem>) -> Result<(), ConfigErrors> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let errors = in_order(problems.into_iter().map(|problem| self.placed(problem)).collect());
+        Err(ConfigErrors { file: file.to_owned(), errors })
+    }
+}
+
+fn fit<'a, T: DeserializeOwned>(
+    file: &str,
+    text: &'a str,
+    variables: Variables<'_>,
+) -> Result<Fitted<'a, T>, ConfigErrors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (root, faults) = tree::parse(text, variables).map_err(|fault| {
         let finding = match fault.place {
@@ -92,7 +154,7 @@ pub fn parse(
         };
         ConfigErrors::one(file, finding)
     })?;
-    let decoded = decode::<Config>(&root);
+    let decoded = decode::<T>(&root);
     let source = Source::parsed(text, &root, &decoded.showable);
     let mut errors: Vec<Finding> = Vec::new();
     for misfit in decoded.misfits {
@@ -106,22 +168,10 @@ pub fn parse(
             .into_iter()
             .filter_map(|fault| fault.place.map(|place| source.finding(place, fault.path, fault.message, fault.hint))),
     );
-    let Some(mut config) = decoded.value.filter(|_| errors.is_empty()) else {
-        return Err(ConfigErrors { file: file.to_owned(), errors: in_order(errors) });
-    };
-    flags(&mut config);
-    let placed = |problem: Problem| placed(&source, &root, problem);
-    let Verdict { errors, warnings } = verify::judge(&config);
-    if errors.is_empty() {
-        let warnings = in_order(warnings.into_iter().map(placed).collect());
-        return Ok(Loaded { config, warnings, file: file.to_owned() });
+    match decoded.value.filter(|_| errors.is_empty()) {
+        Some(value) => Ok(Fitted { value, source, root }),
+        None => Err(ConfigErrors { file: file.to_owned(), errors: in_order(errors) }),
     }
-    Err(ConfigErrors { file: file.to_owned(), errors: in_order(errors.into_iter().map(placed).collect()) })
-}
-
-fn placed(source: &Source<'_>, root: &Node, problem: Problem) -> Finding {
-    let place = root.nearest(&problem.path).place;
-    source.finding(place, problem.path, problem.message, problem.hint)
 }
 
 fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {

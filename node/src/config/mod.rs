@@ -20,6 +20,10 @@ mod verify;
 
 pub use finding::{ConfigErrors, Finding};
 pub use interpolate::Variables;
-pub use load::{Loaded, from_environment, from_environment_with, from_variables, load, load_with, parse, verify};
+pub use load::{
+    Loaded, document, document_file, from_environment, from_environment_with, from_variables, load, load_with, parse,
+    verify,
+};
 pub use model::*;
 pub use scalar::{ByteSize, Period, Secret};
+pub use verify::Problem;

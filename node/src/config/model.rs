@@ -393,7 +393,7 @@ pub enum LimitUnit {
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prices {
-    /// A file with prices over the built-in table. Not used by this version.
+    /// A file with prices that lie over the built-in table.
     pub file: Option<std::path::PathBuf>,
 }
 

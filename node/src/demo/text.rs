@@ -39,10 +39,13 @@ pub(super) fn welcome(ports: Ports, nodes: &Nodes, status: &Value, folder: &Path
   files     {folder}
 
 {table}
-With curl (add "stream": true for a stream):
+With curl, plain and as a stream:
+
+curl -s {front}/v1/chat/completions -H 'Authorization: Bearer {KEY}' -H 'Content-Type: application/json' \
+  -d '{{"model": "demo/echo", "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
 curl -sN {front}/v1/chat/completions -H 'Authorization: Bearer {KEY}' -H 'Content-Type: application/json' \
-  -d '{{"model": "demo/echo", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+  -d '{{"model": "demo/slow", "stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
 With the OpenAI SDK (pip install openai):
 

@@ -88,12 +88,14 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
         Sent::Plain { target, status, headers, body } => {
             let answer = if status.is_success() { Answer::read(&body) } else { None };
             exchange.usage = answer.as_ref().and_then(|answer| answer.usage);
+            exchange.price = plan.prices.find(&target.upstream.name, &target.model).cloned();
             if let (Some(fill), Some(answer)) = (fill, &answer) {
                 fill.plain(status, answer, &target, &body);
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
         Sent::Stream { target, response } => {
+            exchange.price = plan.prices.find(&target.upstream.name, &target.model).cloned();
             let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
             let strip_usage = !envelope.include_usage;
             let fill = fill.map(|fill| fill.into_stream(target));

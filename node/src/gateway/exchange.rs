@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::Worker;
 use super::plan::VirtualKey;
 use crate::dialect::openai::Usage;
+use crate::governance::{Mode, NanoUsd, Price};
 use crate::http::drain::InFlight;
 use crate::http::request_id::{REQUEST_ID, X_REQUEST_ID};
 use crate::routing::Target;
@@ -21,6 +22,7 @@ static X_MODEL: HeaderName = HeaderName::from_static("x-peerway-model");
 static X_ATTEMPTS: HeaderName = HeaderName::from_static("x-peerway-attempts");
 static X_CACHE: HeaderName = HeaderName::from_static("x-peerway-cache");
 static X_CACHE_ID: HeaderName = HeaderName::from_static("x-peerway-cache-id");
+static X_COST: HeaderName = HeaderName::from_static("x-peerway-cost-usd");
 static X_OVERHEAD: HeaderName = HeaderName::from_static("x-peerway-overhead-us");
 
 /// How the cache took part, as `x-peerway-cache` says it.
@@ -81,6 +83,8 @@ pub struct Exchange {
     pub cache: CacheResult,
     pub cache_id: Option<String>,
     pub usage: Option<Usage>,
+    /// Of the model that answered, as it was when the request was sent; `None`: nobody knows it.
+    pub price: Option<Arc<Price>>,
     status: StatusCode,
     pub outcome: Outcome,
 }
@@ -105,6 +109,7 @@ impl Exchange {
             cache: CacheResult::Bypass,
             cache_id: None,
             usage: None,
+            price: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
         }
@@ -140,6 +145,15 @@ impl Exchange {
         self.upstream_wait += wait;
     }
 
+    /// What this request costs by what is known of it so far. A hit costs nothing; an unknown price or usage is not
+    /// nothing.
+    pub fn cost(&self) -> Option<NanoUsd> {
+        if self.cache == CacheResult::HitDirect {
+            return Some(NanoUsd::ZERO);
+        }
+        Some(self.price.as_ref()?.cost(self.usage.as_ref()?, Mode::Standard))
+    }
+
     pub fn first_event_seen(&mut self) {
         self.first_event.get_or_insert_with(|| self.started.elapsed());
     }
@@ -158,6 +172,9 @@ impl Exchange {
         headers.insert(&X_ATTEMPTS, HeaderValue::from(self.attempts));
         if let Some(id) = self.cache_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(&X_CACHE_ID, id);
+        }
+        if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
+            headers.insert(&X_COST, cost);
         }
         if let Some(served) = &self.served {
             for (name, text) in [(&X_PROVIDER, &served.provider), (&X_MODEL, &served.model)] {
@@ -201,6 +218,10 @@ impl Drop for Exchange {
             shard.prompt_tokens.fetch_add(usage.prompt_tokens, Ordering::Relaxed);
             shard.completion_tokens.fetch_add(usage.completion_tokens, Ordering::Relaxed);
         }
+        let cost = self.cost();
+        if let Some(cost) = cost {
+            shard.add_cost(cost);
+        }
         self.worker.gateway.access_log.write(&Line {
             time_unix_ms: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64),
             request_id: self.request_id.to_str().unwrap_or_default(),
@@ -218,6 +239,7 @@ impl Drop for Exchange {
             cache: self.cache.as_str(),
             prompt_tokens: self.usage.map(|usage| usage.prompt_tokens),
             completion_tokens: self.usage.map(|usage| usage.completion_tokens),
+            cost_nano_usd: cost.map(NanoUsd::get),
             outcome,
         });
     }

@@ -1,6 +1,7 @@
 //! The request's way, one file a step:
 //! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `send` (attempts) -> `crate::relay` -> `exchange` (record).
 
+mod answer_cache;
 mod authenticate;
 mod cached;
 mod chat;
@@ -19,7 +20,7 @@ use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
 use crate::telemetry::{AccessLog, Shard};
 
-pub use cached::AnswerCache;
+pub use answer_cache::AnswerCache;
 pub use exchange::{CacheResult, Exchange, Outcome};
 pub use plan::{Plan, PlanError, VirtualKey};
 pub use router::router;

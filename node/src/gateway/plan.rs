@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigErrors};
+use crate::governance::PriceBook;
 use crate::provider::{ClientFactory, Pattern, Upstream, UpstreamError};
 use crate::routing::Routes;
 
@@ -19,6 +20,8 @@ pub enum PlanError {
     Upstream(#[from] UpstreamError),
     #[error("TLS to providers cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Prices(#[from] ConfigErrors),
 }
 
 /// A client's key, without its value.
@@ -49,6 +52,7 @@ pub struct Plan {
     pub require_key: bool,
     pub max_body: u64,
     pub cache: config::Cache,
+    pub prices: PriceBook,
     /// Hashed with a key that lives as long as this plan: a look-up takes the same time whatever is sent, and the
     /// table is of no use to whoever gets to see it.
     keys: HashMap<[u8; 32], Arc<VirtualKey>>,
@@ -56,6 +60,7 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Reads the price file, if one is configured.
     pub fn compile(config: &Config, workers: usize) -> Result<Self, PlanError> {
         let factory = ClientFactory::new()?;
         let upstreams = config
@@ -85,6 +90,7 @@ impl Plan {
             require_key: governance.require_key,
             max_body: config.http.max_body.get(),
             cache: config.cache.clone(),
+            prices: PriceBook::load(config)?,
             keys,
             hash_key,
         })

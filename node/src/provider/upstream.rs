@@ -22,7 +22,9 @@ pub enum UpstreamError {
     BadUrl { provider: String, url: String, source: InvalidUri },
     #[error("provider `{provider}`: {address} is a private address; set `allow_private: true` to call it")]
     Private { provider: String, address: IpAddr },
-    #[error("provider `{provider}`, key `{key}`: the value holds characters that no HTTP header can carry ({source})")]
+    #[error(
+        "provider `{provider}`, key `{key}`: the value holds characters that a key in an HTTP header cannot have (spaces, controls, other than ASCII) ({source})"
+    )]
     BadKey { provider: String, key: String, source: InvalidHeaderValue },
 }
 

@@ -5,11 +5,15 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::Duration;
 
 use serde::Serialize;
 
 /// Lines that may wait for the disk or terminal.
 const QUEUE: usize = 8192;
+
+/// How long a line may wait for others.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// What is logged of a request: ids and figures, never keys, prompts or answers.
 #[derive(Debug, Serialize)]
@@ -36,6 +40,8 @@ pub struct Line<'a> {
     pub prompt_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_nano_usd: Option<u64>,
     /// `ok`, an error code, `cut` or `client_gone`.
     pub outcome: &'a str,
 }
@@ -80,7 +86,9 @@ fn write_lines(incoming: &Receiver<Vec<u8>>, sink: impl Write) {
     let mut sink = BufWriter::with_capacity(64 << 10, sink);
     while let Ok(line) = incoming.recv() {
         let mut line = Some(line);
-        // Write all that waits, then flush once.
+        // Let more lines come: a thread that waits in `recv` must be woken by whoever sends, which costs a request more
+        // than its line does.
+        std::thread::sleep(GATHER);
         loop {
             if let Some(line) = line.take()
                 && sink.write_all(&line).is_err()

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::exposition::{Kind, Page};
+use crate::governance::NanoUsd;
 
 /// Label sets beyond this are counted under `other`: a metrics page must not grow with what clients send.
 const MAX_SERIES: usize = 2_000;
@@ -67,6 +68,7 @@ pub struct Shard {
     pub prompt_tokens: AtomicU64,
     pub completion_tokens: AtomicU64,
     pub cut_streams: AtomicU64,
+    cost_nano_usd: AtomicU64,
     finished: AtomicU64,
 }
 
@@ -81,6 +83,7 @@ impl Default for Shard {
             prompt_tokens: AtomicU64::new(0),
             completion_tokens: AtomicU64::new(0),
             cut_streams: AtomicU64::new(0),
+            cost_nano_usd: AtomicU64::new(0),
             finished: AtomicU64::new(0),
         }
     }
@@ -103,6 +106,13 @@ impl Shard {
             labels
         };
         *requests.entry(labels).or_default() += 1;
+    }
+
+    /// Saturates: a sum that wrapped around would look like little.
+    pub fn add_cost(&self, cost: NanoUsd) {
+        let add = |sum: u64| Some(sum.saturating_add(cost.get()));
+        // Never fails, as there is always a new value.
+        let _ = self.cost_nano_usd.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// One attempt at an upstream; `result` is `ok` or the class of failure.
@@ -183,6 +193,13 @@ impl Shards {
         };
         page.sample("peerway_tokens_total", &[("kind", "prompt")], sum(|shard| &shard.prompt_tokens));
         page.sample("peerway_tokens_total", &[("kind", "completion")], sum(|shard| &shard.completion_tokens));
+        page.family(
+            "peerway_cost_usd_total",
+            Kind::Counter,
+            "What answers cost by the prices known here; hits of the cache cost nothing.",
+        );
+        let cost = self.0.iter().map(|shard| NanoUsd::new(shard.cost_nano_usd.load(Ordering::Relaxed)));
+        page.sample("peerway_cost_usd_total", &[], cost.fold(NanoUsd::ZERO, NanoUsd::saturating_add));
         page.family(
             "peerway_streams_cut_total",
             Kind::Counter,

@@ -1,10 +1,13 @@
 //! One gateway in this process, in front of a simulated provider, both on free ports.
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -29,8 +32,25 @@ pub struct Setup {
     pub gateway: SocketAddr,
     pub provider: SocketAddr,
     pub shards: Shards,
+    log: Mutex<mpsc::Receiver<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
     _provider: simulated::Running,
+}
+
+/// Gives the access log's lines to the test; those beyond the queue are nobody's.
+struct LogSink(mpsc::SyncSender<String>);
+
+impl io::Write for LogSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for line in String::from_utf8_lossy(bytes).lines() {
+            let _ = self.0.try_send(line.to_owned());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -87,12 +107,13 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     let config: Config = serde_json::from_value(config).unwrap();
     let drain = Drain::default();
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
+    let (lines, log) = mpsc::sync_channel(1_000);
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
-        access_log: AccessLog::off(),
+        access_log: AccessLog::to(LogSink(lines)).unwrap(),
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
@@ -103,7 +124,7 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     tokio::spawn(accept::accept_loop(listener, vec![handle], drain.clone()));
     drain.enter(Phase::Serving);
     let client = Client::builder(TokioExecutor::new()).build_http();
-    Setup { gateway: address, provider: provider.address, shards, client, _provider: provider }
+    Setup { gateway: address, provider: provider.address, shards, log: Mutex::new(log), client, _provider: provider }
 }
 
 impl Setup {
@@ -142,6 +163,21 @@ impl Setup {
         let answer = self.send(request).await;
         assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
         serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
+    }
+
+    /// The access log's next line.
+    pub fn next_log_line(&self) -> Value {
+        let line = self.log.lock().unwrap().recv_timeout(Duration::from_secs(10)).expect("a line of the access log");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// A counter without labels on the metrics page.
+    pub fn metric(&self, name: &str) -> String {
+        let mut page = peerway::telemetry::exposition::Page::default();
+        self.shards.write(&mut page);
+        let page = page.finish();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not in\n{page}")).to_owned()
     }
 
     pub async fn fault(&self, rule: Value) {

@@ -16,9 +16,6 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     http(config, verdict);
     admin(config, verdict);
     cache(config, verdict);
-    if config.prices.file.is_some() {
-        verdict.warn("prices.file", "prices are not used by this version", None);
-    }
 }
 
 fn http(config: &Config, verdict: &mut Verdict) {
@@ -48,7 +45,7 @@ fn admin(config: &Config, verdict: &mut Verdict) {
         ),
         Some(token) if token.expose().is_empty() => verdict.error("admin.token", "the token is empty"),
         Some(token) if !fits_header(token.expose()) => {
-            verdict.error("admin.token", "the token holds characters that no HTTP header can carry");
+            verdict.error("admin.token", "the token holds characters that a key in an HTTP header cannot have (spaces, controls, other than ASCII)");
         }
         _ => {}
     }

@@ -11,10 +11,10 @@ use super::model::Config;
 
 /// One thing that is wrong, at a path such as `providers[0].base_url`.
 #[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) path: String,
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
+pub struct Problem {
+    pub path: String,
+    pub message: String,
+    pub hint: Option<String>,
 }
 
 /// All that is wrong, and all that is merely worth knowing.

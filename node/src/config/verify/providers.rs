@@ -96,7 +96,7 @@ fn keys(path: &str, provider: &Provider, verdict: &mut Verdict) {
                 "leave the key out where the provider needs none".to_owned(),
             ),
             value if !fits_header(value) => {
-                verdict.error(format!("{path}.value"), "the value holds characters that no HTTP header can carry");
+                verdict.error(format!("{path}.value"), "the value holds characters that a key in an HTTP header cannot have (spaces, controls, other than ASCII)");
             }
             _ => {}
         }

@@ -150,7 +150,7 @@ mod tests {
         let facts = EventFacts { stopped: 1, ended_otherwise: 1, ..EventFacts::default() };
         assert_eq!(Event::read(event), Event::Chunk(facts));
         let event = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
-        let usage = Some(Usage { prompt_tokens: 5, completion_tokens: 2 });
+        let usage = Some(Usage { prompt_tokens: 5, completion_tokens: 2, ..Usage::default() });
         assert_eq!(Event::read(event), Event::Chunk(EventFacts { usage, only_usage: true, ..EventFacts::default() }));
     }
 

@@ -1,5 +1,6 @@
 //! The OpenAI dialect: chat completions, as the API reference of 2026 has them.
 
+mod details;
 mod envelope;
 mod error;
 mod event;

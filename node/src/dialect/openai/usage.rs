@@ -2,13 +2,55 @@
 
 use serde::Deserialize;
 
-/// Token counts as the provider states them.
+use super::details::{Details, count};
+
+/// Token counts as the provider states them. The details are parts of the sums, and 0 where nothing is said of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Stated")]
 pub struct Usage {
-    #[serde(default)]
     pub prompt_tokens: u64,
-    #[serde(default)]
     pub completion_tokens: u64,
+    /// 0: not stated. Some providers count reasoning here and not among the completion tokens.
+    pub total_tokens: u64,
+    /// Of the prompt: read from the provider's own prompt cache.
+    pub cached_tokens: u64,
+    /// Of the prompt: written to that cache.
+    pub cache_write_tokens: u64,
+    pub prompt_audio_tokens: u64,
+    pub prompt_image_tokens: u64,
+    pub reasoning_tokens: u64,
+    pub completion_audio_tokens: u64,
+}
+
+#[derive(Deserialize)]
+struct Stated {
+    #[serde(default)]
+    prompt_tokens: u64,
+    #[serde(default)]
+    completion_tokens: u64,
+    #[serde(default, deserialize_with = "count")]
+    total_tokens: u64,
+    #[serde(default)]
+    prompt_tokens_details: Details,
+    #[serde(default)]
+    completion_tokens_details: Details,
+}
+
+impl From<Stated> for Usage {
+    fn from(stated: Stated) -> Self {
+        let (prompt, completion) = (stated.prompt_tokens_details, stated.completion_tokens_details);
+        Self {
+            prompt_tokens: stated.prompt_tokens,
+            completion_tokens: stated.completion_tokens,
+            total_tokens: stated.total_tokens,
+            cached_tokens: prompt.cached,
+            cache_write_tokens: prompt.cache_write,
+            prompt_audio_tokens: prompt.audio,
+            prompt_image_tokens: prompt.image,
+            reasoning_tokens: completion.reasoning,
+            completion_audio_tokens: completion.audio,
+        }
+    }
 }
 
 /// The facts of a complete, plain answer.
@@ -64,7 +106,7 @@ mod tests {
     fn reads_usage_and_finish() {
         let body = br#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"hi","tool_calls":null},
             "finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}"#;
-        let usage = Some(Usage { prompt_tokens: 3, completion_tokens: 1 });
+        let usage = Some(Usage { prompt_tokens: 3, completion_tokens: 1, total_tokens: 4, ..Usage::default() });
         assert_eq!(Answer::read(body), Some(Answer { usage, finished: true, has_tool_calls: false }));
     }
 
@@ -72,5 +114,50 @@ mod tests {
     fn one_unfinished_choice_is_unfinished() {
         let body = br#"{"choices":[{"finish_reason":"stop"},{"finish_reason":"length"}]}"#;
         assert!(!Answer::read(body).unwrap().finished);
+    }
+
+    #[test]
+    fn reads_the_details() {
+        let usage: Usage = serde_json::from_str(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+            "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":7,"image_tokens":5,"cache_write_tokens":3,"text_tokens":25},
+            "completion_tokens_details":{"reasoning_tokens":40,"audio_tokens":2,"accepted_prediction_tokens":0}}"#,
+        )
+        .unwrap();
+        let expected = Usage {
+            prompt_tokens: 100,
+            completion_tokens: 50,
+            total_tokens: 150,
+            cached_tokens: 60,
+            cache_write_tokens: 3,
+            prompt_audio_tokens: 7,
+            prompt_image_tokens: 5,
+            reasoning_tokens: 40,
+            completion_audio_tokens: 2,
+        };
+        assert_eq!(usage, expected);
+    }
+
+    #[test]
+    fn odd_details_do_not_spoil_the_sums() {
+        for details in [
+            "null",
+            "{}",
+            "[]",
+            "[1]",
+            "7",
+            "\"none\"",
+            r#"{"cached_tokens":null,"audio_tokens":"x"}"#,
+            r#"{"cached_tokens":-1,"audio_tokens":{"a":[1]}}"#,
+        ] {
+            let body = format!(
+                r#"{{"prompt_tokens":3,"completion_tokens":1,"total_tokens":null,"prompt_tokens_details":{details},"completion_tokens_details":{details}}}"#
+            );
+            let usage: Usage = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{details}: {error}"));
+            assert_eq!(usage, Usage { prompt_tokens: 3, completion_tokens: 1, ..Usage::default() }, "{details}");
+        }
+        let usage: Usage =
+            serde_json::from_str(r#"{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":1.5}}"#).unwrap();
+        assert_eq!(usage.cached_tokens, 1, "a discount is not rounded up");
     }
 }

@@ -1,0 +1,33 @@
+//! Bugs that a test can plant, to see that the simulator finds them. Outside tests there are none.
+
+/// A bug of the kind that a ledger must not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mutation {
+    /// The receiver gets rights that the giver keeps.
+    DoubleCountedTransfer,
+    /// Two copies of a row are added instead of merged.
+    RowMergedBySum,
+    /// An aborted request takes its reservation with it, uncharged.
+    LostReserveOnAbort,
+}
+
+#[cfg(test)]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a bug in all ledgers of this thread, or takes it away.
+#[cfg(test)]
+pub(super) fn plant(mutation: Option<Mutation>) {
+    PLANTED.set(mutation);
+}
+
+#[cfg(test)]
+pub(super) fn mutated(mutation: Mutation) -> bool {
+    PLANTED.get() == Some(mutation)
+}
+
+#[cfg(not(test))]
+pub(super) const fn mutated(_: Mutation) -> bool {
+    false
+}

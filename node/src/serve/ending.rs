@@ -1,0 +1,100 @@
+//! How a node's life ends: who says so, and the drain.
+
+use std::time::Duration;
+
+use peerway_cluster::cluster::Cluster;
+use peerway_cluster::membership::State;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
+
+use crate::config::Config;
+use crate::http::drain::{Drain, Phase};
+use crate::peers::Rooms;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Signal,
+    Drained,
+    ParentGone,
+}
+
+impl End {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Drained => "drain was asked for",
+            Self::ParentGone => "the parent process is gone",
+        }
+    }
+}
+
+pub(super) async fn until_told(exit_with_parent: bool, rooms: &Rooms) -> End {
+    let drain_asked = rooms.drain_asked();
+    tokio::select! {
+        () = terminated() => End::Signal,
+        () = drain_asked.notified() => End::Drained,
+        () = parent_gone(), if exit_with_parent => End::ParentGone,
+    }
+}
+
+/// Resolves on SIGTERM and SIGINT.
+pub async fn terminated() {
+    let listen = |kind| async move {
+        match signal(kind) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            Err(error) => {
+                warn!(%error, "a signal cannot be listened to");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = listen(SignalKind::terminate()) => {}
+        () = listen(SignalKind::interrupt()) => {}
+    }
+}
+
+/// Resolves when standard input ends. The kernel closes the parent's end of the pipe however the parent died.
+async fn parent_gone() {
+    let (gone, told) = tokio::sync::oneshot::channel();
+    // A thread of its own: a blocking read in the runtime's pool would hold up its shutdown.
+    let watch = std::thread::Builder::new().name("parent".into()).spawn(move || {
+        let mut byte = [0u8; 64];
+        while matches!(std::io::Read::read(&mut std::io::stdin(), &mut byte), Ok(1..)) {}
+        let _ = gone.send(());
+    });
+    match watch {
+        Ok(_) => {
+            let _ = told.await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// The drain: not ready, then no new connections, then nothing in flight, then gone from the cluster.
+pub(super) async fn finish(config: &Config, cluster: Option<&Cluster>, drain: &Drain, end: End) {
+    drain.enter(Phase::Noticing);
+    if let Some(cluster) = cluster {
+        cluster.set_state(State::Draining).await;
+    }
+    if end != End::ParentGone {
+        tokio::select! {
+            () = tokio::time::sleep(config.http.drain_notice.get()) => {}
+            // A second signal: whoever sends it does not want to wait.
+            () = terminated() => {}
+        }
+    }
+    drain.enter(Phase::Closing);
+    let limit = if end == End::ParentGone { Duration::ZERO } else { config.http.drain.get() };
+    tokio::select! {
+        cut = drain.finished(limit) => if cut > 0 {
+            warn!(connections = cut, "the drain time is over: open connections are cut");
+        },
+        () = terminated() => warn!("told twice: open connections are cut"),
+    }
+    if let Some(cluster) = cluster {
+        cluster.leave().await;
+    }
+}

@@ -1,0 +1,182 @@
+//! A node's life: bind, meet the peers, serve, drain, leave.
+
+mod ending;
+mod setup;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use http::HeaderValue;
+use peerway_cache::ClusterPeers;
+use peerway_cluster::cluster::{Cluster, ClusterError};
+use peerway_cluster::identity::IdentityError;
+use peerway_cluster::membership::State;
+use peerway_cluster::trust::TrustError;
+use tracing::{info, warn};
+
+use crate::admin::{self, Admin};
+use crate::config::Config;
+use crate::gateway::{self, AnswerCache, Gateway, Plan, PlanError};
+use crate::http::accept::{self, BindError};
+use crate::http::drain::{Drain, Phase};
+use crate::http::request_id::RequestIds;
+use crate::http::worker;
+use crate::peers::{Load, Peers, Rooms};
+use crate::reload::{Reload, Source};
+use crate::telemetry::{AccessLog, Shards};
+
+pub use ending::terminated;
+use ending::{finish, until_told};
+use setup::{identity, join, ring_cache};
+
+/// How long a node with peers configured waits for the first of them before it serves alone.
+const MEET: Duration = Duration::from_millis(1500);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error("`{setting}: {text}` is not an address: {reason}")]
+    Address { setting: &'static str, text: String, reason: String },
+    #[error("{what}: {source}")]
+    Io { what: &'static str, source: std::io::Error },
+}
+
+/// What `peerway serve` was told.
+#[derive(Debug)]
+pub struct ServeOptions {
+    pub config: Config,
+    /// Where the configuration came from, if it is to be read again on SIGHUP and on change.
+    pub source: Option<Source>,
+    /// End when standard input ends: the parent that holds its other end is gone.
+    pub exit_with_parent: bool,
+}
+
+/// Runs the node until it is told to end. Returns after the drain.
+pub fn run(options: ServeOptions) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores().min(2))
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|source| ServeError::Io { what: "the control runtime could not start", source })?;
+    let result = runtime.block_on(serve(options));
+    // Tasks that still run have nothing left to say; blocking ones must not hold the exit up.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+async fn serve(options: ServeOptions) -> Result<(), ServeError> {
+    let config = &options.config;
+    let workers = config.http.workers.unwrap_or_else(cores).max(1);
+    let plan = Plan::compile(config, workers)?;
+    let listener = accept::bind(config.http.listen, "http.listen")?;
+    let admin_listener = accept::bind(config.admin.listen, "admin.listen")?;
+    let http_address = listener.local_addr().map_err(|source| ServeError::Io { what: "the data listener", source })?;
+
+    let (identity, _lock) = identity(config)?;
+    let drain = Drain::default();
+    // The cache answers the cluster's calls, so it is there first.
+    let cache_peers = ClusterPeers::new(identity.node_id.clone());
+    let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
+    let rooms = Arc::new(Rooms::new(cache.service()));
+    let cluster = match &config.cluster {
+        None => None,
+        Some(settings) => Some(join(config, settings, &identity, http_address, &rooms).await?),
+    };
+    if let Some(cluster) = &cluster {
+        tokio::spawn(cache_peers.attach(cluster.clone(), cache.clone()));
+    }
+    let access_log = if config.observability.access_log {
+        AccessLog::to(std::io::stdout()).map_err(|source| ServeError::Io { what: "the access log", source })?
+    } else {
+        AccessLog::off()
+    };
+    let gateway = Arc::new(Gateway {
+        plan: arc_swap::ArcSwap::from_pointee(plan),
+        cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        drain: drain.clone(),
+        request_ids: RequestIds::new(rand::random()),
+        access_log,
+        node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
+    });
+
+    let shards = Shards::new(workers);
+    let mut handles = Vec::with_capacity(workers);
+    for index in 0..workers {
+        let seat = gateway::Worker { gateway: Arc::clone(&gateway), index, shard: shards.of(index) };
+        let (handle, _thread) = worker::start(index, drain.clone(), move || gateway::router(seat))
+            .map_err(|source| ServeError::Io { what: "a data-plane thread could not start", source })?;
+        handles.push(handle);
+    }
+    tokio::spawn(accept::accept_loop(listener, handles, drain.clone()));
+
+    let load = Load::new(shards.clone(), Arc::clone(&gateway));
+    tokio::spawn(load.clone().keep_measuring());
+    if let Some(cluster) = &cluster {
+        tokio::spawn(load.clone().keep_telling(cluster.clone()));
+    }
+    let zone = config.node.zone.as_deref().map(Arc::from);
+    let peers = Peers::new(identity.clone(), cluster.clone(), zone, http_address.to_string(), rooms.drain_asked());
+    let reloaded = Arc::new(AtomicBool::new(true));
+    let admin = Admin {
+        gateway: Arc::clone(&gateway),
+        peers,
+        shards,
+        load,
+        token: config.admin.token.clone(),
+        reloaded: Arc::clone(&reloaded),
+    };
+    serve_admin(admin_listener, admin)?;
+    if let Some(source) = options.source {
+        Reload::new(source, options.config.clone(), workers, Arc::clone(&gateway), reloaded).start();
+    }
+
+    let has_seeds = config.cluster.as_ref().is_some_and(|cluster| !cluster.join.is_empty());
+    begin(cluster.as_ref(), has_seeds, &drain).await;
+    info!(node = %identity.node_id, http = %http_address, admin = %config.admin.listen, "ready");
+    let end = until_told(options.exit_with_parent, &rooms).await;
+    info!(reason = end.as_str(), "draining");
+    finish(&options.config, cluster.as_ref(), &drain, end).await;
+    info!("stopped");
+    Ok(())
+}
+
+fn serve_admin(listener: std::net::TcpListener, admin: Admin) -> Result<(), ServeError> {
+    let listener = tokio::net::TcpListener::from_std(listener)
+        .map_err(|source| ServeError::Io { what: "the admin listener", source })?;
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, admin::router(admin)).await {
+            warn!(%error, "the admin listener ended");
+        }
+    });
+    Ok(())
+}
+
+/// Ready: with peers once one was met, alone after a short while, without a cluster at once.
+async fn begin(cluster: Option<&Cluster>, has_seeds: bool, drain: &Drain) {
+    if let Some(cluster) = cluster {
+        if has_seeds {
+            let mut views = cluster.watch();
+            let met = views.wait_for(|view| view.members.len() > 1);
+            if tokio::time::timeout(MEET, met).await.is_err() {
+                warn!("no peer answered yet: serving alone until one does");
+            }
+        }
+        cluster.set_state(State::Ready).await;
+    }
+    drain.enter(Phase::Serving);
+}
