@@ -10,6 +10,7 @@
 //! - [`discovery`]: where peers may be, and whether packets get through to them.
 //! - [`membership`]: who is live and what it says of itself, by gossip.
 //! - [`ring`]: which node owns what, computed alike by all.
+//! - [`journal`]: what must survive a crash, appended to disk; the only room that touches it for money. Not wired into the node yet.
 //! - [`registry`]: the shared configuration, which can be changed at any node. Not wired into the node yet.
 //! - [`ledger`]: who may use how much of a budget or limit. Not wired into the node yet.
 //! - [`cluster`]: all of it in one handle, for the rooms above.
@@ -18,6 +19,7 @@ pub mod actor;
 pub mod cluster;
 pub mod discovery;
 pub mod identity;
+pub mod journal;
 pub mod ledger;
 pub mod link;
 pub mod membership;
