@@ -32,6 +32,7 @@
 pub mod canonical;
 pub mod dropped;
 pub mod json;
+pub mod sse;
 
 pub use dropped::{Dropped, Unsupported};
 pub use json::{DecodeError, Json};
