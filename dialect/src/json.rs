@@ -80,6 +80,11 @@ impl Json {
         self.text().trim_ascii_start().starts_with('{')
     }
 
+    /// The value as something to read, at the place `path`.
+    pub fn item(&self, path: impl Into<String>) -> Item<'_> {
+        Item { path: path.into(), raw: &self.0 }
+    }
+
     /// The value as a tree (keys sorted), for those who must look inside.
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::from_str(self.text()).unwrap_or_default()
@@ -363,6 +368,14 @@ impl<'a> Item<'a> {
             }
         }
         Ok(Object { path: self.path, members })
+    }
+
+    /// An object's members in the order of the text, for schemas, whose order has a meaning.
+    pub fn members(self) -> Result<Vec<(String, Item<'a>)>, DecodeError> {
+        let found: Members<'a> = self.read("an object")?;
+        let place = Object { path: self.path, members: BTreeMap::new() };
+        let member = |(Key(key), raw): (Key<'a>, _)| (key.to_string(), Item { path: place.place(&key), raw });
+        Ok(found.0.into_iter().map(member).collect())
     }
 
     pub fn list(self) -> Result<Vec<Item<'a>>, DecodeError> {
