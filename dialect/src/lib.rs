@@ -28,10 +28,12 @@
 //! - [`dropped`]: what could not be carried over
 //! - [`json`]: JSON that keeps its text, and reading an object field by field with the place of every error
 //! - [`sse`]: server-sent events, cut anywhere
+//! - [`cohere`]: v2 chat and its stream, rerank, embed
 //! - [`gemini`]: generateContent and its stream, countTokens, embeddings
 //! - [`openai`]: chat completions, text completions
 
 pub mod canonical;
+pub mod cohere;
 pub mod dropped;
 pub mod gemini;
 pub mod json;
