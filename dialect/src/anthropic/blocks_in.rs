@@ -38,7 +38,7 @@ pub(super) fn decode_block(item: Item<'_>, depth: u32, unread: &mut Dropped) -> 
             }
             let input = block.take("input");
             let arguments = match input {
-                Some(input) if input.is_object() => input.raw().to_owned(),
+                Some(input) if input.is_object() => input.json().compact(),
                 Some(input) => return Err(input.expected("an object")),
                 None => "{}".to_owned(),
             };

@@ -177,8 +177,8 @@ impl StreamDecoder {
                 self.calls += 1;
                 out.push(StreamEvent::ToolCallStart { choice: 0, index, id, name, signature: None });
                 // Empty where fragments follow.
-                let input = block.take("input").map(|input| input.raw().to_owned());
-                Block::Call { index, input: input.filter(|input| input.trim_ascii() != "{}") }
+                let input = block.take("input").map(|input| input.json().compact());
+                Block::Call { index, input: input.filter(|input| input != "{}") }
             }
             _ => Block::Other,
         })
