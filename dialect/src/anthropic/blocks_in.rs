@@ -69,7 +69,7 @@ pub(super) fn decode_block(item: Item<'_>, depth: u32, unread: &mut Dropped) -> 
     };
     match content {
         Some(content) => {
-            block.note_rest("messages.content", unread);
+            block.note_rest("content", unread);
             Ok(Part { content, cache, signature })
         }
         None => Ok(Content::Other { of: HERE, json: whole.json() }.into()),
