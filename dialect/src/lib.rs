@@ -31,7 +31,9 @@
 //! - [`cohere`]: v2 chat and its stream, rerank, embed
 //! - [`gemini`]: generateContent and its stream, countTokens, embeddings
 //! - [`openai`]: chat completions, text completions
+//! - [`anthropic`]: messages, token counting
 
+pub mod anthropic;
 pub mod canonical;
 pub mod cohere;
 pub mod dropped;

@@ -26,3 +26,5 @@ pub use request::{ChatRequest, Effort, Extra, LogprobsWanted, Reasoning, Respons
 pub use rerank::{RerankAnswer, RerankRequest, RerankResult};
 pub use tool::{Function, Tool, ToolChoice, made_call_id};
 pub use usage::Usage;
+
+pub(crate) use tool::fnv1a;
