@@ -137,7 +137,7 @@ fn function_call(mut fields: Fields<'_>) -> Result<(Content, Option<String>), De
     }
     let name = fields.need("name")?.string()?;
     let arguments = match fields.take("args")? {
-        Some(args) if args.is_object() => on_one_line(args.raw()),
+        Some(args) if args.is_object() => compact(args.raw()),
         Some(args) => return Err(args.expected("an object")),
         None => "{}".to_owned(),
     };
@@ -145,11 +145,8 @@ fn function_call(mut fields: Fields<'_>) -> Result<(Content, Option<String>), De
     Ok((Content::ToolCall { id: String::new(), name, arguments }, id))
 }
 
-/// Pretty-printed JSON (Google's own habit) as a model would have written it; any other text as it is.
-fn on_one_line(raw: &str) -> String {
-    if !raw.contains(['\n', '\r']) {
-        return raw.to_owned();
-    }
+/// JSON as a model would have written it: Google prints it for people in one form of a stream and not in the other.
+fn compact(raw: &str) -> String {
     let (mut line, mut in_string, mut escaped) = (String::with_capacity(raw.len()), false, false);
     for letter in raw.chars() {
         if in_string {
@@ -180,7 +177,7 @@ fn function_response(mut fields: Fields<'_>, unread: &mut Dropped) -> Result<Pie
                 item.string()?
             }
             [] => String::new(),
-            _ => on_one_line(raw),
+            _ => compact(raw),
         };
         if !text.is_empty() {
             parts.push(Part::text(text));
@@ -203,9 +200,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_on_one_line_are_the_same_json() {
+    fn compact_arguments_are_the_same_json() {
         let raw = "{\n  \"a b\": \"c \\\" \\\\\",\n  \"d\": [1, 2]\n}";
-        let line = on_one_line(raw);
+        let line = compact(raw);
         assert_eq!(line, r#"{"a b":"c \" \\","d":[1,2]}"#);
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value(&line), value(raw));

@@ -18,7 +18,9 @@ pub mod scenarios;
 use std::path::PathBuf;
 
 use peerway_dialect::canonical::{ChatAnswer, ChatRequest, StreamEvent};
-use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, anthropic, openai};
+use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, anthropic, cohere, gemini, openai};
+
+use essence::RequestEssence;
 
 pub trait Decode {
     fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>);
@@ -54,7 +56,7 @@ macro_rules! faces {
     )*};
 }
 
-faces!(openai::chat, anthropic);
+faces!(openai::chat, anthropic, gemini, cohere);
 
 /// A dialect as the matrix sees it.
 pub struct Speaker {
@@ -73,6 +75,10 @@ pub struct Speaker {
     pub encoder: fn() -> Box<dyn Encode>,
     /// Bytes that only a stream that came to its proper end holds.
     pub end_mark: &'static [u8],
+    /// Whether to stream is said outside the body.
+    pub stream_in_path: bool,
+    /// Whether there is a word for calls one at a time.
+    pub one_by_one: bool,
 }
 
 /// Every dialect of the matrix.
@@ -90,6 +96,8 @@ pub fn speakers() -> Vec<Speaker> {
             decoder: || Box::new(openai::chat::StreamDecoder::new()),
             encoder: || Box::new(openai::chat::StreamEncoder::new(true)),
             end_mark: b"[DONE]",
+            stream_in_path: false,
+            one_by_one: true,
         },
         Speaker {
             dialect: Dialect::Anthropic,
@@ -103,6 +111,38 @@ pub fn speakers() -> Vec<Speaker> {
             decoder: || Box::new(anthropic::StreamDecoder::new()),
             encoder: || Box::new(anthropic::StreamEncoder::new()),
             end_mark: b"message_stop",
+            stream_in_path: false,
+            one_by_one: true,
+        },
+        Speaker {
+            dialect: Dialect::Gemini,
+            model: "gemini-3.1-pro",
+            client: true,
+            provider: true,
+            decode_request: gemini::decode_request,
+            encode_request: gemini::encode_request,
+            decode_answer: gemini::decode_answer,
+            encode_answer: gemini::encode_answer,
+            decoder: || Box::new(gemini::StreamDecoder::new()),
+            encoder: || Box::new(gemini::StreamEncoder::new(gemini::Form::Events)),
+            end_mark: b"\"finishReason\":",
+            stream_in_path: true,
+            one_by_one: false,
+        },
+        Speaker {
+            dialect: Dialect::Cohere,
+            model: "command-a-03-2025",
+            client: true,
+            provider: true,
+            decode_request: cohere::decode_request,
+            encode_request: cohere::encode_request,
+            decode_answer: cohere::decode_answer,
+            encode_answer: cohere::encode_answer,
+            decoder: || Box::new(cohere::StreamDecoder::new()),
+            encoder: || Box::new(cohere::StreamEncoder::new()),
+            end_mark: b"\"delta\":{\"finish_reason\":",
+            stream_in_path: false,
+            one_by_one: false,
         },
     ]
 }
@@ -110,6 +150,14 @@ pub fn speakers() -> Vec<Speaker> {
 impl Speaker {
     pub fn name(&self) -> &'static str {
         self.dialect.name()
+    }
+
+    /// What a scenario means where this dialect says it.
+    pub fn expected(&self, scenario: &str) -> RequestEssence {
+        let mut essence = scenarios::request(scenario);
+        essence.one_by_one &= self.one_by_one;
+        essence.stream &= !self.stream_in_path;
+        essence
     }
 
     fn folder(&self) -> PathBuf {
