@@ -213,6 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn refuses_floods_of_items_and_members() {
+        let mut object =
+            format!(r#"{{"ok":[{}1],"many":[{}1]}}"#, "1,".repeat(99_999), "1,".repeat(100_000)).into_bytes();
+        let mut read = Object::parse(&object).unwrap();
+        assert_eq!(read.list("ok").unwrap().unwrap().len(), 100_000);
+        assert_eq!(read.list("many").unwrap_err().to_string(), "`many` must be an array of at most 100000 items");
+        let members: Vec<String> = (0..10_001).map(|at| format!(r#""{at}":1"#)).collect();
+        object = format!("{{{}}}", members.join(",")).into_bytes();
+        assert_eq!(
+            Object::parse(&object).unwrap_err().to_string(),
+            "`body` must be an object of at most 10000 members"
+        );
+        object = format!("{{{}}}", members[1..].join(",")).into_bytes();
+        assert!(Object::parse(&object).is_ok());
+    }
+
+    #[test]
     fn refuses_deep_nesting() {
         let deep = "[".repeat(100_000);
         assert!(Object::parse(deep.as_bytes()).unwrap_err().to_string().contains("nested deeper than 128"));

@@ -5,10 +5,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{DecodeError, Json, check_depth};
 use crate::Dropped;
+
+/// A member or an item takes far more memory read than it took bytes to write: without an end, a body within its size
+/// limit could fill the memory. Anthropic's own limit on messages is 100,000.
+const MAX_ITEMS: usize = 100_000;
+const MAX_MEMBERS: usize = 10_000;
 
 /// A value and its place.
 #[derive(Debug, Clone)]
@@ -49,8 +55,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     }
 }
 
-/// The members in the order of the text.
-struct Members<'a>(Vec<(Key<'a>, &'a RawValue)>);
+/// The members in the order of the text, as many as are allowed.
+struct Members<'a> {
+    members: Vec<(Key<'a>, &'a RawValue)>,
+    too_many: bool,
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -64,13 +73,55 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    members.push(member);
+                while members.len() < MAX_MEMBERS {
+                    match map.next_entry::<Key<'de>, &'de RawValue>()? {
+                        Some(member) => members.push(member),
+                        None => return Ok(Members { members, too_many: false }),
+                    }
                 }
-                Ok(Members(members))
+                let mut too_many = false;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    too_many = true;
+                }
+                Ok(Members { members, too_many })
             }
         }
         deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// The items of an array, as many as are allowed.
+struct Items<'a> {
+    items: Vec<&'a RawValue>,
+    too_many: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while items.len() < MAX_ITEMS {
+                    match list.next_element::<&'de RawValue>()? {
+                        Some(item) => items.push(item),
+                        None => return Ok(Items { items, too_many: false }),
+                    }
+                }
+                let mut too_many = false;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    too_many = true;
+                }
+                Ok(Items { items, too_many })
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
     }
 }
 
@@ -215,8 +266,11 @@ impl<'a> Item<'a> {
 
     pub fn object(self) -> Result<Object<'a>, DecodeError> {
         let found: Members<'a> = self.read("an object")?;
+        if found.too_many {
+            return Err(self.expected(format!("an object of at most {MAX_MEMBERS} members")));
+        }
         let mut members = BTreeMap::new();
-        for (Key(key), raw) in found.0 {
+        for (Key(key), raw) in found.members {
             // Parsers differ in which of two they take: a provider must not read another value than the one checked.
             if members.insert(key.clone(), raw).is_some() {
                 let object = Object { path: self.path, members };
@@ -227,9 +281,12 @@ impl<'a> Item<'a> {
     }
 
     pub fn list(self) -> Result<Vec<Item<'a>>, DecodeError> {
-        let raws: Vec<&'a RawValue> = self.read("an array")?;
+        let found: Items<'a> = self.read("an array")?;
+        if found.too_many {
+            return Err(self.expected(format!("an array of at most {MAX_ITEMS} items")));
+        }
         let path = self.path;
-        Ok(raws.into_iter().enumerate().map(|(at, raw)| Item { path: format!("{path}[{at}]"), raw }).collect())
+        Ok(found.items.into_iter().enumerate().map(|(at, raw)| Item { path: format!("{path}[{at}]"), raw }).collect())
     }
 
     pub fn json(&self) -> Json {
