@@ -2,10 +2,12 @@
 //!
 //! - [`chat`]: chat completions
 //! - [`completions`]: text completions, as a form of chat
+//! - [`embeddings`]
 //! - [`error`], [`usage`], [`logprobs`]: what they share
 
 pub mod chat;
 pub mod completions;
+pub mod embeddings;
 pub mod error;
 pub mod logprobs;
 pub mod usage;
