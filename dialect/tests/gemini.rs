@@ -319,3 +319,36 @@ fn embeddings() {
     assert_eq!((batch.vectors.len(), batch.usage.unwrap().input), (2, 2));
     assert_eq!(gemini::decode_embed_answer(&gemini::encode_batch_embed_answer(&batch)).unwrap(), batch);
 }
+
+#[test]
+fn no_field_can_pose_as_another() {
+    let body = br#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":5,"max_Output_tokens":7,"a.b":1},
+        "generationConfig.maxOutputTokens":9,"toolConfig":{"functionCallingConfig.mode":"ANY"}}"#;
+    let mut request = gemini::decode_request(body).unwrap();
+    request.model = "m".into();
+    let told = "a.b, functionCallingConfig.mode, generationConfig.maxOutputTokens";
+    assert_eq!(request.unread.header_value().as_deref(), Some(told));
+    let sent = gemini::encode_request(&request, &mut Dropped::new()).unwrap();
+    assert_eq!(gemini::decode_request(&sent).unwrap().max_output_tokens, Some(5));
+}
+
+#[test]
+fn a_turn_of_very_many_calls_is_read_in_time() {
+    let (call, result) = (r#"{"functionCall":{"name":"f"}}"#, r#"{"functionResponse":{"name":"f","response":{}}}"#);
+    let many = |piece: &str| vec![piece; 50_000].join(",");
+    let body =
+        format!(r#"{{"contents":[{{"role":"model","parts":[{}]}},{{"parts":[{}]}}]}}"#, many(call), many(result));
+    assert_eq!(gemini::decode_request(body.as_bytes()).unwrap().messages.len(), 2);
+}
+
+#[test]
+fn a_signature_comes_back_through_a_client_of_openai() {
+    let answer = gemini::decode_answer(&file("answer.tools.json")).unwrap();
+    let body: Value = serde_json::from_slice(&openai::chat::encode_answer(&answer)).unwrap();
+    let echoed = json!({"model": "gemini-3.1-pro", "messages": [{"role": "user", "content": "x"}, body["choices"][0]["message"]]});
+    let request = openai::chat::decode_request(echoed.to_string().as_bytes()).unwrap();
+    let (body, dropped) = sent(&request);
+    let parts = &body["contents"][1]["parts"];
+    assert_eq!((&parts[1]["thoughtSignature"], dropped.as_str()), (&json!("Q2lRQmlSWg=="), ""));
+    assert_eq!(parts[2].get("thoughtSignature"), None);
+}

@@ -7,6 +7,7 @@ use crate::canonical::{ChatRequest, Effort, LogprobsWanted, Reasoning, ResponseF
 use crate::json::DecodeError;
 
 use super::fields::Fields;
+use super::request_in::add;
 use super::schema;
 
 pub(super) fn decode(
@@ -29,7 +30,7 @@ pub(super) fn decode(
     }
     request.reasoning = config.object("thinkingConfig")?.map(thinking).transpose()?;
     request.response_format = format(&mut config, extra)?;
-    extra.extend(config.rest().into_iter().map(|(key, value)| (format!("generationConfig.{key}"), value)));
+    add(extra, "generationConfig.", config.rest(), &mut request.unread);
     Ok(())
 }
 

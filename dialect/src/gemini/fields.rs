@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
 
     /// What nobody has taken and is not `null`, by its `camelCase` names.
     pub(super) fn rest(self) -> BTreeMap<String, Json> {
-        let told = |(key, value): (String, Json)| (value.text() != "null").then(|| (camel(&key), value));
+        let told = |(key, value): (String, Json)| (value.text() != "null").then(|| (plain_name(key), value));
         self.0.rest().into_iter().filter_map(told).collect()
     }
 }
@@ -87,6 +87,12 @@ fn snake(key: &str) -> Option<String> {
         }
         snake
     })
+}
+
+/// The `camelCase` name, unless the name is no spelling of it: two names must not become one.
+fn plain_name(key: String) -> String {
+    let camel = camel(&key);
+    if snake(&camel).as_ref() == Some(&key) { camel } else { key }
 }
 
 fn camel(key: &str) -> String {
@@ -114,6 +120,8 @@ mod tests {
         assert_eq!(fields.unsigned("maxOutputTokens").unwrap(), Some(5));
         assert_eq!(fields.number("topP").unwrap(), Some(0.5));
         assert_eq!(fields.rest().into_keys().collect::<Vec<_>>(), ["safetySettings"]);
+        let fields = Fields::parse(br#"{"max__output_tokens":9,"a_b":1}"#).unwrap();
+        assert_eq!(fields.rest().into_keys().collect::<Vec<_>>(), ["aB", "max__output_tokens"]);
         let mut fields = Fields::parse(br#"{"top_p":1,"topP":0.5}"#).unwrap();
         assert_eq!(fields.number("topP").unwrap_err().to_string(), "`topP` is given twice");
     }

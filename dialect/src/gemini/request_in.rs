@@ -1,6 +1,6 @@
 //! A client's request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::canonical::{ChatRequest, Content, Extra, Message, Part, Role, made_call_id};
 use crate::json::{DecodeError, Item};
@@ -32,7 +32,7 @@ pub(super) fn request(mut fields: Fields<'_>) -> Result<ChatRequest, DecodeError
             request.messages.push(Message::new(Role::System, parts));
         }
     }
-    let mut contents = Contents { messages: Vec::new(), open: Vec::new(), unread: &mut request.unread };
+    let mut contents = Contents { messages: Vec::new(), open: Open::default(), unread: &mut request.unread };
     let turns = fields.need("contents")?;
     // A lone turn may stand without its list, as SDKs of old sent it.
     let turns = if turns.is_object() { vec![turns] } else { turns.list()? };
@@ -49,11 +49,22 @@ pub(super) fn request(mut fields: Fields<'_>) -> Result<ChatRequest, DecodeError
         tools_in::decode_tools(item, &mut request.tools, &mut request.unread)?;
     }
     if let Some(config) = fields.object("toolConfig")? {
-        request.tool_choice = tools_in::decode_config(config, &mut extra)?;
+        request.tool_choice = tools_in::decode_config(config, &mut extra, &mut request.unread)?;
     }
-    extra.extend(fields.rest());
+    add(&mut extra, "", fields.rest(), &mut request.unread);
     request.extra = Extra::new(HERE, extra);
     Ok(request)
+}
+
+/// Keeps what nobody has read, by its place. A dot in a name would make it look like another place.
+pub(super) fn add(extra: &mut BTreeMap<String, Json>, place: &str, rest: BTreeMap<String, Json>, unread: &mut Dropped) {
+    for (key, value) in rest {
+        if key.contains('.') {
+            unread.note(key);
+        } else {
+            extra.insert(format!("{place}{key}"), value);
+        }
+    }
 }
 
 fn system_parts(item: Item<'_>, unread: &mut Dropped) -> Result<Vec<Part>, DecodeError> {
@@ -72,17 +83,44 @@ fn system_parts(item: Item<'_>, unread: &mut Dropped) -> Result<Vec<Part>, Decod
     Ok(parts)
 }
 
-/// A call whose result has not been seen.
+/// The calls of the last turn that had any, and how many results of each have not been seen.
+#[derive(Default)]
 struct Open {
-    id: String,
-    name: String,
+    by_id: HashMap<String, u32>,
+    /// In the order of the calls; ids that are answered already are passed over.
+    by_name: HashMap<String, VecDeque<String>>,
+}
+
+impl Open {
+    fn call(&mut self, id: &str, name: &str) {
+        *self.by_id.entry(id.to_owned()).or_default() += 1;
+        self.by_name.entry(name.to_owned()).or_default().push_back(id.to_owned());
+    }
+
+    /// The call that a result belongs to: the one of its id, else the first of its name that has none yet.
+    fn answered(&mut self, id: Option<String>, name: &str) -> Option<String> {
+        if let Some(id) = id.filter(|id| self.take(id)) {
+            return Some(id);
+        }
+        while let Some(id) = self.by_name.get_mut(name)?.pop_front() {
+            if self.take(&id) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, id: &str) -> bool {
+        let Some(left) = self.by_id.get_mut(id).filter(|left| **left > 0) else { return false };
+        *left -= 1;
+        true
+    }
 }
 
 /// Turns on their way to messages.
 struct Contents<'u> {
     messages: Vec<Message>,
-    /// The calls of the last turn that had any.
-    open: Vec<Open>,
+    open: Open,
     unread: &'u mut Dropped,
 }
 
@@ -110,11 +148,11 @@ impl Contents<'_> {
                 Piece::Call { mut part, id: told } => {
                     if let Content::ToolCall { id, name, .. } = &mut part.content {
                         if calls == 0 {
-                            self.open.clear();
+                            self.open = Open::default();
                         }
                         *id = told.unwrap_or_else(|| made_call_id("", turn, calls));
                         calls += 1;
-                        self.open.push(Open { id: id.clone(), name: name.clone() });
+                        self.open.call(id, name);
                     }
                     (role, vec![part])
                 }
@@ -123,7 +161,7 @@ impl Contents<'_> {
                 }
                 Piece::Result { mut part, id, name, place } => {
                     if let Content::ToolResult { call_id, .. } = &mut part.content {
-                        *call_id = self.answered(id, &name).ok_or_else(|| {
+                        *call_id = self.open.answered(id, &name).ok_or_else(|| {
                             DecodeError::wrong(place, format!("the id of a call of `{name}` in the turn before"))
                         })?;
                     }
@@ -138,12 +176,5 @@ impl Contents<'_> {
         }
         self.messages.extend(messages);
         Ok(())
-    }
-
-    /// The call that a result belongs to: the one of its id, else the first of its name that has none yet.
-    fn answered(&mut self, id: Option<String>, name: &str) -> Option<String> {
-        let by_id = id.as_ref().and_then(|id| self.open.iter().position(|call| call.id == *id));
-        let at = by_id.or_else(|| self.open.iter().position(|call| call.name == name))?;
-        Some(self.open.remove(at).id)
     }
 }

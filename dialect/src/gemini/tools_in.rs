@@ -7,6 +7,7 @@ use crate::json::{DecodeError, Item};
 use crate::{Dropped, Json};
 
 use super::fields::Fields;
+use super::request_in::add;
 use super::{HERE, schema};
 
 /// One of `tools`, which may hold many functions and tools of Google's.
@@ -43,6 +44,7 @@ fn function(item: Item<'_>, unread: &mut Dropped) -> Result<Function, DecodeErro
 pub(super) fn decode_config(
     mut config: Fields<'_>,
     extra: &mut BTreeMap<String, Json>,
+    unread: &mut Dropped,
 ) -> Result<Option<ToolChoice>, DecodeError> {
     let mut choice = None;
     if let Some(mut calling) = config.object("functionCallingConfig")? {
@@ -61,10 +63,8 @@ pub(super) fn decode_config(
                 return Err(DecodeError::wrong(place, "AUTO, ANY, NONE or VALIDATED"));
             }
         };
-        extra.extend(
-            calling.rest().into_iter().map(|(key, value)| (format!("toolConfig.functionCallingConfig.{key}"), value)),
-        );
+        add(extra, "toolConfig.functionCallingConfig.", calling.rest(), unread);
     }
-    extra.extend(config.rest().into_iter().map(|(key, value)| (format!("toolConfig.{key}"), value)));
+    add(extra, "toolConfig.", config.rest(), unread);
     Ok(choice)
 }
