@@ -258,3 +258,37 @@ fn embed() {
         assert_eq!(cohere::decode_embed_answer(&bytes).unwrap(), answer, "{encoding:?}");
     }
 }
+
+#[test]
+fn the_last_block_ends_before_the_message() {
+    let (mut encoder, mut bytes) = (StreamEncoder::new(), Vec::new());
+    encoder.push(&StreamEvent::TextDelta { choice: 0, text: "a".into() }, &mut bytes);
+    encoder.push(&StreamEvent::Finish { choice: 0, reason: Finish::Stop }, &mut bytes);
+    encoder.push(&StreamEvent::Done, &mut bytes);
+    let text = String::from_utf8(bytes).unwrap();
+    let (before, _) = text.split_once("event: message-end").unwrap();
+    assert!(before.contains("event: content-end"), "{text}");
+}
+
+#[test]
+fn calls_told_side_by_side_keep_their_arguments() {
+    let step = |kind: &str, index: u32, call: &str| {
+        format!(
+            "data: {{\"type\":\"{kind}\",\"index\":{index},\"delta\":{{\"message\":{{\"tool_calls\":{call}}}}}}}\n\n"
+        )
+    };
+    let stream = [
+        step("tool-call-start", 3, r#"{"id":"x","function":{"name":"f","arguments":"{"}}"#),
+        step("tool-call-start", 7, r#"[{"id":"y","function":{"name":"g","arguments":"{"}}]"#),
+        step("tool-call-delta", 3, r#"{"function":{"arguments":"\"a\":1}"}}"#),
+        step("tool-call-delta", 7, r#"{"function":{"arguments":"}"}}"#),
+        "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"TOOL_CALL\"}}\n\n".to_owned(),
+    ]
+    .concat();
+    let mut collector = Collector::new();
+    decode(stream.as_bytes()).iter().for_each(|event| collector.push(event));
+    let parts = collector.finish().unwrap().choices.remove(0).parts;
+    assert_eq!(parts, [Part::tool_call("x", "f", r#"{"a":1}"#), Part::tool_call("y", "g", "{}")]);
+    let lost = decode(step("tool-call-delta", 0, r#"{"function":{"arguments":"x"}}"#).as_bytes());
+    assert!(matches!(lost.last(), Some(StreamEvent::Error(_))));
+}

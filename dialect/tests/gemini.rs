@@ -352,3 +352,30 @@ fn a_signature_comes_back_through_a_client_of_openai() {
     assert_eq!((&parts[1]["thoughtSignature"], dropped.as_str()), (&json!("Q2lRQmlSWg=="), ""));
     assert_eq!(parts[2].get("thoughtSignature"), None);
 }
+
+#[test]
+fn a_stream_is_whole_when_every_candidate_has_finished() {
+    let chunk = |index: u32, rest: &str| {
+        format!(
+            "data: {{\"candidates\":[{{\"index\":{index},\"content\":{{\"parts\":[{{\"text\":\"a\"}}]}}{rest}}}]}}\n\n"
+        )
+    };
+    let finish = r#","finishReason":"STOP""#;
+    let one = [chunk(0, ""), chunk(1, ""), chunk(0, finish)].concat();
+    assert!(matches!(decode([one.as_bytes()]).last(), Some(StreamEvent::Error(_))));
+    let both = [one, chunk(1, finish)].concat();
+    assert_eq!(decode([both.as_bytes()]).last(), Some(&StreamEvent::Done));
+    assert!(matches!(decode([]).as_slice(), [StreamEvent::Error(_)]));
+}
+
+#[test]
+fn a_signature_behind_a_thought_belongs_to_it_plain_and_streamed() {
+    let parts = r#"{"text":"hm","thought":true},{"text":"","thought":true,"thoughtSignature":"Q2lR"},{"text":"a"}"#;
+    let body = format!(r#"{{"candidates":[{{"content":{{"parts":[{parts}]}},"finishReason":"STOP"}}]}}"#);
+    let plain = gemini::decode_answer(body.as_bytes()).unwrap();
+    assert_eq!(plain.choices[0].parts.len(), 2);
+    assert_eq!(plain.choices[0].parts[0].signature, Some(Signature::new(Dialect::Gemini, "Q2lR")));
+    let mut collector = Collector::new();
+    decode([format!("data: {body}\n\n").as_bytes()]).iter().for_each(|event| collector.push(event));
+    assert_eq!(collector.finish().unwrap(), plain);
+}
