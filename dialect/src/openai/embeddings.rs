@@ -214,6 +214,8 @@ mod tests {
         // struct.pack("<2f", 1.0, -2.5)
         assert!(body.contains(r#""embedding":"AACAPwAAIMA=""#), "{body}");
         assert!(decode_answer(br#"{"data":[{"embedding":"AACA"}]}"#).is_err());
+        let turned = br#"{"data":[{"index":1,"embedding":[2]},{"index":0,"embedding":[1]}]}"#;
+        assert_eq!(decode_answer(turned).unwrap().vectors, [[1.0], [2.0]]);
     }
 
     proptest! {
