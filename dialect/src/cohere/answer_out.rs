@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::canonical::{ChatAnswer, Choice, Content};
 use crate::json;
 
-use super::request_out::{KnownPiece, WireCall, call};
+use super::messages_out::{KnownPiece, WireCall, call};
 use super::{finish_name, logprobs, usage};
 
 #[derive(Debug, Serialize)]

@@ -16,6 +16,7 @@ mod documents;
 mod embed;
 mod error;
 mod logprobs;
+mod messages_out;
 mod request_in;
 mod request_out;
 mod rerank;
