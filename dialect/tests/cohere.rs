@@ -10,6 +10,7 @@ use peerway_dialect::canonical::{
 };
 use peerway_dialect::cohere::{self, StreamDecoder, StreamEncoder};
 use peerway_dialect::{Dropped, anthropic};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::golden;
 
@@ -291,4 +292,30 @@ fn calls_told_side_by_side_keep_their_arguments() {
     assert_eq!(parts, [Part::tool_call("x", "f", r#"{"a":1}"#), Part::tool_call("y", "g", "{}")]);
     let lost = decode(step("tool-call-delta", 0, r#"{"function":{"arguments":"x"}}"#).as_bytes());
     assert!(matches!(lost.last(), Some(StreamEvent::Error(_))));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Golden bodies with bytes changed: answers or errors, never a panic.
+    #[test]
+    fn damaged_bodies_never_panic(which in 0_usize..7, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let names = ["request.full", "request.tools", "request.embed", "request.rerank", "answer.plan", "answer.embed", "answer.rerank"];
+        let mut body = file(&format!("{}.json", names[which]));
+        let at = at.index(body.len());
+        body[at] = byte;
+        if let Ok(request) = cohere::decode_request(&body) {
+            let _ = cohere::encode_request(&request, &mut Dropped::new());
+        }
+        if let Ok(answer) = cohere::decode_answer(&body) {
+            let _ = cohere::encode_answer(&answer);
+        }
+        let _ = cohere::decode_embed_request(&body);
+        let _ = cohere::decode_embed_answer(&body);
+        if let Ok(request) = cohere::decode_rerank_request(&body) {
+            let _ = cohere::encode_rerank_request(&request, &mut Dropped::new());
+        }
+        let _ = cohere::decode_rerank_answer(&body);
+        let _ = cohere::decode_error(500, &body);
+    }
 }

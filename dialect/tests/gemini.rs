@@ -10,6 +10,7 @@ use peerway_dialect::canonical::{
 };
 use peerway_dialect::gemini::{self, Form, StreamDecoder, StreamEncoder};
 use peerway_dialect::{Dialect, Dropped, Json, anthropic, openai};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{golden, scenarios};
 
@@ -378,4 +379,29 @@ fn a_signature_behind_a_thought_belongs_to_it_plain_and_streamed() {
     let mut collector = Collector::new();
     decode([format!("data: {body}\n\n").as_bytes()]).iter().for_each(|event| collector.push(event));
     assert_eq!(collector.finish().unwrap(), plain);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Golden bodies with bytes changed: answers or errors, never a panic.
+    #[test]
+    fn damaged_bodies_never_panic(which in 0_usize..9, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let names = ["request.full", "request.tools", "request.embed", "request.embed-batch", "request.count", "answer.choices", "answer.tools", "answer.embed-batch", "answer.count"];
+        let mut body = file(&format!("{}.json", names[which]));
+        let at = at.index(body.len());
+        body[at] = byte;
+        if let Ok(request) = gemini::decode_request(&body) {
+            let _ = gemini::encode_request(&request, &mut Dropped::new());
+        }
+        if let Ok(answer) = gemini::decode_answer(&body) {
+            let _ = gemini::encode_answer(&answer);
+        }
+        let _ = gemini::decode_embed_request(&body);
+        let _ = gemini::decode_batch_embed_request(&body);
+        let _ = gemini::decode_embed_answer(&body);
+        let _ = gemini::decode_count_request(&body);
+        let _ = gemini::decode_count(&body);
+        let _ = gemini::decode_error(500, &body);
+    }
 }
