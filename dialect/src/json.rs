@@ -283,6 +283,13 @@ impl<'a> Object<'a> {
         self.members.into_iter().map(|(key, raw)| (key.into_owned(), Json(raw.to_owned()))).collect()
     }
 
+    /// Notes what nobody has taken and is not `null`, as `prefix.name`.
+    pub fn note_rest(&self, prefix: &str, unread: &mut crate::Dropped) {
+        for name in self.rest_names() {
+            unread.note(format!("{prefix}.{name}"));
+        }
+    }
+
     /// The names of what nobody has taken and is not `null`.
     pub fn rest_names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().filter(|(_, raw)| raw.get() != "null").map(|(key, _)| key.as_ref())

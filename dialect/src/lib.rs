@@ -28,10 +28,12 @@
 //! - [`dropped`]: what could not be carried over
 //! - [`json`]: JSON that keeps its text, and reading an object field by field with the place of every error
 //! - [`sse`]: server-sent events, cut anywhere
+//! - [`openai`]: chat completions, text completions
 
 pub mod canonical;
 pub mod dropped;
 pub mod json;
+pub mod openai;
 pub mod sse;
 
 pub use dropped::{Dropped, Unsupported};

@@ -46,6 +46,8 @@ pub struct ChatRequest {
     /// have it and set this).
     pub include_usage: bool,
     pub extra: Extra,
+    /// Fields inside messages and tools that nothing here can hold: every encoder takes them over as dropped.
+    pub unread: Dropped,
 }
 
 /// Fields that the model in the middle does not know, as they were. Carried only to the dialect they came from.

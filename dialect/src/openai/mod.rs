@@ -1,0 +1,9 @@
+//! OpenAI's dialects, as the API reference of 2026 has them, and what the many providers that are alike add to them.
+//!
+//! - [`chat`]: chat completions
+//! - [`error`], [`usage`], [`logprobs`]: what they share
+
+pub mod chat;
+pub mod error;
+pub mod logprobs;
+pub mod usage;
