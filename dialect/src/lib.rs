@@ -30,6 +30,7 @@
 //! - [`sse`]: server-sent events, cut anywhere
 //! - [`openai`]: chat completions, text completions
 
+pub mod bedrock;
 pub mod canonical;
 pub mod dropped;
 pub mod json;
