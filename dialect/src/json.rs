@@ -76,6 +76,11 @@ impl Json {
         self.0.get()
     }
 
+    /// The text without the space between its tokens: what a dialect has as an object and another as a string.
+    pub fn compact(&self) -> String {
+        compact(self.text())
+    }
+
     pub fn is_object(&self) -> bool {
         self.text().trim_ascii_start().starts_with('{')
     }
@@ -116,6 +121,24 @@ impl<'de> Deserialize<'de> for Json {
 /// Bytes of anything that serialises; our own wire types always do.
 pub fn bytes(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// JSON without the space between its tokens.
+fn compact(json: &str) -> String {
+    let mut kept = String::with_capacity(json.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for c in json.chars() {
+        if in_string {
+            in_string = escaped || c != '"';
+            escaped = c == '\\' && !escaped;
+        } else if matches!(c, ' ' | '\t' | '\n' | '\r') {
+            continue;
+        } else {
+            in_string = c == '"';
+        }
+        kept.push(c);
+    }
+    kept
 }
 
 /// Refuses text that nests deeper than [`MAX_DEPTH`], before anything recurses over it.
@@ -412,6 +435,12 @@ mod tests {
     }
 
     #[test]
+    fn compact_leaves_strings_alone() {
+        let json = Json::parse("{ \"a b\" : [ 1 ,\n\t2.50 ] , \"c\" : \" \\\\\\\" x \\\\\", \"d\" : { } }").unwrap();
+        assert_eq!(json.compact(), r#"{"a b":[1,2.50],"c":" \\\" x \\","d":{}}"#);
+    }
+
+    #[test]
     fn refuses_deep_nesting() {
         let deep = "[".repeat(100_000);
         assert!(Object::parse(deep.as_bytes()).unwrap_err().to_string().contains("nested deeper than 128"));
@@ -425,6 +454,13 @@ mod tests {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Object::parse(&body);
+        }
+
+        #[test]
+        fn compact_keeps_the_value(text in r#"[\[{]?("[a \\\\n]*"|[0-9 ,:]|true){0,6}[\]}]?"#) {
+            if let Ok(json) = Json::parse(&text) {
+                prop_assert_eq!(Json::parse(&json.compact()).unwrap().to_value(), json.to_value());
+            }
         }
 
         #[test]

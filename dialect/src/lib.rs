@@ -29,7 +29,10 @@
 //! - [`json`]: JSON that keeps its text, and reading an object field by field with the place of every error
 //! - [`sse`]: server-sent events, cut anywhere
 //! - [`openai`]: chat completions, text completions
+//! - [`anthropic`]: messages, token counting
+//! - [`bedrock`]: Converse and ConverseStream, signatures
 
+pub mod anthropic;
 pub mod bedrock;
 pub mod canonical;
 pub mod dropped;

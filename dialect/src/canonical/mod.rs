@@ -28,3 +28,5 @@ pub use rerank::{RerankAnswer, RerankRequest, RerankResult};
 pub use serial::Serial;
 pub use tool::{Function, Tool, ToolChoice, made_call_id};
 pub use usage::Usage;
+
+pub(crate) use tool::fnv1a;

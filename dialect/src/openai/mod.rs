@@ -1,9 +1,11 @@
 //! OpenAI's dialects, as the API reference of 2026 has them, and what the many providers that are alike add to them.
 //!
 //! - [`chat`]: chat completions
+//! - [`completions`]: text completions, as a form of chat
 //! - [`error`], [`usage`], [`logprobs`]: what they share
 
 pub mod chat;
+pub mod completions;
 pub mod error;
 pub mod logprobs;
 pub mod usage;

@@ -41,7 +41,7 @@ fn choice(item: Item<'_>, at: usize, answer_id: &str, unread: &mut Dropped) -> R
     }
     parts.retain(|part| {
         let known = !matches!(part.content, Content::Other { .. });
-        unread.note_if(!known, "choices.message.content");
+        unread.note_if(!known, "content");
         known
     });
     for key in ["annotations", "audio", "function_call", "images"] {

@@ -61,7 +61,7 @@ fn decode_part(item: Item<'_>, unread: &mut Dropped) -> Result<Part, DecodeError
         }
         _ => return Ok(Content::Other { of: HERE, json: json.json() }.into()),
     };
-    object.note_rest("messages.content", unread);
+    object.note_rest("content", unread);
     Ok(Part { content, cache, signature: None })
 }
 

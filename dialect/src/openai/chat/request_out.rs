@@ -178,6 +178,7 @@ pub fn encode_request_for(
         tools.push(encode_tool(tool, at, target, dropped)?);
     }
     dropped.absorb(&request.unread);
+    dropped.note_if(request.top_k.is_some() && !target.top_k, "top_k");
     let max = request.max_output_tokens;
     Ok(json::bytes(&WireRequest {
         model: &request.model,
@@ -190,7 +191,7 @@ pub fn encode_request_for(
         max_tokens: max.filter(|_| !target.max_completion_tokens),
         temperature: request.temperature,
         top_p: request.top_p,
-        top_k: request.top_k,
+        top_k: request.top_k.filter(|_| target.top_k),
         seed: request.seed,
         stop: &request.stop,
         n: request.n,

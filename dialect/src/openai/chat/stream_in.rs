@@ -210,7 +210,7 @@ fn call_delta(
         name = function.string("name")?.unwrap_or_default();
         arguments = match function.take("arguments") {
             Some(item) if item.is_string() => item.string()?,
-            Some(item) => item.raw().to_owned(),
+            Some(item) => item.json().compact(),
             None => String::new(),
         };
     }

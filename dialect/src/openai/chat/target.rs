@@ -11,16 +11,22 @@ pub struct Target {
     pub reasoning_content: bool,
     /// Whether cache marks are taken in Anthropic's form (OpenRouter, LiteLLM).
     pub cache_control: bool,
+    /// Whether there is a `top_k` (vLLM and other open servers); others refuse what they do not know.
+    pub top_k: bool,
 }
 
 impl Target {
     /// OpenAI itself.
-    pub const OPENAI: Self =
-        Self { max_completion_tokens: true, developer_role: true, reasoning_content: false, cache_control: false };
+    pub const OPENAI: Self = Self {
+        max_completion_tokens: true,
+        developer_role: true,
+        reasoning_content: false,
+        cache_control: false,
+        top_k: false,
+    };
 
     /// A provider of which nothing is known but that it is alike.
-    pub const ALIKE: Self =
-        Self { max_completion_tokens: false, developer_role: false, reasoning_content: false, cache_control: false };
+    pub const ALIKE: Self = Self { max_completion_tokens: false, developer_role: false, ..Self::OPENAI };
 }
 
 impl Default for Target {

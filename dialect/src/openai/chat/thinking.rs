@@ -147,7 +147,7 @@ pub(super) fn decode_call(item: Item<'_>, answer_id: &str, choice: u32, index: u
     // Some servers give an object where a string belongs.
     let arguments = match function.take("arguments") {
         Some(item) if item.is_string() => item.string()?,
-        Some(item) => item.raw().to_owned(),
+        Some(item) => item.json().compact(),
         None => String::new(),
     };
     let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments };

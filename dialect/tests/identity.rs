@@ -1,0 +1,293 @@
+//! What a dialect can express comes back as it was: encode then decode is the identity, for requests, answers, streams.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use peerway_dialect::canonical::{
+    CacheMark, ChatAnswer, ChatRequest, Choice, Collector, Content, Effort, Finish, Function, LogprobsWanted, Message,
+    Part, Reasoning, ResponseFormat, Role, Signature, Source, ThinkingMode, Tool, ToolChoice, Usage, replay,
+};
+use peerway_dialect::{Dialect, Dropped, Json, anthropic, openai};
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-zA-Z é✓\"\\\\\n]{1,20}", Just("x".to_owned())]
+}
+
+fn name() -> impl Strategy<Value = String> {
+    "[a-z_]{1,12}"
+}
+
+fn object() -> impl Strategy<Value = String> {
+    btree_map(
+        name(),
+        prop_oneof![text().prop_map(serde_json::Value::from), any::<i32>().prop_map(serde_json::Value::from)],
+        0..4,
+    )
+    .prop_map(|map| serde_json::to_string(&map).unwrap())
+}
+
+fn schema() -> impl Strategy<Value = Json> {
+    object().prop_map(|object| Json::parse(&format!(r#"{{"type":"object","z":1.50,"properties":{object}}}"#)).unwrap())
+}
+
+fn image() -> impl Strategy<Value = Source> {
+    prop_oneof![
+        "https://[a-z]{1,8}/[a-z]{1,8}".prop_map(Source::Url),
+        ("image/(png|jpeg)", "[A-Za-z0-9+/]{4,12}").prop_map(|(media_type, data)| Source::Base64 { media_type, data }),
+    ]
+}
+
+fn tenths(up_to: u32) -> impl Strategy<Value = f64> {
+    (0..=up_to).prop_map(|tenths| f64::from(tenths) / 10.0)
+}
+
+fn cache() -> impl Strategy<Value = Option<CacheMark>> {
+    of(of(prop_oneof![Just("5m".to_owned()), Just("1h".to_owned())]).prop_map(|ttl| CacheMark { ttl }))
+}
+
+/// A conversation: a system prompt, then turns of a user, an assistant that may call, and results.
+fn turns(marks: bool, thoughts: bool, detail: bool) -> impl Strategy<Value = Vec<Message>> {
+    let mark = move || if marks { cache().boxed() } else { Just(None).boxed() };
+    let said = move || (text(), mark()).prop_map(|(text, cache)| Part { cache, ..Part::text(text) });
+    let shown = move || {
+        let detail = if detail { of(Just("low".to_owned())).boxed() } else { Just(None).boxed() };
+        (image(), detail).prop_map(|(source, detail)| Part::new(Content::Image { source, detail }))
+    };
+    let call = (text(), name(), object()).prop_map(|(_, name, arguments)| (name, arguments));
+    let turn = (vec(said(), 1..3), of(shown()), text(), vec(call, 0..3), vec(said(), 1..2), of(text()));
+    (of(vec(said(), 1..3)), vec(turn, 1..4)).prop_map(move |(system, turns)| {
+        let mut messages: Vec<Message> = system.into_iter().map(|parts| Message::new(Role::System, parts)).collect();
+        for (at, (mut user, image, answer, calls, result, thought)) in turns.into_iter().enumerate() {
+            user.extend(image);
+            messages.push(Message::new(Role::User, user));
+            let mut parts = Vec::new();
+            if let Some(text) = thought.filter(|_| thoughts) {
+                let mut part = Part::new(Content::Thinking { text });
+                part.signature = Some(Signature::new(Dialect::Anthropic, "c2ln"));
+                parts.push(part);
+            }
+            parts.push(Part::text(answer));
+            let ids: Vec<String> = (0..calls.len()).map(|call| format!("call_{at}_{call}")).collect();
+            for (id, (name, arguments)) in ids.iter().zip(calls) {
+                parts.push(Part::tool_call(id, name, arguments));
+            }
+            messages.push(Message::new(Role::Assistant, parts));
+            let results = ids
+                .into_iter()
+                .map(|call_id| Part::new(Content::ToolResult { call_id, parts: result.clone(), is_error: false }));
+            let results: Vec<Part> = results.collect();
+            if !results.is_empty() {
+                messages.push(Message::new(Role::Tool, results));
+            }
+        }
+        messages
+    })
+}
+
+fn tools(marks: bool) -> impl Strategy<Value = Vec<Tool>> {
+    let mark = if marks { cache().boxed() } else { Just(None).boxed() };
+    let function = (name(), of(text()), schema(), of(any::<bool>()), mark);
+    vec(function, 0..3).prop_map(|functions| {
+        let tool = |(name, description, schema, strict, cache)| {
+            Tool::Function(Function { name, description, parameters: Some(schema), strict, cache })
+        };
+        functions.into_iter().map(tool).collect()
+    })
+}
+
+fn choice() -> impl Strategy<Value = ToolChoice> {
+    prop_oneof![
+        Just(ToolChoice::Auto),
+        Just(ToolChoice::None),
+        Just(ToolChoice::Required),
+        name().prop_map(ToolChoice::Named),
+    ]
+}
+
+/// One tool result a message, as OpenAI has them.
+fn apart(messages: Vec<Message>) -> Vec<Message> {
+    let split = |message: Message| -> Vec<Message> {
+        if message.role != Role::Tool {
+            return vec![message];
+        }
+        message.parts.into_iter().map(|part| Message::new(Role::Tool, vec![part])).collect()
+    };
+    messages.into_iter().flat_map(split).collect()
+}
+
+prop_compose! {
+    fn openai_request()(
+        messages in turns(true, false, true).prop_map(apart),
+        tools in tools(true),
+        tool_choice in of(prop_oneof![choice(), (any::<bool>(), vec(name(), 1..3)).prop_map(|(required, names)| ToolChoice::Allowed { required, names })]),
+        parallel_tool_calls in of(any::<bool>()),
+        format in of(prop_oneof![
+            Just(ResponseFormat::Text),
+            Just(ResponseFormat::JsonObject),
+            (name(), of(text()), schema(), of(any::<bool>())).prop_map(|(name, description, schema, strict)| ResponseFormat::JsonSchema { name, description, schema, strict }),
+        ]),
+        numbers in (of(1..100_000_u64), of(tenths(20)), of(tenths(10)), of(1..100_u64), of(any::<i64>()), of(1..8_u64), of(tenths(20)), of(tenths(20))),
+        top in of(of(0..20_u64)),
+        effort in of(proptest::sample::select(Effort::ALL.to_vec())),
+        words in (vec(text(), 0..3), of(text()), btree_map(name(), text(), 0..3)),
+        stream in any::<bool>(),
+        extra in btree_map("x_[a-z]{1,8}", object().prop_map(|object| Json::parse(&object).unwrap()), 0..3),
+    ) -> ChatRequest {
+        let (max_output_tokens, temperature, top_p, top_k, seed, n, presence_penalty, frequency_penalty) = numbers;
+        ChatRequest {
+            model: "gpt-5".into(), messages, tools, tool_choice, parallel_tool_calls, response_format: format, max_output_tokens,
+            temperature, top_p, top_k, seed, stop: words.0, n, presence_penalty, frequency_penalty,
+            logprobs: top.map(|top| LogprobsWanted { top }),
+            reasoning: effort.map(|effort| Reasoning { effort: Some(effort), ..Reasoning::default() }),
+            user: words.1, metadata: words.2, stream, include_usage: stream,
+            extra: peerway_dialect::canonical::Extra::new(Dialect::OpenAiChat, extra),
+            unread: Dropped::new(),
+        }
+    }
+}
+
+prop_compose! {
+    fn anthropic_request()(
+        messages in turns(true, true, false),
+        tools in tools(true),
+        tool_choice in choice(),
+        one_by_one in any::<bool>(),
+        schema in of(schema()),
+        numbers in (1..100_000_u64, of(tenths(10)), of(1..100_u64)),
+        thinking in of((of(any::<bool>()), of(proptest::sample::select(vec![Effort::Low, Effort::Medium, Effort::High, Effort::Max])))),
+        words in (vec("[a-z]{1,5}", 0..3), of(text())),
+        stream in any::<bool>(),
+        extra in btree_map("x_[a-z]{1,8}", object().prop_map(|object| Json::parse(&object).unwrap()), 0..3),
+    ) -> ChatRequest {
+        let forced = matches!(tool_choice, ToolChoice::Required | ToolChoice::Named(_));
+        let tool_choice = (!tools.is_empty()).then_some(tool_choice);
+        let reasoning = thinking.filter(|_| !forced).map(|(show, effort)| Reasoning { effort, mode: Some(ThinkingMode::Adaptive), show });
+        let sampling = reasoning.is_none();
+        ChatRequest {
+            model: "claude-opus-4-6".into(), messages,
+            parallel_tool_calls: (one_by_one && tool_choice.as_ref().is_some_and(|choice| *choice != ToolChoice::None)).then_some(false),
+            tools, tool_choice,
+            response_format: schema.map(|schema| ResponseFormat::JsonSchema { name: "response".into(), description: None, schema, strict: Some(true) }),
+            max_output_tokens: Some(numbers.0), temperature: numbers.1.filter(|_| sampling), top_k: numbers.2.filter(|_| sampling),
+            stop: words.0, reasoning, user: words.1, stream, include_usage: true,
+            extra: peerway_dialect::canonical::Extra::new(Dialect::Anthropic, extra),
+            ..ChatRequest::default()
+        }
+    }
+}
+
+fn parts(redacted: bool) -> impl Strategy<Value = Vec<Part>> {
+    let thought = (text(), any::<bool>()).prop_map(|(text, signed)| {
+        let mut part = Part::new(Content::Thinking { text });
+        part.signature = signed.then(|| Signature::new(Dialect::Anthropic, "c2ln"));
+        part
+    });
+    let hidden =
+        "[a-z]{4,8}".prop_map(move |data| Part::new(Content::RedactedThinking { of: Dialect::Anthropic, data }));
+    let calls = vec((name(), object()), 0..4);
+    (of(thought), of(hidden), of(text()), calls).prop_map(move |(thought, hidden, text, calls)| {
+        let mut parts: Vec<Part> = thought.into_iter().chain(hidden.filter(|_| redacted)).collect();
+        parts.extend(text.map(Part::text));
+        parts.extend(
+            calls
+                .into_iter()
+                .enumerate()
+                .map(|(at, (name, arguments))| Part::tool_call(format!("c{at}"), name, arguments)),
+        );
+        parts
+    })
+}
+
+fn answer() -> impl Strategy<Value = ChatAnswer> {
+    let usage = (0..1000_u64, 0..1000_u64, 0..1000_u64, 0..1000_u64, 0..500_u64).prop_map(
+        |(fresh, cached_input, cache_write, output, reasoning)| Usage {
+            input: fresh + cached_input + cache_write,
+            output: output + reasoning,
+            cached_input,
+            cache_write,
+            reasoning,
+            ..Usage::default()
+        },
+    );
+    (parts(true), usage, any::<bool>()).prop_map(|(parts, usage, length)| {
+        let calls = parts.iter().any(|part| matches!(part.content, Content::ToolCall { .. }));
+        let finish = if length {
+            Finish::Length
+        } else if calls {
+            Finish::ToolCalls
+        } else {
+            Finish::Stop
+        };
+        ChatAnswer {
+            id: "a1".into(),
+            model: "m".into(),
+            created: None,
+            choices: vec![Choice { index: 0, parts, finish: Some(finish), logprobs: None }],
+            usage: Some(usage),
+            unread: Dropped::new(),
+        }
+    })
+}
+
+const FULL: openai::chat::Target =
+    openai::chat::Target { cache_control: true, top_k: true, ..openai::chat::Target::OPENAI };
+
+/// OpenAI alone has a date, which is never absent there.
+fn undated(mut answer: ChatAnswer) -> ChatAnswer {
+    answer.created = answer.created.filter(|created| *created > 0);
+    answer
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn openai_requests(request in openai_request()) {
+        let mut dropped = Dropped::new();
+        let sent = openai::chat::encode_request_for(&request, FULL, &mut dropped).unwrap();
+        prop_assert!(dropped.is_empty(), "{:?}", dropped);
+        prop_assert_eq!(openai::chat::decode_request(&sent).unwrap(), request);
+    }
+
+    #[test]
+    fn anthropic_requests(request in anthropic_request()) {
+        let mut dropped = Dropped::new();
+        let sent = anthropic::encode_request(&request, &mut dropped).unwrap();
+        prop_assert!(dropped.is_empty(), "{:?}", dropped);
+        prop_assert_eq!(anthropic::decode_request(&sent).unwrap(), request);
+    }
+
+    #[test]
+    fn answers(answer in answer()) {
+        let read = openai::chat::decode_answer(&openai::chat::encode_answer(&answer)).unwrap();
+        let bare = answer.choices[0].parts.is_empty();
+        if !bare {
+            prop_assert_eq!(undated(read), answer.clone(), "openai");
+        }
+        let read = anthropic::decode_answer(&anthropic::encode_answer(&answer)).unwrap();
+        prop_assert_eq!(read, answer, "anthropic");
+    }
+
+    #[test]
+    fn streams(answer in answer()) {
+        let events = replay(&answer);
+        let (mut encoder, mut decoder) = (openai::chat::StreamEncoder::new(true), openai::chat::StreamDecoder::new());
+        let (mut bytes, mut read) = (Vec::new(), Vec::new());
+        events.iter().for_each(|event| encoder.push(event, &mut bytes));
+        decoder.push(&bytes, &mut read);
+        prop_assert_eq!(undated(collected(&read)), answer.clone(), "openai");
+        let (mut encoder, mut decoder) = (anthropic::StreamEncoder::new(), anthropic::StreamDecoder::new());
+        let (mut bytes, mut read) = (Vec::new(), Vec::new());
+        events.iter().for_each(|event| encoder.push(event, &mut bytes));
+        decoder.push(&bytes, &mut read);
+        prop_assert_eq!(collected(&read), answer, "anthropic");
+    }
+}
+
+fn collected(events: &[peerway_dialect::canonical::StreamEvent]) -> ChatAnswer {
+    let mut collector = Collector::new();
+    events.iter().for_each(|event| collector.push(event));
+    collector.finish().unwrap()
+}
