@@ -136,7 +136,7 @@ fn decode_call(mut call: Object<'_>) -> Result<Option<Content>, DecodeError> {
         return Ok(None);
     }
     let arguments = match call.take("input") {
-        Some(input) => input.raw().to_owned(),
+        Some(input) => input.json().compact(),
         None => "{}".to_owned(),
     };
     Ok(Some(Content::ToolCall { id: call.need("toolUseId")?.string()?, name: call.need("name")?.string()?, arguments }))

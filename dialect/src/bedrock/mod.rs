@@ -11,7 +11,7 @@
 //! - Ids of calls that Bedrock would not take are replaced by a hash of themselves, in calls and results alike.
 //! - Videos, guarded content, search results and things in buckets of a given owner are for Bedrock alone.
 //! - Thoughts and `top_k` have no field of their own: `additionalModelRequestFields` holds them in Claude's form, for
-//!   models with `claude` in their id; for others they are dropped and named.
+//!   models with `claude` in their id, by the rules of [`crate::anthropic`]; for others they are dropped and named.
 //!
 //! Rooms: [`framing`] (the binary event stream), [`sigv4`] (signatures), and the model ids of paths.
 

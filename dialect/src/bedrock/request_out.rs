@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::canonical::{ChatRequest, Message, Reasoning, Role, ThinkingMode};
-use crate::json;
+use crate::canonical::{ChatRequest, Message, Role};
 use crate::{Dropped, Json, Unsupported};
+use crate::{anthropic, json};
 
 use super::blocks_out::{Blocks, WireBlock};
 use super::tools_out::{WireOutputConfig, WireToolConfig, encode_format, encode_tools};
 use super::{HERE, is_claude};
-
-/// The least that Claude takes as a budget of thought.
-const LEAST_BUDGET: u64 = 1_024;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,6 +51,9 @@ struct WireInference<'a> {
     stop_sequences: &'a [String],
 }
 
+const NOTHING: WireInference<'static> =
+    WireInference { max_tokens: None, temperature: None, top_p: None, stop_sequences: &[] };
+
 /// The body for `/model/{id}/converse` or `/converse-stream`; the model and whether to stream go into the path.
 pub fn encode_request(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, Unsupported> {
     if request.n.is_some_and(|n| n > 1) {
@@ -70,28 +70,19 @@ pub fn encode_request(request: &ChatRequest, dropped: &mut Dropped) -> Result<Ve
         dropped.note_if(given, field);
     }
     let tool_config = encode_tools(request, dropped)?;
-    let output_config = encode_format(request, dropped)?;
+    let output_config = encode_format(request, dropped);
     let (mut system, mut messages) = (Vec::new(), Vec::new());
     encode_messages(&request.messages, &mut system, &mut messages, dropped)?;
-    let inference = WireInference {
-        max_tokens: request.max_output_tokens,
-        temperature: request.temperature.map(|given| {
-            dropped.note_if(given > 1.0, "temperature");
-            given.min(1.0)
-        }),
-        top_p: request.top_p,
-        stop_sequences: &request.stop,
-    };
-    let nothing = WireInference { max_tokens: None, temperature: None, top_p: None, stop_sequences: &[] };
     let extra = request.extra.for_target(HERE, dropped);
+    let (inference, additional) = inference(request, extra.get("additionalModelRequestFields"), dropped);
     let body = WireRequest {
         messages,
         system,
-        inference_config: (inference != nothing).then_some(inference),
+        inference_config: (inference != NOTHING).then_some(inference),
         tool_config,
         output_config,
         request_metadata: encode_metadata(&request.metadata, dropped),
-        additional_model_request_fields: additional(request, extra.get("additionalModelRequestFields"), dropped),
+        additional_model_request_fields: additional,
         extra: extra
             .iter()
             .filter(|(name, _)| *name != "additionalModelRequestFields")
@@ -158,66 +149,40 @@ fn encode_metadata<'a>(given: &'a BTreeMap<String, String>, dropped: &mut Droppe
     told
 }
 
-/// The client's own additional fields, and thoughts and `top_k` in Claude's form.
-fn additional(request: &ChatRequest, own: Option<&Json>, dropped: &mut Dropped) -> BTreeMap<String, Json> {
+/// What goes into `inferenceConfig`, and the additional fields: the client's own, and what Claude has besides. Claude's
+/// habits are those of its own dialect; another model is asked for neither thoughts nor `top_k`, which have no common form.
+fn inference<'a>(
+    request: &'a ChatRequest,
+    own: Option<&Json>,
+    dropped: &mut Dropped,
+) -> (WireInference<'a>, BTreeMap<String, Json>) {
     let mut fields: BTreeMap<String, Json> =
         own.and_then(|own| serde_json::from_str(own.text()).ok()).unwrap_or_default();
-    // A client of Bedrock knows its model.
-    let takes = is_claude(&request.model) || request.extra.of == Some(HERE);
-    if let Some(top_k) = request.top_k {
-        if takes {
-            fields.insert("top_k".to_owned(), Json::of(&top_k));
-        } else {
-            dropped.note("top_k");
-        }
+    let mut wire = WireInference { max_tokens: request.max_output_tokens, stop_sequences: &request.stop, ..NOTHING };
+    if !is_claude(&request.model) {
+        dropped.note_if(request.top_k.is_some(), "top_k");
+        dropped.note_if(request.reasoning.is_some(), "reasoning");
+        wire.top_p = request.top_p;
+        wire.temperature = request.temperature.map(|given| {
+            dropped.note_if(given > 1.0, "temperature");
+            given.min(1.0)
+        });
+        return (wire, fields);
     }
-    if let Some(reasoning) = &request.reasoning {
-        if takes {
-            reason(reasoning, request.max_output_tokens, &mut fields, dropped);
-        } else {
-            dropped.note("reasoning");
-        }
+    let target = anthropic::Target::for_model(&request.model);
+    let plan = anthropic::plan(request, target, dropped);
+    let (temperature, top_p, top_k) = anthropic::sampling(request, target, &plan, dropped);
+    (wire.temperature, wire.top_p) = (temperature, top_p);
+    if let Some(top_k) = top_k {
+        fields.insert("top_k".to_owned(), Json::of(&top_k));
     }
-    fields
-}
-
-fn reason(reasoning: &Reasoning, max_tokens: Option<u64>, fields: &mut BTreeMap<String, Json>, dropped: &mut Dropped) {
-    let mode = match (reasoning.mode, reasoning.effort) {
-        (Some(mode), effort) => {
-            if let Some(effort) = effort {
-                fields.insert("output_config".to_owned(), Json::of(&BTreeMap::from([("effort", effort.name())])));
-            }
-            mode
-        }
-        // Every Claude that thinks understands a budget; not every one an effort.
-        (None, Some(effort)) => effort.budget().map_or(ThinkingMode::Off, ThinkingMode::Budget),
-        (None, None) => {
-            dropped.note_if(reasoning.show.is_some(), "thinking.display");
-            return;
-        }
-    };
-    let mut thinking = serde_json::Map::new();
-    let kind = match mode {
-        ThinkingMode::Off => "disabled",
-        ThinkingMode::Adaptive => "adaptive",
-        ThinkingMode::Budget(asked) => {
-            // Thoughts count as output, and something must be left to say.
-            let budget = max_tokens.map_or(asked, |max| asked.min(max.saturating_sub(1)));
-            if budget < asked.min(LEAST_BUDGET) {
-                dropped.note("reasoning");
-                return;
-            }
-            dropped.note_if(budget != asked && reasoning.mode.is_some(), "thinking.budget_tokens");
-            thinking.insert("budget_tokens".to_owned(), budget.into());
-            "enabled"
-        }
-    };
-    thinking.insert("type".to_owned(), kind.into());
-    if let Some(show) = reasoning.show {
-        // Claude shows a summary unless told otherwise.
-        if !show {
-            thinking.insert("display".to_owned(), "omitted".into());
-        }
+    if let Some(effort) = plan.effort {
+        fields.insert("output_config".to_owned(), Json::of(&BTreeMap::from([("effort", effort)])));
     }
-    fields.insert("thinking".to_owned(), Json::of(&thinking));
+    if let Some(thinking) = plan.thinking {
+        // A budget of thought needs a limit above it, which may be the client's.
+        wire.max_tokens = Some(plan.max_tokens);
+        fields.insert("thinking".to_owned(), Json::of(&thinking));
+    }
+    (wire, fields)
 }

@@ -137,23 +137,20 @@ fn has_calls(request: &ChatRequest) -> bool {
     parts.any(|part| matches!(part.content, Content::ToolCall { .. } | Content::ToolResult { .. }))
 }
 
-/// Only schemas: there is no way to ask for any JSON object.
-pub(super) fn encode_format<'a>(
-    request: &'a ChatRequest,
-    dropped: &mut Dropped,
-) -> Result<Option<WireOutputConfig<'a>>, Unsupported> {
+/// Only schemas: there is no way to ask for any JSON object, and clients that do must ask for JSON in words, too.
+pub(super) fn encode_format<'a>(request: &'a ChatRequest, dropped: &mut Dropped) -> Option<WireOutputConfig<'a>> {
     match &request.response_format {
-        None | Some(ResponseFormat::Text) => Ok(None),
+        None | Some(ResponseFormat::Text) => None,
         Some(ResponseFormat::JsonObject) => {
-            let reason = "JSON without a schema cannot be asked for; give a schema";
-            Err(Unsupported::new("response_format", HERE, reason))
+            dropped.note("response_format");
+            None
         }
         Some(ResponseFormat::JsonSchema { name, description, schema, strict }) => {
             // The model is always held to it.
             dropped.note_if(*strict == Some(false), "response_format.json_schema.strict");
             let json_schema = WireSchema { schema: schema.text(), name, description: description.as_deref() };
             let text_format = WireFormat { kind: "json_schema", structure: WireStructure { json_schema } };
-            Ok(Some(WireOutputConfig { text_format }))
+            Some(WireOutputConfig { text_format })
         }
     }
 }

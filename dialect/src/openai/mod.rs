@@ -2,10 +2,12 @@
 //!
 //! - [`chat`]: chat completions
 //! - [`completions`]: text completions, as a form of chat
+//! - [`responses`]: responses, without what is kept at the provider
 //! - [`error`], [`usage`], [`logprobs`]: what they share
 
 pub mod chat;
 pub mod completions;
 pub mod error;
 pub mod logprobs;
+pub mod responses;
 pub mod usage;

@@ -7,7 +7,7 @@
 
 mod answer_in;
 mod answer_out;
-mod parts;
+pub(in crate::openai) mod parts;
 mod request_in;
 mod request_out;
 mod stream_in;
