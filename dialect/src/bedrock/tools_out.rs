@@ -73,7 +73,7 @@ struct WireStructure<'a> {
 
 #[derive(Debug, Serialize)]
 struct WireSchema<'a> {
-    schema: &'a str,
+    schema: String,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
@@ -148,7 +148,7 @@ pub(super) fn encode_format<'a>(request: &'a ChatRequest, dropped: &mut Dropped)
         Some(ResponseFormat::JsonSchema { name, description, schema, strict }) => {
             // The model is always held to it.
             dropped.note_if(*strict == Some(false), "response_format.json_schema.strict");
-            let json_schema = WireSchema { schema: schema.text(), name, description: description.as_deref() };
+            let json_schema = WireSchema { schema: schema.compact(), name, description: description.as_deref() };
             let text_format = WireFormat { kind: "json_schema", structure: WireStructure { json_schema } };
             Some(WireOutputConfig { text_format })
         }

@@ -18,7 +18,9 @@ pub mod scenarios;
 use std::path::PathBuf;
 
 use peerway_dialect::canonical::{ChatAnswer, ChatRequest, StreamEvent};
-use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, anthropic, openai};
+use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, anthropic, bedrock, openai};
+
+use essence::RequestEssence;
 
 pub trait Decode {
     fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>);
@@ -54,7 +56,7 @@ macro_rules! faces {
     )*};
 }
 
-faces!(openai::chat, anthropic);
+faces!(openai::chat, openai::responses, anthropic, bedrock);
 
 /// A dialect as the matrix sees it.
 pub struct Speaker {
@@ -73,6 +75,12 @@ pub struct Speaker {
     pub encoder: fn() -> Box<dyn Encode>,
     /// Bytes that only a stream that came to its proper end holds.
     pub end_mark: &'static [u8],
+    /// Whether to stream is said outside the body.
+    pub stream_in_path: bool,
+    /// Whether there is a word for calls one at a time.
+    pub one_by_one: bool,
+    /// Whether there are stop sequences.
+    pub stops: bool,
 }
 
 /// Every dialect of the matrix.
@@ -90,6 +98,26 @@ pub fn speakers() -> Vec<Speaker> {
             decoder: || Box::new(openai::chat::StreamDecoder::new()),
             encoder: || Box::new(openai::chat::StreamEncoder::new(true)),
             end_mark: b"[DONE]",
+            stream_in_path: false,
+            one_by_one: true,
+            stops: true,
+        },
+        Speaker {
+            dialect: Dialect::OpenAiResponses,
+            model: "gpt-5",
+            client: true,
+            provider: true,
+            decode_request: openai::responses::decode_request,
+            encode_request: openai::responses::encode_request,
+            decode_answer: openai::responses::decode_answer,
+            encode_answer: openai::responses::encode_answer,
+            decoder: || Box::new(openai::responses::StreamDecoder::new()),
+            encoder: || Box::new(openai::responses::StreamEncoder::default()),
+            // Only a response that has ended tells what it cost.
+            end_mark: b"\"usage\":{",
+            stream_in_path: false,
+            one_by_one: true,
+            stops: false,
         },
         Speaker {
             dialect: Dialect::Anthropic,
@@ -103,6 +131,25 @@ pub fn speakers() -> Vec<Speaker> {
             decoder: || Box::new(anthropic::StreamDecoder::new()),
             encoder: || Box::new(anthropic::StreamEncoder::new()),
             end_mark: b"message_stop",
+            stream_in_path: false,
+            one_by_one: true,
+            stops: true,
+        },
+        Speaker {
+            dialect: Dialect::Bedrock,
+            model: "anthropic.claude-opus-4-6-v1:0",
+            client: true,
+            provider: true,
+            decode_request: bedrock::decode_request,
+            encode_request: bedrock::encode_request,
+            decode_answer: bedrock::decode_answer,
+            encode_answer: bedrock::encode_answer,
+            decoder: || Box::new(bedrock::StreamDecoder::new()),
+            encoder: || Box::new(bedrock::StreamEncoder::new()),
+            end_mark: b"messageStop",
+            stream_in_path: true,
+            one_by_one: false,
+            stops: true,
         },
     ]
 }
@@ -130,6 +177,17 @@ impl Speaker {
 
     pub fn golden_stream(&self, scenario: &str) -> Option<Vec<u8>> {
         self.file(&format!("stream.{scenario}.sse")).or_else(|| self.file(&format!("stream.{scenario}.bin")))
+    }
+
+    /// What a scenario means where this dialect says it.
+    pub fn expected(&self, scenario: &str) -> RequestEssence {
+        let mut essence = scenarios::request(scenario);
+        essence.one_by_one &= self.one_by_one;
+        essence.stream &= !self.stream_in_path;
+        if !self.stops {
+            essence.stop.clear();
+        }
+        essence
     }
 
     /// The events of a stream that comes in these pieces and then ends.

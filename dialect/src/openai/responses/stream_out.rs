@@ -503,13 +503,15 @@ impl Writer {
             Kind::Thinking { .. } | Kind::Message { .. } => {}
         }
         let id = own_id.unwrap_or(&open.id);
+        // Why the answer ended is known before its last item is closed.
+        let status = if self.incomplete().is_some() { "incomplete" } else { "completed" };
         let members = Members {
             output_index: Some(place),
-            item: Some(open.kind.item(id, "completed", sealed.clone())),
+            item: Some(open.kind.item(id, status, sealed.clone())),
             ..Members::default()
         };
         self.write("response.output_item.done", members, out);
-        self.output.push(Json::of(&open.kind.item(id, "completed", sealed)));
+        self.output.push(Json::of(&open.kind.item(id, status, sealed)));
     }
 }
 
