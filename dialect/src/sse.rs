@@ -153,6 +153,12 @@ mod tests {
     }
 
     #[test]
+    fn one_line_end_is_not_two() {
+        assert_eq!(split(&[b"event: x\r\ndata: 1\r\ndata: 2\r\n\r\n"]), [event("x", "1\n2")]);
+        assert_eq!(split(&[b"event: x\r", b"\ndata: 1\r", b"\n\r", b"\n"]), [event("x", "1")]);
+    }
+
+    #[test]
     fn any_cut_gives_the_same() {
         let whole = split(&[STREAM.as_bytes()]);
         for at in 0..=STREAM.len() {

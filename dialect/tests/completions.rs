@@ -87,6 +87,8 @@ fn every_providers_answers_come_back_as_text() {
                 let (told, done) = encoded(&events, true, None);
                 assert!(done);
                 assert_eq!(text_of(&told), expected.text);
+                let silent = told.iter().filter(|chunk| chunk["choices"][0]["text"] == "").count();
+                assert_eq!(silent, 1, "the chunk that tells the end");
                 assert_eq!(told[told.len() - 2]["choices"][0]["finish_reason"], reason);
                 let last = told.last().unwrap();
                 assert_eq!((&last["choices"], &last["usage"]["prompt_tokens"]), (&json!([]), &json!(expected.input)));

@@ -255,7 +255,8 @@ prop_compose! {
         if calls && tools.is_empty() {
             tools.push(Tool::Function(Function { name: "f".into(), description: None, parameters: Some(Json::empty_object()), strict: None, cache: None }));
         }
-        let thinks = thinking && !(matches!(tool_choice, ToolChoice::Required | ToolChoice::Named(_)) && !tools.is_empty());
+        let forced = !tools.is_empty() && matches!(tool_choice, ToolChoice::Required | ToolChoice::Named(_));
+        let thinks = thinking && !forced;
         ChatRequest {
             model: "anthropic.claude-opus-4-6-v1:0".into(), messages,
             tool_choice: (!tools.is_empty() && tool_choice != ToolChoice::None).then_some(tool_choice),

@@ -257,3 +257,40 @@ fn what_an_answer_holds_beyond_is_named() {
     let again = decode_answer(&peerway_dialect::openai::chat::encode_answer(&answer)).unwrap();
     assert_eq!(again.choices, answer.choices);
 }
+
+#[test]
+fn a_forced_call_that_ends_with_stop_is_a_call() {
+    let body = br#"{"id":"c","choices":[{"message":{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}]}"#;
+    assert_eq!(decode_answer(body).unwrap().choices[0].finish, Some(Finish::ToolCalls));
+}
+
+#[test]
+fn a_stream_is_written_as_openais_libraries_read_it() {
+    let (mut encoder, mut bytes) = (StreamEncoder::new(true), Vec::new());
+    for event in [
+        StreamEvent::Start { id: "c".into(), model: "m".into(), created: Some(5) },
+        StreamEvent::TextDelta { choice: 0, text: "Hi".into() },
+        StreamEvent::ToolCallStart { choice: 0, index: 0, id: "a".into(), name: "f".into(), signature: None },
+        StreamEvent::ToolCallDelta { choice: 0, index: 0, arguments: "{}".into() },
+        StreamEvent::Finish { choice: 0, reason: Finish::ToolCalls },
+        StreamEvent::Done,
+    ] {
+        encoder.push(&event, &mut bytes);
+    }
+    let chunk = |choice: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":5,\"model\":\"m\",\"choices\":[{{\"index\":0,{choice}}}]}}\n\n"
+        )
+    };
+    let more = r#""logprobs":null,"finish_reason":null"#;
+    let expected = [
+        chunk(&format!(r#""delta":{{"role":"assistant","content":"Hi"}},{more}"#)),
+        chunk(&format!(
+            r#""delta":{{"tool_calls":[{{"index":0,"id":"a","type":"function","function":{{"name":"f","arguments":""}}}}]}},{more}"#
+        )),
+        chunk(&format!(r#""delta":{{"tool_calls":[{{"index":0,"function":{{"arguments":"{{}}"}}}}]}},{more}"#)),
+        chunk(r#""delta":{},"logprobs":null,"finish_reason":"tool_calls""#),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    assert_eq!(String::from_utf8(bytes).unwrap(), expected.concat());
+}

@@ -7,6 +7,7 @@
 
 mod answer_in;
 mod answer_out;
+mod messages_out;
 pub(in crate::openai) mod parts;
 mod request_in;
 mod request_out;
@@ -14,6 +15,7 @@ mod stream_in;
 mod stream_out;
 mod target;
 mod thinking;
+mod tools_out;
 
 pub use answer_in::decode_answer;
 pub use answer_out::encode_answer;

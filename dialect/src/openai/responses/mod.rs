@@ -16,8 +16,10 @@
 mod answer_in;
 mod answer_out;
 mod echo;
+mod events;
 mod items_in;
 mod items_out;
+mod open;
 mod reasoning;
 mod request_in;
 mod request_out;

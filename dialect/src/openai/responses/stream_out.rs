@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::canonical::{Failure, FailureKind, Finish, Serial, StreamEvent, TokenLogprob, Usage};
 use crate::openai::{error, logprobs};
-use crate::sse::write_event;
 use crate::{Json, json};
 
-use super::items_out::WireSummary;
+use super::events::{ErrorMembers, Incomplete, Members, Part, Response, ResponseError, part_of, write};
+use super::open::{Kind, Open, Said};
 use super::{Echo, reasoning, usage};
 
 /// Writes events. Items follow one another, each told from its beginning to its end before the next. The last event has
@@ -36,144 +36,6 @@ struct Writer {
     output: Vec<Json>,
     finish: Option<Finish>,
     usage: Option<Usage>,
-}
-
-/// The item that is being told.
-#[derive(Debug)]
-struct Open {
-    id: String,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-enum Kind {
-    /// Parts that are done, and the one that is being told.
-    Message {
-        parts: Vec<Json>,
-        part: Option<Said>,
-    },
-    Thinking {
-        text: String,
-    },
-    Call {
-        call_id: String,
-        name: String,
-        arguments: String,
-    },
-}
-
-#[derive(Debug)]
-struct Said {
-    text: String,
-    refused: bool,
-    logprobs: Vec<TokenLogprob>,
-}
-
-#[derive(Debug, Serialize)]
-struct Response<'a> {
-    id: &'a str,
-    object: &'static str,
-    created_at: u64,
-    status: &'static str,
-    error: Option<ResponseError<'a>>,
-    incomplete_details: Option<Incomplete>,
-    model: &'a str,
-    output: &'a [Json],
-    usage: Option<usage::WireUsage>,
-    #[serde(flatten)]
-    echo: &'a Echo,
-}
-
-#[derive(Debug, Serialize)]
-struct ResponseError<'a> {
-    code: &'static str,
-    message: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-struct Incomplete {
-    reason: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Item<'a> {
-    Message {
-        id: &'a str,
-        status: &'static str,
-        role: &'static str,
-        content: &'a [Json],
-    },
-    Reasoning {
-        id: &'a str,
-        summary: Vec<WireSummary<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        encrypted_content: Option<Cow<'a, str>>,
-    },
-    FunctionCall {
-        id: &'a str,
-        call_id: &'a str,
-        name: &'a str,
-        arguments: &'a str,
-        status: &'static str,
-    },
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Part<'a> {
-    OutputText { text: &'a str, annotations: [(); 0], logprobs: Vec<logprobs::WireToken<'a>> },
-    Refusal { refusal: &'a str },
-    SummaryText { text: &'a str },
-}
-
-/// An event's members, beside its type and number.
-#[derive(Debug, Default, Serialize)]
-struct Members<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Response<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<Item<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<Part<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delta: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arguments: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<Vec<logprobs::WireToken<'a>>>,
-}
-
-#[derive(Debug, Serialize)]
-struct Numbered<'a, T> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    sequence_number: u64,
-    #[serde(flatten)]
-    members: T,
-}
-
-/// Clients' libraries look for the members here or under `error`.
-#[derive(Debug, Serialize)]
-struct ErrorMembers<'a> {
-    code: Option<&'a str>,
-    message: &'a str,
-    param: Option<&'a str>,
-    error: error::Inner<'a>,
 }
 
 impl StreamEncoder {
@@ -512,48 +374,5 @@ impl Writer {
         };
         self.write("response.output_item.done", members, out);
         self.output.push(Json::of(&open.kind.item(id, status, sealed)));
-    }
-}
-
-fn write(name: &str, sequence_number: u64, members: impl Serialize, out: &mut Vec<u8>) {
-    write_event(Some(name), &json::bytes(&Numbered { kind: name, sequence_number, members }), out);
-}
-
-fn part_of<'a>(text: &'a str, refused: bool, tokens: &'a [TokenLogprob]) -> Part<'a> {
-    if refused {
-        return Part::Refusal { refusal: text };
-    }
-    Part::OutputText { text, annotations: [], logprobs: tokens.iter().map(logprobs::wire_token).collect() }
-}
-
-impl Said {
-    fn part(&self) -> Part<'_> {
-        part_of(&self.text, self.refused, &self.logprobs)
-    }
-}
-
-impl Open {
-    /// The members that say which piece an event is of.
-    fn place(&self, output_index: usize) -> Members<'_> {
-        let mut members = Members { item_id: Some(&self.id), output_index: Some(output_index), ..Members::default() };
-        match &self.kind {
-            Kind::Message { parts, .. } => members.content_index = Some(parts.len()),
-            Kind::Thinking { .. } => members.summary_index = Some(0),
-            Kind::Call { .. } => {}
-        }
-        members
-    }
-}
-
-impl Kind {
-    fn item<'a>(&'a self, id: &'a str, status: &'static str, sealed: Option<Cow<'a, str>>) -> Item<'a> {
-        match self {
-            Self::Message { parts, .. } => Item::Message { id, status, role: "assistant", content: parts },
-            Self::Thinking { text } => {
-                let summary = if text.is_empty() { Vec::new() } else { vec![WireSummary { text }] };
-                Item::Reasoning { id, summary, encrypted_content: sealed }
-            }
-            Self::Call { call_id, name, arguments } => Item::FunctionCall { id, call_id, name, arguments, status },
-        }
     }
 }
