@@ -28,7 +28,7 @@
 //! - [`dropped`]: what could not be carried over
 //! - [`json`]: JSON that keeps its text, and reading an object field by field with the place of every error
 //! - [`sse`]: server-sent events, cut anywhere
-//! - [`openai`]: chat completions, text completions
+//! - [`openai`]: chat completions, responses, text completions
 //! - [`anthropic`]: messages, token counting
 //! - [`bedrock`]: Converse and ConverseStream, signatures
 

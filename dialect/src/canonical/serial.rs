@@ -220,6 +220,13 @@ mod tests {
     }
 
     #[test]
+    fn quotes_and_brackets_in_strings_are_text() {
+        let first = delta(0, r#"{"a":"\"}\\"#);
+        let events = [start(0), first.clone(), start(1), delta(1, "{}"), delta(0, r#""}"#), END];
+        assert_eq!(serial(&events), [start(0), first, delta(0, r#""}"#), start(1), delta(1, "{}"), END]);
+    }
+
+    #[test]
     fn calls_without_arguments_wait_for_the_end() {
         let events = [start(0), start(1), delta(1, "{}"), start(2), END, StreamEvent::Done];
         assert_eq!(serial(&events), events);

@@ -17,8 +17,6 @@ pub(super) struct Items {
     pub(super) unread: Dropped,
     /// What signs the next item.
     signature: Option<Signature>,
-    /// What may be joined to the last message: only what came as items of the same turn.
-    open: bool,
 }
 
 impl Items {
@@ -89,18 +87,16 @@ impl Items {
             parts.into_iter().for_each(|part| self.say(role, part));
         } else {
             self.messages.push(Message::new(role, parts));
-            self.open = false;
         }
         Ok(())
     }
 
-    /// Adds to the turn that is open, or opens one.
+    /// Adds to the turn of the assistant, or of the tools, that is last, or begins one.
     fn say(&mut self, role: Role, part: Part) {
         match self.messages.last_mut() {
-            Some(last) if self.open && last.role == role => last.parts.push(part),
+            Some(last) if last.role == role => last.parts.push(part),
             _ => self.messages.push(Message::new(role, vec![part])),
         }
-        self.open = true;
     }
 
     fn content(&mut self, item: Item<'_>) -> Result<Vec<Part>, DecodeError> {
