@@ -6,7 +6,7 @@ use peerway_dialect::canonical::{
     CacheMark, ChatAnswer, ChatRequest, Choice, Collector, Content, Effort, Finish, Function, LogprobsWanted, Message,
     Part, Reasoning, ResponseFormat, Role, Signature, Source, ThinkingMode, Tool, ToolChoice, Usage, replay,
 };
-use peerway_dialect::{Dialect, Dropped, Json, anthropic, bedrock, openai};
+use peerway_dialect::{Dialect, Dropped, Json, anthropic, bedrock, cohere, gemini, openai};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -347,6 +347,132 @@ fn answer() -> impl Strategy<Value = ChatAnswer> {
     })
 }
 
+/// Messages as Gemini has them: base64 is padded there, and its thoughts and calls are signed.
+fn signed(messages: Vec<Message>, signs: bool) -> Vec<Message> {
+    let signature = || signs.then(|| Signature::new(Dialect::Gemini, "Q2lR"));
+    let each = messages.into_iter().map(|mut message| {
+        for part in &mut message.parts {
+            match &mut part.content {
+                Content::Image { source: Source::Base64 { data, .. }, .. } => data.truncate(data.len() / 4 * 4),
+                Content::ToolCall { .. } => part.signature = signature(),
+                _ => {}
+            }
+        }
+        if message.role == Role::Assistant && signs {
+            let mut thought = Part::new(Content::Thinking { text: "hm".into() });
+            thought.signature = signature();
+            message.parts.insert(0, thought);
+            let mut after = Part::new(Content::Thinking { text: String::new() });
+            after.signature = signature();
+            message.parts.insert(2, after);
+        }
+        message
+    });
+    each.collect()
+}
+
+fn strict(tools: Vec<Tool>, all: Option<bool>) -> Vec<Tool> {
+    let each = tools.into_iter().map(|tool| match tool {
+        Tool::Function(function) => Tool::Function(Function { strict: all, ..function }),
+        other => other,
+    });
+    each.collect()
+}
+
+prop_compose! {
+    fn gemini_request()(
+        messages in (turns(false, false, false), any::<bool>()).prop_map(|(messages, signs)| signed(messages, signs)),
+        tools in tools(false).prop_map(|tools| strict(tools, None)),
+        tool_choice in of(prop_oneof![choice(), (any::<bool>(), vec(name(), 2..4)).prop_map(|(required, names)| ToolChoice::Allowed { required, names })]),
+        format in of(prop_oneof![
+            Just(ResponseFormat::Text),
+            Just(ResponseFormat::JsonObject),
+            schema().prop_map(|schema| ResponseFormat::JsonSchema { name: "response".into(), description: None, schema, strict: None }),
+        ]),
+        numbers in (of(1..100_000_u64), of(tenths(20)), of(tenths(10)), of(1..100_u64), of(any::<i32>()), of(1..8_u64), of(tenths(20)), of(tenths(20))),
+        top in of(of(0..20_u64)),
+        reasoning in of((any::<bool>(), prop_oneof![
+            proptest::sample::select(vec![Effort::Minimal, Effort::Low, Effort::Medium, Effort::High]).prop_map(|effort| (Some(effort), None)),
+            prop_oneof![Just(ThinkingMode::Off), Just(ThinkingMode::Adaptive), (1..30_000_u64).prop_map(ThinkingMode::Budget)].prop_map(|mode| (None, Some(mode))),
+        ])),
+        stop in vec(text(), 0..3),
+        stream in any::<bool>(),
+        extra in btree_map("(generationConfig\\.|toolConfig\\.|toolConfig\\.functionCallingConfig\\.)?x[a-z]{1,8}", object().prop_map(|object| Json::parse(&object).unwrap()), 0..4),
+    ) -> ChatRequest {
+        let (max_output_tokens, temperature, top_p, top_k, seed, n, presence_penalty, frequency_penalty) = numbers;
+        ChatRequest {
+            model: "gemini-3.1-pro".into(), messages, tools, tool_choice, response_format: format, max_output_tokens,
+            temperature, top_p, top_k, seed: seed.map(i64::from), stop, n, presence_penalty, frequency_penalty,
+            logprobs: top.map(|top| LogprobsWanted { top }),
+            reasoning: reasoning.map(|(show, (effort, mode))| Reasoning { effort, mode, show: Some(show) }),
+            stream, include_usage: true,
+            extra: peerway_dialect::canonical::Extra::new(Dialect::Gemini, extra),
+            ..ChatRequest::default()
+        }
+    }
+}
+
+/// Messages as Cohere has them: thoughts are not signed, and documents stand before what was said last.
+fn documented(messages: Vec<Message>, thoughts: bool, documents: Vec<(String, Option<String>)>) -> Vec<Message> {
+    let mut messages = apart(messages);
+    for message in messages.iter_mut().filter(|message| message.role == Role::Assistant && thoughts) {
+        message.parts.insert(0, Part::new(Content::Thinking { text: "hm".into() }));
+    }
+    let documents = documents
+        .into_iter()
+        .map(|(text, name)| Part::new(Content::File { source: Source::Text(text), name, context: None, cite: true }));
+    let last = messages.iter_mut().rfind(|message| message.role == Role::User).unwrap();
+    last.parts.splice(0..0, documents);
+    messages
+}
+
+prop_compose! {
+    fn cohere_request()(
+        messages in (turns(false, false, true), any::<bool>(), vec((text(), of(text())), 0..3)).prop_map(|(messages, thoughts, documents)| documented(messages, thoughts, documents)),
+        tools in (tools(false), prop_oneof![Just(None), Just(Some(true))]).prop_map(|(tools, all)| strict(tools, all)),
+        tool_choice in of(prop_oneof![Just(ToolChoice::None), Just(ToolChoice::Required)]),
+        format in of(prop_oneof![
+            Just(ResponseFormat::Text),
+            Just(ResponseFormat::JsonObject),
+            schema().prop_map(|schema| ResponseFormat::JsonSchema { name: "response".into(), description: None, schema, strict: None }),
+        ]),
+        numbers in (of(1..100_000_u64), of(tenths(10)), of((1..10_u32).prop_map(|tenths| f64::from(tenths) / 10.0)), of(1..500_u64), of(any::<u32>()), of(tenths(10)), of(tenths(10))),
+        logprobs in of(Just(LogprobsWanted { top: None })),
+        mode in of(prop_oneof![Just(ThinkingMode::Off), Just(ThinkingMode::Adaptive), (1..30_000_u64).prop_map(ThinkingMode::Budget)]),
+        stop in vec(text(), 0..3),
+        stream in any::<bool>(),
+        extra in btree_map("x_[a-z]{1,8}", object().prop_map(|object| Json::parse(&object).unwrap()), 0..3),
+    ) -> ChatRequest {
+        let (max_output_tokens, temperature, top_p, top_k, seed, presence_penalty, frequency_penalty) = numbers;
+        ChatRequest {
+            model: "command-a-03-2025".into(), messages, tools, tool_choice, response_format: format, max_output_tokens,
+            temperature, top_p, top_k, seed: seed.map(i64::from), stop, presence_penalty, frequency_penalty, logprobs,
+            reasoning: mode.map(|mode| Reasoning { mode: Some(mode), ..Reasoning::default() }),
+            stream, include_usage: true,
+            extra: peerway_dialect::canonical::Extra::new(Dialect::Cohere, extra),
+            ..ChatRequest::default()
+        }
+    }
+}
+
+/// What Gemini can say of an answer.
+fn for_gemini(mut answer: ChatAnswer) -> ChatAnswer {
+    answer.usage = answer.usage.map(|usage| Usage { cache_write: 0, ..usage });
+    answer
+}
+
+/// What Cohere can say of an answer.
+fn for_cohere(mut answer: ChatAnswer) -> ChatAnswer {
+    answer.model.clear();
+    let told = |usage: Usage| Usage { cache_write: 0, reasoning: 0, ..usage };
+    answer.usage = answer.usage.map(told);
+    for choice in &mut answer.choices {
+        choice.parts.retain(|part| !matches!(part.content, Content::RedactedThinking { .. }));
+        choice.parts.iter_mut().for_each(|part| part.signature = None);
+    }
+    answer
+}
+
 const FULL: openai::chat::Target =
     openai::chat::Target { cache_control: true, top_k: true, ..openai::chat::Target::OPENAI };
 
@@ -391,6 +517,50 @@ proptest! {
         let mut read = bedrock::decode_request(&sent).unwrap();
         read.model.clone_from(&request.model);
         prop_assert_eq!(read, request);
+    }
+
+    #[test]
+    fn gemini_requests(request in gemini_request()) {
+        let mut dropped = Dropped::new();
+        let sent = gemini::encode_request(&request, &mut dropped).unwrap();
+        prop_assert!(dropped.is_empty(), "{:?}", dropped);
+        let method = if request.stream { gemini::Method::StreamGenerateContent } else { gemini::Method::GenerateContent };
+        let mut read = gemini::decode_request(&sent).unwrap();
+        gemini::Call { model: request.model.clone(), method }.apply(&mut read);
+        prop_assert_eq!(read, request);
+    }
+
+    #[test]
+    fn cohere_requests(request in cohere_request()) {
+        let mut dropped = Dropped::new();
+        let sent = cohere::encode_request(&request, &mut dropped).unwrap();
+        prop_assert!(dropped.is_empty(), "{:?}", dropped);
+        prop_assert_eq!(cohere::decode_request(&sent).unwrap(), request);
+    }
+
+    #[test]
+    fn gemini_answers_and_streams(answer in answer().prop_map(for_gemini)) {
+        let read = gemini::decode_answer(&gemini::encode_answer(&answer)).unwrap();
+        prop_assert_eq!(&read, &answer, "plain");
+        for form in [gemini::Form::Events, gemini::Form::Array] {
+            let (mut encoder, mut decoder) = (gemini::StreamEncoder::new(form), gemini::StreamDecoder::new());
+            let (mut bytes, mut read) = (Vec::new(), Vec::new());
+            replay(&answer).iter().for_each(|event| encoder.push(event, &mut bytes));
+            decoder.push(&bytes, &mut read);
+            decoder.end(&mut read);
+            prop_assert_eq!(&collected(&read), &answer, "{:?}", form);
+        }
+    }
+
+    #[test]
+    fn cohere_answers_and_streams(answer in answer().prop_map(for_cohere)) {
+        let read = cohere::decode_answer(&cohere::encode_answer(&answer)).unwrap();
+        prop_assert_eq!(&read, &answer, "plain");
+        let (mut encoder, mut decoder) = (cohere::StreamEncoder::new(), cohere::StreamDecoder::new());
+        let (mut bytes, mut read) = (Vec::new(), Vec::new());
+        replay(&answer).iter().for_each(|event| encoder.push(event, &mut bytes));
+        decoder.push(&bytes, &mut read);
+        prop_assert_eq!(collected(&read), answer, "streamed");
     }
 
     #[test]

@@ -64,8 +64,8 @@ impl Choice {
 /// | `Stop` | `stop` | `end_turn` | `STOP` | `end_turn` | `COMPLETE` |
 /// | `Length` | `length` | `max_tokens`, `model_context_window_exceeded` | `MAX_TOKENS` | `max_tokens`, `model_context_window_exceeded` | `MAX_TOKENS` |
 /// | `ToolCalls` | `tool_calls` | `tool_use` | `STOP` with calls | `tool_use` | `TOOL_CALL` |
-/// | `ContentFilter` | `content_filter` | written as `refusal` | `SAFETY`, `RECITATION`, `PROHIBITED_CONTENT` ... | `guardrail_intervened`, `content_filtered` | - |
-/// | `Refusal` | written as `content_filter` | `refusal` | written as `SAFETY` | written as `content_filtered` | - |
+/// | `ContentFilter` | `content_filter` | written as `refusal` | `SAFETY`, `RECITATION`, `PROHIBITED_CONTENT` ... | `guardrail_intervened`, `content_filtered` | `ERROR_TOXIC` |
+/// | `Refusal` | written as `content_filter` | `refusal` | written as `SAFETY` | written as `content_filtered` | written as `ERROR_TOXIC` |
 /// | `StopSequence` | written as `stop` | `stop_sequence` with it | written as `STOP` | `stop_sequence` | `STOP_SEQUENCE` |
 ///
 /// `Other` keeps a reason as its provider named it; written as the target's word for a plain stop.

@@ -89,6 +89,11 @@ impl Json {
         self.text().trim_ascii_start().starts_with('{')
     }
 
+    /// The value as something to read, at the place `path`.
+    pub fn item(&self, path: impl Into<String>) -> Item<'_> {
+        Item::new(path.into(), &self.0)
+    }
+
     /// The value as a tree (keys sorted), for those who must look inside.
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::from_str(self.text()).unwrap_or_default()

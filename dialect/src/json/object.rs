@@ -209,6 +209,10 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Item<'a> {
+    pub(super) fn new(path: String, raw: &'a RawValue) -> Self {
+        Self { path, raw }
+    }
+
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -264,13 +268,17 @@ impl<'a> Item<'a> {
         self.read("a number")
     }
 
-    pub fn object(self) -> Result<Object<'a>, DecodeError> {
+    fn found(&self) -> Result<Vec<(Key<'a>, &'a RawValue)>, DecodeError> {
         let found: Members<'a> = self.read("an object")?;
         if found.too_many {
             return Err(self.expected(format!("an object of at most {MAX_MEMBERS} members")));
         }
+        Ok(found.members)
+    }
+
+    pub fn object(self) -> Result<Object<'a>, DecodeError> {
         let mut members = BTreeMap::new();
-        for (Key(key), raw) in found.members {
+        for (Key(key), raw) in self.found()? {
             // Parsers differ in which of two they take: a provider must not read another value than the one checked.
             if members.insert(key.clone(), raw).is_some() {
                 let object = Object { path: self.path, members };
@@ -278,6 +286,17 @@ impl<'a> Item<'a> {
             }
         }
         Ok(Object { path: self.path, members })
+    }
+
+    /// The members in the order of the text, for schemas, whose order has a meaning.
+    pub fn members(self) -> Result<Vec<(String, Item<'a>)>, DecodeError> {
+        let found = self.found()?;
+        let place = self.object()?;
+        let member = |(Key(key), raw): (Key<'a>, _)| {
+            let path = place.place(&key);
+            (key.into_owned(), Item { path, raw })
+        };
+        Ok(found.into_iter().map(member).collect())
     }
 
     pub fn list(self) -> Result<Vec<Item<'a>>, DecodeError> {

@@ -18,7 +18,7 @@ pub mod scenarios;
 use std::path::PathBuf;
 
 use peerway_dialect::canonical::{ChatAnswer, ChatRequest, StreamEvent};
-use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, anthropic, bedrock, openai};
+use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, anthropic, bedrock, cohere, gemini, openai};
 
 use essence::RequestEssence;
 
@@ -56,7 +56,7 @@ macro_rules! faces {
     )*};
 }
 
-faces!(openai::chat, openai::responses, anthropic, bedrock);
+faces!(openai::chat, openai::responses, anthropic, bedrock, gemini, cohere);
 
 /// A dialect as the matrix sees it.
 pub struct Speaker {
@@ -148,6 +148,38 @@ pub fn speakers() -> Vec<Speaker> {
             encoder: || Box::new(bedrock::StreamEncoder::new()),
             end_mark: b"messageStop",
             stream_in_path: true,
+            one_by_one: false,
+            stops: true,
+        },
+        Speaker {
+            dialect: Dialect::Gemini,
+            model: "gemini-3.1-pro",
+            client: true,
+            provider: true,
+            decode_request: gemini::decode_request,
+            encode_request: gemini::encode_request,
+            decode_answer: gemini::decode_answer,
+            encode_answer: gemini::encode_answer,
+            decoder: || Box::new(gemini::StreamDecoder::new()),
+            encoder: || Box::new(gemini::StreamEncoder::new(gemini::Form::Events)),
+            end_mark: b"\"finishReason\":",
+            stream_in_path: true,
+            one_by_one: false,
+            stops: true,
+        },
+        Speaker {
+            dialect: Dialect::Cohere,
+            model: "command-a-03-2025",
+            client: true,
+            provider: true,
+            decode_request: cohere::decode_request,
+            encode_request: cohere::encode_request,
+            decode_answer: cohere::decode_answer,
+            encode_answer: cohere::encode_answer,
+            decoder: || Box::new(cohere::StreamDecoder::new()),
+            encoder: || Box::new(cohere::StreamEncoder::new()),
+            end_mark: b"\"delta\":{\"finish_reason\":",
+            stream_in_path: false,
             one_by_one: false,
             stops: true,
         },
