@@ -28,12 +28,14 @@
 //! - [`dropped`]: what could not be carried over
 //! - [`json`]: JSON that keeps its text, and reading an object field by field with the place of every error
 //! - [`sse`]: server-sent events, cut anywhere
+//! - [`openai`]: chat completions, responses, text completions
 //! - [`cohere`]: v2 chat and its stream, rerank, embed
 //! - [`gemini`]: generateContent and its stream, countTokens, embeddings
-//! - [`openai`]: chat completions, text completions
 //! - [`anthropic`]: messages, token counting
+//! - [`bedrock`]: Converse and ConverseStream, signatures
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod canonical;
 pub mod cohere;
 pub mod dropped;

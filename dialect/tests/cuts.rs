@@ -39,8 +39,14 @@ fn a_stream_cut_off_anywhere_never_looks_whole() {
     for (provider, scenario, stream) in streams() {
         let whole = provider.decode_stream([stream.as_slice()]);
         let finish = whole.iter().position(|event| matches!(event, StreamEvent::Finish { .. })).unwrap();
+        let mut before = Vec::new();
         for at in 0..stream.len() {
             let events = provider.decode_stream([&stream[..at]]);
+            // Most bytes say nothing yet.
+            if events == before {
+                continue;
+            }
+            before.clone_from(&events);
             let place = format!("{} {scenario} at {at}", provider.name());
             match events.last().unwrap() {
                 StreamEvent::Error(_) => {}

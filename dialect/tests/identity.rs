@@ -6,7 +6,7 @@ use peerway_dialect::canonical::{
     CacheMark, ChatAnswer, ChatRequest, Choice, Collector, Content, Effort, Finish, Function, LogprobsWanted, Message,
     Part, Reasoning, ResponseFormat, Role, Signature, Source, ThinkingMode, Tool, ToolChoice, Usage, replay,
 };
-use peerway_dialect::{Dialect, Dropped, Json, anthropic, cohere, gemini, openai};
+use peerway_dialect::{Dialect, Dropped, Json, anthropic, bedrock, cohere, gemini, openai};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -176,6 +176,122 @@ prop_compose! {
             ..ChatRequest::default()
         }
     }
+}
+
+/// The name that Responses' fields and Bedrock's take, and values that either allows.
+fn labels() -> impl Strategy<Value = std::collections::BTreeMap<String, String>> {
+    btree_map(name(), "[a-z0-9 .-]{0,12}", 0..3)
+}
+
+prop_compose! {
+    fn responses_request()(
+        messages in turns(false, false, true),
+        signed in any::<bool>(),
+        tools in tools(false),
+        tool_choice in of(prop_oneof![choice(), (any::<bool>(), vec(name(), 1..3)).prop_map(|(required, names)| ToolChoice::Allowed { required, names })]),
+        parallel_tool_calls in of(any::<bool>()),
+        response_format in of(prop_oneof![
+            Just(ResponseFormat::Text),
+            Just(ResponseFormat::JsonObject),
+            (name(), of(text()), schema(), of(any::<bool>())).prop_map(|(name, description, schema, strict)| ResponseFormat::JsonSchema { name, description, schema, strict }),
+        ]),
+        numbers in (of(1..100_000_u64), of(tenths(20)), of(tenths(10))),
+        top in of(of(1..20_u64)),
+        effort in of((of(proptest::sample::select(Effort::ALL.to_vec())), any::<bool>())),
+        user in of(text()),
+        metadata in labels(),
+        stream in any::<bool>(),
+        extra in btree_map("x_[a-z]{1,8}", object().prop_map(|object| Json::parse(&object).unwrap()), 0..3),
+    ) -> ChatRequest {
+        let mut messages = messages;
+        for message in messages.iter_mut().filter(|message| signed && message.role == Role::Assistant) {
+            let mut thought = Part::new(Content::Thinking { text: "hm".into() });
+            thought.signature = Some(Signature::new(Dialect::OpenAiResponses, "rs_1|c2ln"));
+            message.parts.insert(0, thought);
+            message.parts.insert(1, Content::RedactedThinking { of: Dialect::OpenAiResponses, data: "rs_2|aGlk".into() }.into());
+        }
+        let mut tools = tools;
+        for tool in &mut tools {
+            if let Tool::Function(function) = tool {
+                // Strict unless told otherwise: what is not said is said.
+                function.strict = function.strict.or(Some(false));
+            }
+        }
+        let reasoning = effort.filter(|(effort, show)| effort.is_some() || *show);
+        ChatRequest {
+            model: "gpt-5".into(), messages, tools, tool_choice, parallel_tool_calls, response_format,
+            max_output_tokens: numbers.0, temperature: numbers.1, top_p: numbers.2,
+            logprobs: top.map(|top| LogprobsWanted { top }),
+            reasoning: reasoning.map(|(effort, show)| Reasoning { effort, mode: None, show: show.then_some(true) }),
+            user, metadata, stream, include_usage: true,
+            extra: peerway_dialect::canonical::Extra::new(Dialect::OpenAiResponses, extra),
+            ..ChatRequest::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn bedrock_request()(
+        messages in turns(true, true, false),
+        tools in tools(true),
+        tool_choice in choice(),
+        format in of((name(), of(text()), schema())),
+        numbers in (of(1..100_000_u64), of(tenths(10)), of(1..100_u64)),
+        thinking in any::<bool>(),
+        stop in vec("[a-z]{1,5}", 0..3),
+        metadata in labels(),
+        extra in btree_map("x_[a-z]{1,8}", object().prop_map(|object| Json::parse(&object).unwrap()), 0..3),
+    ) -> ChatRequest {
+        let mut messages = messages;
+        // Images are bytes, and no two texts of white space alone are of one request here.
+        for part in messages.iter_mut().flat_map(|message| &mut message.parts) {
+            if let Content::Image { source: source @ Source::Url(_), .. } = &mut part.content {
+                *source = Source::Base64 { media_type: "image/webp".into(), data: "aGk=".into() };
+            }
+            blank(part);
+        }
+        let calls = messages.iter().any(|message| message.role == Role::Tool);
+        let mut tools = tools;
+        if calls && tools.is_empty() {
+            tools.push(Tool::Function(Function { name: "f".into(), description: None, parameters: Some(Json::empty_object()), strict: None, cache: None }));
+        }
+        let forced = !tools.is_empty() && matches!(tool_choice, ToolChoice::Required | ToolChoice::Named(_));
+        let thinks = thinking && !forced;
+        ChatRequest {
+            model: "anthropic.claude-opus-4-6-v1:0".into(), messages,
+            tool_choice: (!tools.is_empty() && tool_choice != ToolChoice::None).then_some(tool_choice),
+            tools,
+            response_format: format.map(|(name, description, schema)| {
+                // A text there, written without space.
+                let schema = Json::parse(&schema.compact()).unwrap();
+                ResponseFormat::JsonSchema { name, description, schema, strict: None }
+            }),
+            max_output_tokens: if thinks { Some(numbers.0.unwrap_or(100)) } else { numbers.0 },
+            temperature: numbers.1.filter(|_| !thinks), top_k: numbers.2.filter(|_| !thinks), stop,
+            reasoning: thinks.then_some(Reasoning { effort: Some(Effort::High), mode: Some(ThinkingMode::Adaptive), show: Some(true) }),
+            metadata, include_usage: true,
+            extra: peerway_dialect::canonical::Extra::new(Dialect::Bedrock, extra),
+            ..ChatRequest::default()
+        }
+    }
+}
+
+/// Bedrock takes no text of white space alone.
+fn blank(part: &mut Part) {
+    match &mut part.content {
+        Content::Text(text) if text.trim().is_empty() => text.push('x'),
+        Content::ToolResult { parts, .. } => parts.iter_mut().for_each(blank),
+        _ => {}
+    }
+}
+
+/// What Bedrock has no place for: ids, models' names, thoughts among the tokens.
+fn nameless(mut answer: ChatAnswer) -> ChatAnswer {
+    (answer.id, answer.model) = (String::new(), String::new());
+    if let Some(usage) = &mut answer.usage {
+        usage.reasoning = 0;
+    }
+    answer
 }
 
 fn parts(redacted: bool) -> impl Strategy<Value = Vec<Part>> {
@@ -386,6 +502,24 @@ proptest! {
     }
 
     #[test]
+    fn responses_requests(request in responses_request()) {
+        let mut dropped = Dropped::new();
+        let sent = openai::responses::encode_request(&request, &mut dropped).unwrap();
+        prop_assert!(dropped.is_empty(), "{:?}", dropped);
+        prop_assert_eq!(openai::responses::decode_request(&sent).unwrap(), request);
+    }
+
+    #[test]
+    fn bedrock_requests(request in bedrock_request()) {
+        let mut dropped = Dropped::new();
+        let sent = bedrock::encode_request(&request, &mut dropped).unwrap();
+        prop_assert!(dropped.is_empty(), "{:?}", dropped);
+        let mut read = bedrock::decode_request(&sent).unwrap();
+        read.model.clone_from(&request.model);
+        prop_assert_eq!(read, request);
+    }
+
+    #[test]
     fn gemini_requests(request in gemini_request()) {
         let mut dropped = Dropped::new();
         let sent = gemini::encode_request(&request, &mut dropped).unwrap();
@@ -437,7 +571,11 @@ proptest! {
             prop_assert_eq!(undated(read), answer.clone(), "openai");
         }
         let read = anthropic::decode_answer(&anthropic::encode_answer(&answer)).unwrap();
-        prop_assert_eq!(read, answer, "anthropic");
+        prop_assert_eq!(read, answer.clone(), "anthropic");
+        let read = openai::responses::decode_answer(&openai::responses::encode_answer(&answer)).unwrap();
+        prop_assert_eq!(undated(read), answer.clone(), "responses");
+        let read = bedrock::decode_answer(&bedrock::encode_answer(&answer)).unwrap();
+        prop_assert_eq!(read, nameless(answer), "bedrock");
     }
 
     #[test]
@@ -452,7 +590,17 @@ proptest! {
         let (mut bytes, mut read) = (Vec::new(), Vec::new());
         events.iter().for_each(|event| encoder.push(event, &mut bytes));
         decoder.push(&bytes, &mut read);
-        prop_assert_eq!(collected(&read), answer, "anthropic");
+        prop_assert_eq!(collected(&read), answer.clone(), "anthropic");
+        let (mut encoder, mut decoder) = (openai::responses::StreamEncoder::default(), openai::responses::StreamDecoder::new());
+        let (mut bytes, mut read) = (Vec::new(), Vec::new());
+        events.iter().for_each(|event| encoder.push(event, &mut bytes));
+        decoder.push(&bytes, &mut read);
+        prop_assert_eq!(undated(collected(&read)), answer.clone(), "responses");
+        let (mut encoder, mut decoder) = (bedrock::StreamEncoder::new(), bedrock::StreamDecoder::new());
+        let (mut bytes, mut read) = (Vec::new(), Vec::new());
+        events.iter().for_each(|event| encoder.push(event, &mut bytes));
+        decoder.push(&bytes, &mut read);
+        prop_assert_eq!(collected(&read), nameless(answer), "bedrock");
     }
 }
 

@@ -167,7 +167,7 @@ pub(super) fn wire<'a>(
 }
 
 /// Temperature ends at 1. Thinking, and the newer models, take no sampling parameters.
-fn sampling(
+pub(crate) fn sampling(
     request: &ChatRequest,
     target: Target,
     plan: &Plan,

@@ -34,7 +34,7 @@ pub(super) fn decode(
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct WireThinking {
+pub(crate) struct WireThinking {
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,10 +45,10 @@ pub(super) struct WireThinking {
 
 /// What a request says of thinking, and the `max_tokens` that leaves room for it.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) thinking: Option<WireThinking>,
-    pub(super) effort: Option<&'static str>,
-    pub(super) max_tokens: u64,
+pub(crate) struct Plan {
+    pub(crate) thinking: Option<WireThinking>,
+    pub(crate) effort: Option<&'static str>,
+    pub(crate) max_tokens: u64,
 }
 
 impl Plan {
@@ -58,7 +58,7 @@ impl Plan {
     }
 }
 
-pub(super) fn plan(request: &ChatRequest, target: Target, dropped: &mut Dropped) -> Plan {
+pub(crate) fn plan(request: &ChatRequest, target: Target, dropped: &mut Dropped) -> Plan {
     let max_tokens = request.max_output_tokens.unwrap_or(target.default_max_tokens);
     let mut plan = Plan { max_tokens, ..Plan::default() };
     let Some(wanted) = &request.reasoning else { return plan };

@@ -189,6 +189,19 @@ impl Signature {
         Self::new(family(field_of), text)
     }
 
+    /// The form for dialects that have signatures on thoughts alone: an empty thought holds it, and it belongs to the
+    /// part after (Gemini signs calls and texts).
+    pub fn for_next(&self) -> String {
+        format!("next:{}:{}", self.of, self.data)
+    }
+
+    /// Reads what [`Signature::for_next`] wrote.
+    pub fn from_for_next(text: &str) -> Option<Self> {
+        let (of, data) = text.strip_prefix("next:")?.split_once(':')?;
+        let of = Dialect::ALL.into_iter().find(|dialect| dialect.name() == of)?;
+        Some(Self::new(of, data))
+    }
+
     /// Whether a provider that speaks `target` can check it.
     pub fn is_for(&self, target: Dialect) -> bool {
         family(self.of) == family(target)
@@ -215,6 +228,11 @@ mod tests {
                 assert!(Signature::from_tagged(&signature.tagged(field), field).is_for(of), "{of} in {field}");
             }
         }
+        for of in Dialect::ALL {
+            let signature = Signature::new(of, "a:b");
+            assert_eq!(Signature::from_for_next(&signature.for_next()), Some(signature));
+        }
+        assert_eq!(Signature::from_for_next("next:nobody:x"), None);
         assert_eq!(Signature::new(Dialect::Anthropic, "x").tagged(Dialect::Bedrock), "x");
         assert!(!Signature::new(Dialect::Gemini, "x").is_for(Dialect::Anthropic));
     }

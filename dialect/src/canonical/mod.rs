@@ -12,6 +12,7 @@ mod logprobs;
 mod message;
 mod request;
 mod rerank;
+mod serial;
 mod tool;
 mod usage;
 
@@ -24,6 +25,7 @@ pub use logprobs::{Logprobs, TokenLogprob, TopLogprob};
 pub use message::{CacheMark, Content, Message, Part, Role, Signature, Source};
 pub use request::{ChatRequest, Effort, Extra, LogprobsWanted, Reasoning, ResponseFormat, ThinkingMode};
 pub use rerank::{RerankAnswer, RerankRequest, RerankResult};
+pub use serial::Serial;
 pub use tool::{Function, Tool, ToolChoice, made_call_id};
 pub use usage::Usage;
 

@@ -11,7 +11,7 @@ struct Body<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Inner<'a> {
+pub(crate) struct Inner<'a> {
     message: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -34,14 +34,17 @@ fn kind_name(kind: FailureKind) -> &'static str {
 
 /// The body of an error answer, which is also the data of an error event.
 pub fn encode_error(failure: &Failure) -> Vec<u8> {
-    json::bytes(&Body {
-        error: Inner {
-            message: &failure.message,
-            kind: kind_name(failure.kind),
-            param: failure.param.as_deref(),
-            code: failure.code.as_deref(),
-        },
-    })
+    json::bytes(&Body { error: inner(failure) })
+}
+
+/// What stands under `error`.
+pub(crate) fn inner(failure: &Failure) -> Inner<'_> {
+    Inner {
+        message: &failure.message,
+        kind: kind_name(failure.kind),
+        param: failure.param.as_deref(),
+        code: failure.code.as_deref(),
+    }
 }
 
 /// What a provider's error answer says. Bodies that are not in the form still give the status's meaning.
@@ -84,7 +87,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Types and codes that say more than the status, or that say it inside a stream, where there is none.
-fn kind_of(kind: Option<&str>, code: Option<&str>) -> Option<FailureKind> {
+pub(crate) fn kind_of(kind: Option<&str>, code: Option<&str>) -> Option<FailureKind> {
     match code {
         Some("insufficient_quota" | "budget_exceeded" | "billing_hard_limit_reached") => {
             return Some(FailureKind::Quota);

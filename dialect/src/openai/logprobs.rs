@@ -12,7 +12,7 @@ pub(crate) struct WireLogprobs<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct WireToken<'a> {
+pub(crate) struct WireToken<'a> {
     token: &'a str,
     logprob: f64,
     bytes: Option<&'a [u8]>,
@@ -34,7 +34,7 @@ fn tokens(told: &[TokenLogprob]) -> Option<Vec<WireToken<'_>>> {
     (!told.is_empty()).then(|| told.iter().map(wire_token).collect())
 }
 
-fn wire_token(told: &TokenLogprob) -> WireToken<'_> {
+pub(crate) fn wire_token(told: &TokenLogprob) -> WireToken<'_> {
     WireToken {
         token: &told.token,
         logprob: told.logprob,
@@ -56,7 +56,7 @@ pub(crate) fn decode(mut object: Object<'_>) -> Result<Option<Logprobs>, DecodeE
     Ok((logprobs != Logprobs::default()).then_some(logprobs))
 }
 
-fn token(item: Item<'_>) -> Result<TokenLogprob, DecodeError> {
+pub(crate) fn token(item: Item<'_>) -> Result<TokenLogprob, DecodeError> {
     let mut object = item.object()?;
     let top = object.list("top_logprobs")?.unwrap_or_default().into_iter().map(|item| {
         let mut object = item.object()?;

@@ -3,6 +3,7 @@
 //! - [`chat`]: chat completions
 //! - [`completions`]: text completions, as a form of chat
 //! - [`embeddings`]
+//! - [`responses`]: responses, without what is kept at the provider
 //! - [`error`], [`usage`], [`logprobs`]: what they share
 
 pub mod chat;
@@ -10,4 +11,5 @@ pub mod completions;
 pub mod embeddings;
 pub mod error;
 pub mod logprobs;
+pub mod responses;
 pub mod usage;

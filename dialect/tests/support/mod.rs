@@ -18,7 +18,7 @@ pub mod scenarios;
 use std::path::PathBuf;
 
 use peerway_dialect::canonical::{ChatAnswer, ChatRequest, StreamEvent};
-use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, anthropic, cohere, gemini, openai};
+use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, anthropic, bedrock, cohere, gemini, openai};
 
 use essence::RequestEssence;
 
@@ -56,7 +56,7 @@ macro_rules! faces {
     )*};
 }
 
-faces!(openai::chat, anthropic, gemini, cohere);
+faces!(openai::chat, openai::responses, anthropic, bedrock, gemini, cohere);
 
 /// A dialect as the matrix sees it.
 pub struct Speaker {
@@ -79,6 +79,8 @@ pub struct Speaker {
     pub stream_in_path: bool,
     /// Whether there is a word for calls one at a time.
     pub one_by_one: bool,
+    /// Whether there are stop sequences.
+    pub stops: bool,
 }
 
 /// Every dialect of the matrix.
@@ -98,6 +100,24 @@ pub fn speakers() -> Vec<Speaker> {
             end_mark: b"[DONE]",
             stream_in_path: false,
             one_by_one: true,
+            stops: true,
+        },
+        Speaker {
+            dialect: Dialect::OpenAiResponses,
+            model: "gpt-5",
+            client: true,
+            provider: true,
+            decode_request: openai::responses::decode_request,
+            encode_request: openai::responses::encode_request,
+            decode_answer: openai::responses::decode_answer,
+            encode_answer: openai::responses::encode_answer,
+            decoder: || Box::new(openai::responses::StreamDecoder::new()),
+            encoder: || Box::new(openai::responses::StreamEncoder::default()),
+            // Only a response that has ended tells what it cost.
+            end_mark: b"\"usage\":{",
+            stream_in_path: false,
+            one_by_one: true,
+            stops: false,
         },
         Speaker {
             dialect: Dialect::Anthropic,
@@ -113,6 +133,23 @@ pub fn speakers() -> Vec<Speaker> {
             end_mark: b"message_stop",
             stream_in_path: false,
             one_by_one: true,
+            stops: true,
+        },
+        Speaker {
+            dialect: Dialect::Bedrock,
+            model: "anthropic.claude-opus-4-6-v1:0",
+            client: true,
+            provider: true,
+            decode_request: bedrock::decode_request,
+            encode_request: bedrock::encode_request,
+            decode_answer: bedrock::decode_answer,
+            encode_answer: bedrock::encode_answer,
+            decoder: || Box::new(bedrock::StreamDecoder::new()),
+            encoder: || Box::new(bedrock::StreamEncoder::new()),
+            end_mark: b"messageStop",
+            stream_in_path: true,
+            one_by_one: false,
+            stops: true,
         },
         Speaker {
             dialect: Dialect::Gemini,
@@ -128,6 +165,7 @@ pub fn speakers() -> Vec<Speaker> {
             end_mark: b"\"finishReason\":",
             stream_in_path: true,
             one_by_one: false,
+            stops: true,
         },
         Speaker {
             dialect: Dialect::Cohere,
@@ -143,6 +181,7 @@ pub fn speakers() -> Vec<Speaker> {
             end_mark: b"\"delta\":{\"finish_reason\":",
             stream_in_path: false,
             one_by_one: false,
+            stops: true,
         },
     ]
 }
@@ -150,14 +189,6 @@ pub fn speakers() -> Vec<Speaker> {
 impl Speaker {
     pub fn name(&self) -> &'static str {
         self.dialect.name()
-    }
-
-    /// What a scenario means where this dialect says it.
-    pub fn expected(&self, scenario: &str) -> RequestEssence {
-        let mut essence = scenarios::request(scenario);
-        essence.one_by_one &= self.one_by_one;
-        essence.stream &= !self.stream_in_path;
-        essence
     }
 
     fn folder(&self) -> PathBuf {
@@ -178,6 +209,17 @@ impl Speaker {
 
     pub fn golden_stream(&self, scenario: &str) -> Option<Vec<u8>> {
         self.file(&format!("stream.{scenario}.sse")).or_else(|| self.file(&format!("stream.{scenario}.bin")))
+    }
+
+    /// What a scenario means where this dialect says it.
+    pub fn expected(&self, scenario: &str) -> RequestEssence {
+        let mut essence = scenarios::request(scenario);
+        essence.one_by_one &= self.one_by_one;
+        essence.stream &= !self.stream_in_path;
+        if !self.stops {
+            essence.stop.clear();
+        }
+        essence
     }
 
     /// The events of a stream that comes in these pieces and then ends.

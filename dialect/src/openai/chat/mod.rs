@@ -8,7 +8,7 @@
 mod answer_in;
 mod answer_out;
 mod messages_out;
-mod parts;
+pub(in crate::openai) mod parts;
 mod request_in;
 mod request_out;
 mod stream_in;

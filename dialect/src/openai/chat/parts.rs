@@ -66,7 +66,7 @@ fn decode_part(item: Item<'_>, unread: &mut Dropped) -> Result<Part, DecodeError
 }
 
 /// Anthropic's `cache_control`, which OpenAI-like gateways take, or OpenAI's `prompt_cache_breakpoint`.
-pub(super) fn cache_mark(object: &mut Object<'_>) -> Result<Option<CacheMark>, DecodeError> {
+pub(in crate::openai) fn cache_mark(object: &mut Object<'_>) -> Result<Option<CacheMark>, DecodeError> {
     for key in ["cache_control", "prompt_cache_breakpoint"] {
         if let Some(mut mark) = object.object(key)? {
             return Ok(Some(CacheMark { ttl: mark.string("ttl")? }));
@@ -75,7 +75,7 @@ pub(super) fn cache_mark(object: &mut Object<'_>) -> Result<Option<CacheMark>, D
     Ok(None)
 }
 
-fn source_of_url(url: String) -> Source {
+pub(in crate::openai) fn source_of_url(url: String) -> Source {
     let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match data {
         // Parameters such as `;charset=utf-8` say nothing of an image.
@@ -87,7 +87,7 @@ fn source_of_url(url: String) -> Source {
     }
 }
 
-fn media_type_of(name: Option<&str>) -> &'static str {
+pub(in crate::openai) fn media_type_of(name: Option<&str>) -> &'static str {
     let extension = name.and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension.to_ascii_lowercase());
     match extension.as_deref() {
         Some("txt") => "text/plain",
