@@ -1,15 +1,20 @@
 //! What requests cost: prices, the cost of what was used, and the estimate of what will be.
 //!
 //! `money` is the unit; `prices` finds a model's price, in the operator's file or in the table that comes with the
-//! gateway; `cost` turns usage into money; `estimate` bounds a request before it is sent. All of it is a function of its
+//! gateway; `cost` turns usage into money; `estimate` bounds a request before it is sent; `count` counts what a model
+//! wrote where its provider does not; `account` adds up what one request cost, whichever way it went. All of it is a function of its
 //! inputs: only `prices` reads a file, and only when a configuration is loaded.
 
+pub mod account;
 pub mod cost;
+pub mod count;
 pub mod estimate;
 pub mod money;
 pub mod prices;
 
+pub use account::{Account, Reason};
 pub use cost::{Limits, Mode, Price, Rates};
+pub use count::Written;
 pub use estimate::{Estimate, EstimateError};
 pub use money::{MoneyError, NanoUsd};
 pub use prices::PriceBook;
