@@ -297,6 +297,8 @@ pub struct Target {
 pub struct Governance {
     /// Whether a request needs a virtual key. Default: yes.
     pub require_key: bool,
+    /// Output tokens that a request is reckoned to take when neither it nor its model's price says how many it may.
+    pub default_max_output_tokens: u64,
     /// Who pays.
     pub customers: Vec<Customer>,
     /// Parts of a customer.
@@ -307,7 +309,13 @@ pub struct Governance {
 
 impl Default for Governance {
     fn default() -> Self {
-        Self { require_key: true, customers: Vec::new(), teams: Vec::new(), keys: Vec::new() }
+        Self {
+            require_key: true,
+            default_max_output_tokens: 4_096,
+            customers: Vec::new(),
+            teams: Vec::new(),
+            keys: Vec::new(),
+        }
     }
 }
 

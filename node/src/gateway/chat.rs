@@ -17,7 +17,9 @@ use super::cached::Participation;
 use super::plan::Plan;
 use super::send::{Sent, returned, send};
 use super::{CacheResult, Exchange, Outcome, VirtualKey};
-use crate::dialect::openai::{Answer, Envelope, Replay};
+use crate::dialect::openai::{Envelope, Replay};
+use crate::governance::Account;
+use crate::governance::account::Asked;
 use crate::http::error::ApiError;
 use crate::relay::{Limits, OnFinish, StreamRelay};
 use crate::routing::Route;
@@ -84,18 +86,16 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     }
     let fill = participation.and_then(Participation::into_fill);
 
-    match send(exchange, &route.ladder(), &envelope, &body, &head.headers).await? {
-        Sent::Plain { target, status, headers, body } => {
-            let answer = if status.is_success() { Answer::read(&body) } else { None };
+    exchange.account = Some(Account::new(Asked::new(body.clone(), plan.default_output)));
+    match send(exchange, &plan.prices, &route.ladder(), &envelope, &body, &head.headers).await? {
+        Sent::Plain { target, status, headers, body, answer } => {
             exchange.usage = answer.as_ref().and_then(|answer| answer.usage);
-            exchange.price = plan.prices.find(&target.upstream.name, &target.model).cloned();
             if let (Some(fill), Some(answer)) = (fill, &answer) {
                 fill.plain(status, answer, &target, &body);
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
         Sent::Stream { target, response } => {
-            exchange.price = plan.prices.find(&target.upstream.name, &target.model).cloned();
             let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
             let strip_usage = !envelope.include_usage;
             let fill = fill.map(|fill| fill.into_stream(target));

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::Worker;
+use super::attended::Waits;
 use super::plan::VirtualKey;
 use crate::dialect::openai::Usage;
-use crate::governance::{Mode, NanoUsd, Price};
+use crate::governance::{Account, NanoUsd, Price, Reason};
 use crate::http::drain::InFlight;
 use crate::http::request_id::{REQUEST_ID, X_REQUEST_ID};
 use crate::routing::Target;
@@ -82,9 +83,13 @@ pub struct Exchange {
     pub attempts: u32,
     pub cache: CacheResult,
     pub cache_id: Option<String>,
+    /// As the answer states it, be it the provider's or the cache's.
     pub usage: Option<Usage>,
-    /// Of the model that answered, as it was when the request was sent; `None`: nobody knows it.
-    pub price: Option<Arc<Price>>,
+    /// What the attempts cost; there from when a provider may be asked.
+    pub account: Option<Account>,
+    waits: Arc<Waits>,
+    /// Set when the client is gone and the rest happens without it.
+    ended: Option<Duration>,
     status: StatusCode,
     pub outcome: Outcome,
 }
@@ -109,7 +114,9 @@ impl Exchange {
             cache: CacheResult::Bypass,
             cache_id: None,
             usage: None,
-            price: None,
+            account: None,
+            waits: Arc::default(),
+            ended: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
         }
@@ -145,13 +152,41 @@ impl Exchange {
         self.upstream_wait += wait;
     }
 
-    /// What this request costs by what is known of it so far. A hit costs nothing; an unknown price or usage is not
-    /// nothing.
+    /// What this request costs, once that is known. A hit costs nothing; an unknown price or usage is not nothing.
     pub fn cost(&self) -> Option<NanoUsd> {
         if self.cache == CacheResult::HitDirect {
             return Some(NanoUsd::ZERO);
         }
-        Some(self.price.as_ref()?.cost(self.usage.as_ref()?, Mode::Standard))
+        self.account.as_ref()?.cost()
+    }
+
+    /// What this request and the client's connection know of one another.
+    pub(super) fn waits(&self) -> &Arc<Waits> {
+        &self.waits
+    }
+
+    /// An attempt is about to be sent, to a model of this price.
+    pub(super) fn sent(&mut self, price: Option<Arc<Price>>) {
+        if let Some(account) = &mut self.account {
+            account.begin(price);
+            self.waits.set_sent(true);
+        }
+    }
+
+    /// The attempt has been answered, or has failed.
+    pub(super) fn answered(&mut self, charge: impl FnOnce(&mut Account)) {
+        self.account.as_mut().map(charge);
+        self.waits.set_sent(false);
+    }
+
+    pub(super) fn is_client_gone(&self) -> bool {
+        self.waits.is_client_gone()
+    }
+
+    /// The client is gone, and the rest of the answer is read for its cost only.
+    pub fn client_gone(&mut self) {
+        self.waits.client_gone();
+        self.ended.get_or_insert_with(|| self.started.elapsed());
     }
 
     pub fn first_event_seen(&mut self) {
@@ -188,7 +223,14 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let duration = self.started.elapsed();
+        // An attempt that is still open here has nobody left who could tell what became of it.
+        if let Some(account) = self.account.as_mut().filter(|account| account.is_open()) {
+            account.prompt_only(Reason::ClientGone);
+        }
+        if self.waits.is_client_gone() {
+            self.outcome = Outcome::ClientGone;
+        }
+        let duration = self.ended.unwrap_or_else(|| self.started.elapsed());
         let shard = &self.worker.shard;
         let outcome = match self.outcome {
             Outcome::Ok => "ok",
@@ -214,9 +256,15 @@ impl Drop for Exchange {
         if let Some(first) = self.first_event {
             shard.time_to_first_token.observe(first);
         }
-        if let Some(usage) = self.usage {
-            shard.prompt_tokens.fetch_add(usage.prompt_tokens, Ordering::Relaxed);
-            shard.completion_tokens.fetch_add(usage.completion_tokens, Ordering::Relaxed);
+        let charged = self.account.as_ref().and_then(Account::tokens);
+        let tokens = charged.or(self.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens)));
+        if let Some((prompt_tokens, completion_tokens)) = tokens {
+            shard.prompt_tokens.fetch_add(prompt_tokens, Ordering::Relaxed);
+            shard.completion_tokens.fetch_add(completion_tokens, Ordering::Relaxed);
+        }
+        let estimated = self.account.as_ref().and_then(Account::estimated);
+        if let Some(estimated) = estimated {
+            shard.add_estimated(estimated.reason, estimated.cost);
         }
         let cost = self.cost();
         if let Some(cost) = cost {
@@ -237,9 +285,10 @@ impl Drop for Exchange {
             stream: self.stream,
             attempts: self.attempts,
             cache: self.cache.as_str(),
-            prompt_tokens: self.usage.map(|usage| usage.prompt_tokens),
-            completion_tokens: self.usage.map(|usage| usage.completion_tokens),
+            prompt_tokens: tokens.map(|(prompt_tokens, _)| prompt_tokens),
+            completion_tokens: tokens.map(|(_, completion_tokens)| completion_tokens),
             cost_nano_usd: cost.map(NanoUsd::get),
+            cost_estimated: estimated.map(|estimated| estimated.reason.as_str()),
             outcome,
         });
     }

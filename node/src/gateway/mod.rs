@@ -2,6 +2,7 @@
 //! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `send` (attempts) -> `crate::relay` -> `exchange` (record).
 
 mod answer_cache;
+mod attended;
 mod authenticate;
 mod cached;
 mod chat;
@@ -21,6 +22,7 @@ use crate::http::request_id::RequestIds;
 use crate::telemetry::{AccessLog, Shard};
 
 pub use answer_cache::AnswerCache;
+pub use attended::Unattended;
 pub use exchange::{CacheResult, Exchange, Outcome};
 pub use plan::{Plan, PlanError, VirtualKey};
 pub use router::router;
@@ -33,6 +35,7 @@ pub struct Gateway {
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,
+    pub unattended: Unattended,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,
 }

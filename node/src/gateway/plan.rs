@@ -53,6 +53,8 @@ pub struct Plan {
     pub max_body: u64,
     pub cache: config::Cache,
     pub prices: PriceBook,
+    /// Output tokens that are reckoned with where neither the request nor the model's price bounds them.
+    pub default_output: u64,
     /// Hashed with a key that lives as long as this plan: a look-up takes the same time whatever is sent, and the
     /// table is of no use to whoever gets to see it.
     keys: HashMap<[u8; 32], Arc<VirtualKey>>,
@@ -91,6 +93,7 @@ impl Plan {
             max_body: config.http.max_body.get(),
             cache: config.cache.clone(),
             prices: PriceBook::load(config)?,
+            default_output: governance.default_max_output_tokens,
             keys,
             hash_key,
         })

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{Method, StatusCode, Uri};
 
+use super::attended::Attended;
 use super::{Exchange, Outcome, Worker, chat, models};
 use crate::http::drain::Phase;
 use crate::http::error::ApiError;
@@ -38,7 +39,8 @@ async fn chat_completions(State(worker): State<Arc<Worker>>, request: Request) -
     let request_id = worker.gateway.request_ids.of(request.headers());
     let path = request.uri().path().to_owned();
     let exchange = Exchange::begin(Worker::clone(&worker), request_id, request.method().clone(), path);
-    chat::complete(exchange, request).await
+    let (waits, unattended) = (Arc::clone(exchange.waits()), worker.gateway.unattended.clone());
+    Attended::new(chat::complete(exchange, request), waits, unattended).await
 }
 
 /// Runs a step that ends at once, with the same headers and records as the long ones.

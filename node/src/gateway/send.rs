@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use rand::RngExt;
+use serde::de::IgnoredAny;
 
 use super::Exchange;
-use crate::dialect::openai::{Envelope, Rewrite};
+use crate::dialect::openai::{Answer, Envelope, Rewrite, Usage, count_answer};
+use crate::governance::{Account, PriceBook, Reason, Written};
 use crate::http::error::ApiError;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::provider::{Upstream, UpstreamKey};
@@ -36,7 +38,7 @@ const RETURNED: [&str; 2] = ["openai-processing-ms", "openai-version"];
 #[derive(Debug)]
 pub(super) enum Sent {
     Stream { target: Target, response: Response<Incoming> },
-    Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes },
+    Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes, answer: Option<Answer> },
 }
 
 /// How one attempt failed.
@@ -46,6 +48,18 @@ struct Failure {
     detail: String,
     retry_after: Option<Duration>,
     next: Next,
+    spent: Spent,
+}
+
+/// What a failed attempt cost.
+enum Spent {
+    Nothing,
+    /// The error says so.
+    Stated(Usage),
+    /// The provider may have begun, for all that is known.
+    Prompt(Reason),
+    /// The provider had the whole answer, of which this much arrived.
+    Answer(Written, Reason),
 }
 
 /// What can still help after a failure.
@@ -60,6 +74,7 @@ enum Next {
 /// Tries the ladder of targets.
 pub(super) async fn send(
     exchange: &mut Exchange,
+    prices: &PriceBook,
     ladder: &[Target],
     envelope: &Envelope,
     body: &Bytes,
@@ -84,8 +99,10 @@ pub(super) async fn send(
             let started = Instant::now();
             let request =
                 request(&target.upstream, key, &upstream_body, headers, exchange.request_id(), envelope.stream);
-            let result = attempt(exchange, target, request).await;
+            exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
+            let result = attempt(exchange.worker().index, target, request).await;
             exchange.add_upstream_wait(started.elapsed());
+            exchange.answered(|account| charge(account, &result));
             let failure = match result {
                 Ok(sent) => {
                     exchange.worker().shard.attempt(&target.upstream.name, "ok");
@@ -94,6 +111,9 @@ pub(super) async fn send(
                 Err(failure) => failure,
             };
             exchange.worker().shard.attempt(&target.upstream.name, failure.class);
+            if exchange.is_client_gone() {
+                return Err(ApiError::ClientGone);
+            }
             tell(&mut story, target, key, &failure.detail);
             last = (failure.status.unwrap_or(StatusCode::BAD_GATEWAY), failure.retry_after);
             match (failure.next, key) {
@@ -153,12 +173,45 @@ fn request(
     request
 }
 
-async fn attempt(exchange: &Exchange, target: &Target, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
+/// Charges an attempt that has ended; a stream has only begun.
+fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
+    match result {
+        Ok(Sent::Stream { .. }) => account.answering(),
+        Ok(Sent::Plain { status, body, answer, .. }) => match answer.as_ref().and_then(|answer| answer.usage) {
+            Some(usage) => account.stated(&usage),
+            None if !status.is_success() => account.nothing(),
+            None => {
+                let mut written = Written::default();
+                count_answer(body, &mut written);
+                // Whole JSON is a whole answer, though we may not understand it.
+                if answer.is_some() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+                    account.counted(&written, None, Reason::NoUsage);
+                } else {
+                    account.worst_case(&written, Reason::Malformed);
+                }
+            }
+        },
+        Err(failure) => match &failure.spent {
+            Spent::Nothing => account.nothing(),
+            Spent::Stated(usage) => account.stated(usage),
+            Spent::Prompt(reason) => account.prompt_only(*reason),
+            Spent::Answer(written, reason) => account.worst_case(written, *reason),
+        },
+    }
+}
+
+async fn attempt(worker: usize, target: &Target, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
     let upstream = &target.upstream;
-    let client = upstream.client(exchange.worker().index);
+    let client = upstream.client(worker);
     let response = match tokio::time::timeout(upstream.first_byte, client.request(request)).await {
-        Err(_) => return Err(Failure::deadline(format!("no answer within {:?}", upstream.first_byte))),
-        Ok(Err(error)) => return Err(Failure::transport(chain(&error))),
+        Err(_) => {
+            let spent = Spent::Prompt(Reason::Deadline);
+            return Err(Failure::deadline(format!("no answer within {:?}", upstream.first_byte), spent));
+        }
+        Ok(Err(error)) => {
+            let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
+            return Err(Failure::transport(chain(&error), spent));
+        }
         Ok(Ok(response)) => response,
     };
     let status = response.status();
@@ -167,46 +220,120 @@ async fn attempt(exchange: &Exchange, target: &Target, request: Request<Full<Byt
     }
     let limit = if status.is_success() { MAX_ANSWER } else { MAX_ERROR };
     let (head, body) = response.into_parts();
-    let body = match tokio::time::timeout(upstream.total, Limited::new(body, limit).collect()).await {
-        Err(_) => return Err(Failure::deadline(format!("the answer was not whole within {:?}", upstream.total))),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(Failure::transport(format!("the answer is longer than {limit} bytes")));
-        }
-        Ok(Err(error)) => return Err(Failure::transport(format!("the answer broke off: {}", chain(&*error)))),
-        Ok(Ok(body)) => body.to_bytes(),
-    };
+    let (body, broken) = read(body, limit, upstream.total).await;
+    if let Some(broken) = broken {
+        // A provider that sends an answer in one piece has written all of it; an error costs nothing.
+        let spent = |reason| {
+            if status.is_success() { Spent::Answer(partly(&body), reason) } else { Spent::Nothing }
+        };
+        return Err(match broken {
+            Broken::Late => Failure::deadline(
+                format!("the answer was not whole within {:?}", upstream.total),
+                spent(Reason::Deadline),
+            ),
+            Broken::TooLong => {
+                Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
+            }
+            Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+        });
+    }
+    let answer = Answer::read(&body);
+    let spent = answer.as_ref().and_then(|answer| answer.usage).map_or(Spent::Nothing, Spent::Stated);
     match status.as_u16() {
-        200..=299 => Ok(Sent::Plain { target: target.clone(), status, headers: returned(&head.headers), body }),
-        // The client's own fault: no other target would like the request better, and the provider says why.
-        400 | 404 | 405 | 409 | 413 | 415 | 422 => {
-            Ok(Sent::Plain { target: target.clone(), status, headers: returned(&head.headers), body })
+        // An error among these is the client's own fault: no other target would like the request better, and the
+        // provider says why.
+        200..=299 | 400 | 404 | 405 | 409 | 413 | 415 | 422 => {
+            let headers = returned(&head.headers);
+            Ok(Sent::Plain { target: target.clone(), status, headers, body, answer })
         }
-        401..=403 => Err(Failure::refused("key", status, "the provider refuses this key", None)),
-        429 => Err(Failure::refused("capacity", status, "rate limited by the provider", retry_after(&head.headers))),
+        401..=403 => Err(Failure::refused("key", status, "the provider refuses this key", None, spent)),
+        429 => {
+            let after = retry_after(&head.headers);
+            Err(Failure::refused("capacity", status, "rate limited by the provider", after, spent))
+        }
         _ => Err(Failure {
             class: "provider",
             status: Some(status),
             detail: format!("status {}", status.as_u16()),
             retry_after: retry_after(&head.headers),
             next: Next::Retry,
+            spent,
         }),
     }
 }
 
+/// Why a body is not whole.
+enum Broken {
+    Late,
+    TooLong,
+    Lost(String),
+}
+
+/// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
+async fn read(body: Incoming, limit: usize, within: Duration) -> (Bytes, Option<Broken>) {
+    let mut body = body;
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let reading = async {
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) => return Some(Broken::Lost(chain(&error))),
+            };
+            if let Ok(piece) = frame.into_data() {
+                length += piece.len();
+                if length > limit {
+                    return Some(Broken::TooLong);
+                }
+                pieces.push(piece);
+            }
+        }
+        None
+    };
+    let broken = tokio::time::timeout(within, reading).await.unwrap_or(Some(Broken::Late));
+    let whole = match pieces.as_mut_slice() {
+        [] => Bytes::new(),
+        [piece] => std::mem::take(piece),
+        pieces => Bytes::from(pieces.concat()),
+    };
+    (whole, broken)
+}
+
+/// All of a piece of JSON as text, as it has no end to be read by.
+fn partly(body: &[u8]) -> Written {
+    let mut written = Written::default();
+    written.text(&String::from_utf8_lossy(body));
+    written
+}
+
+/// Whether the provider may have seen the request: not if there was no connection, nor if it was closed before.
+fn was_sent(error: &hyper_util::client::legacy::Error) -> bool {
+    let canceled = std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<hyper::Error>())
+        .is_some_and(hyper::Error::is_canceled);
+    !error.is_connect() && !canceled
+}
+
 impl Failure {
-    fn deadline(detail: String) -> Self {
+    fn deadline(detail: String, spent: Spent) -> Self {
         let status = Some(StatusCode::GATEWAY_TIMEOUT);
-        Self { class: "deadline", status, detail, retry_after: None, next: Next::Retry }
+        Self { class: "deadline", status, detail, retry_after: None, next: Next::Retry, spent }
     }
 
-    fn transport(detail: String) -> Self {
+    fn transport(detail: String, spent: Spent) -> Self {
         let status = Some(StatusCode::BAD_GATEWAY);
-        Self { class: "transport", status, detail, retry_after: None, next: Next::Retry }
+        Self { class: "transport", status, detail, retry_after: None, next: Next::Retry, spent }
     }
 
-    fn refused(class: &'static str, status: StatusCode, why: &str, retry_after: Option<Duration>) -> Self {
+    fn refused(
+        class: &'static str,
+        status: StatusCode,
+        why: &str,
+        retry_after: Option<Duration>,
+        spent: Spent,
+    ) -> Self {
         let detail = format!("status {}, {why}", status.as_u16());
-        Self { class, status: Some(status), detail, retry_after, next: Next::OtherKey }
+        Self { class, status: Some(status), detail, retry_after, next: Next::OtherKey, spent }
     }
 }
 

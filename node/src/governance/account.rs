@@ -162,7 +162,9 @@ impl Account {
     /// end is a part of it.
     pub fn counted(&mut self, written: &Written, stated: Option<&Usage>, reason: Reason) {
         let mut usage = stated.copied().unwrap_or_default();
-        usage.prompt_tokens = usage.prompt_tokens.max(stated.map_or_else(|| self.prompt_tokens(), |_| 0));
+        if usage.prompt_tokens == 0 {
+            usage.prompt_tokens = self.prompt_tokens();
+        }
         usage.completion_tokens = usage.completion_tokens.max(written.tokens());
         self.charge(&usage, Some(reason));
     }

@@ -41,6 +41,9 @@ pub enum ApiError {
     Upstream { status: StatusCode, attempts: String, retry_after: Option<Duration> },
     #[error("the node has more requests in flight than it may hold; try another node or again in a second")]
     Overloaded,
+    /// Seen by nobody but the log.
+    #[error("the client went away before it was answered")]
+    ClientGone,
 }
 
 impl ApiError {
@@ -55,6 +58,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upstream { status, .. } => *status,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClientGone => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -72,6 +76,7 @@ impl ApiError {
             Self::TooLarge { .. } => "request_too_large",
             Self::Upstream { .. } => "upstream_error",
             Self::Overloaded => "overloaded",
+            Self::ClientGone => "client_gone",
         }
     }
 

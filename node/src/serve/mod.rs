@@ -111,6 +111,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
         drain: drain.clone(),
         request_ids: RequestIds::new(rand::random()),
         access_log,
+        unattended: gateway::Unattended::default(),
         node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
     });
 

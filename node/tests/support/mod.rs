@@ -16,7 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
-use peerway::gateway::{AnswerCache, Gateway, Plan, Worker, router};
+use peerway::gateway::{AnswerCache, Gateway, Plan, Unattended, Worker, router};
 use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
@@ -114,6 +114,7 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
+        unattended: Unattended::default(),
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
@@ -171,7 +172,7 @@ impl Setup {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// A counter without labels on the metrics page.
+    /// A counter on the metrics page, by its name and labels.
     pub fn metric(&self, name: &str) -> String {
         let mut page = peerway::telemetry::exposition::Page::default();
         self.shards.write(&mut page);
@@ -182,6 +183,31 @@ impl Setup {
 
     pub async fn fault(&self, rule: Value) {
         self.provider("POST", "/faults", &json!([rule]).to_string()).await;
+    }
+
+    /// What the provider charges so far, in nano-USD.
+    pub async fn bill(&self) -> u64 {
+        self.provider("GET", "/bill", "").await["cost_nano_usd"].as_u64().unwrap()
+    }
+
+    /// A client that goes away when it has read so many of the answer's events, or after a while.
+    pub async fn chat_and_leave(&self, body: Value, events: usize, after: Duration) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let body = body.to_string();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {KEY}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut connection = tokio::net::TcpStream::connect(self.gateway).await.unwrap();
+        connection.write_all((head + &body).as_bytes()).await.unwrap();
+        let reading = async {
+            let mut read = Vec::new();
+            while memchr::memmem::find_iter(&read, b"data: ").count() < events {
+                assert!(connection.read_buf(&mut read).await.unwrap() > 0, "the gateway closed first");
+            }
+        };
+        let _ = tokio::time::timeout(after, reading).await;
     }
 
     /// How many requests reached the provider and were charged.

@@ -150,13 +150,21 @@ mod tests {
 
     #[test]
     fn only_what_the_model_wrote_is_counted() {
-        let event =
-            |delta: &str| format!("data: {{\"id\":\"chatcmpl-1\",\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+        let event = |delta: &str| {
+            format!("data: {{\"id\":\"chatcmpl-1\",\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n")
+        };
         assert_eq!(chunk(&event(r#"{"role":"assistant","content":"","refusal":null}"#)), 0);
         assert_eq!(chunk(&event(r#"{"content":"a"}"#)), 2, "one, and a tenth");
         assert_eq!(chunk(&event(r#"{"reasoning_content":"a"}"#)), 2);
-        assert_eq!(chunk(&event(r#"{"content":"\"delta\":{\"a\":1}"}"#)), chunk(&event(r#"{"content":"'delta':{'a':1}"}"#)));
-        assert!(chunk(&event(r#"{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}"#)) >= 5);
+        assert_eq!(
+            chunk(&event(r#"{"content":"\"delta\":{\"a\":1}"}"#)),
+            chunk(&event(r#"{"content":"'delta':{'a':1}"}"#))
+        );
+        assert!(
+            chunk(&event(
+                r#"{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}"#
+            )) >= 5
+        );
         assert_eq!(chunk("data: [DONE]\n\n"), 0);
         assert_eq!(chunk("data: {\"delta\":"), 0);
     }
@@ -164,10 +172,12 @@ mod tests {
     #[test]
     fn all_choices_of_an_answer_are_counted() {
         let mut written = Written::default();
-        let body = br#"{"choices":[{"message":{"role":"assistant","content":"one two"}},{"message":{"content":"three"}}]}"#;
+        let body =
+            br#"{"choices":[{"message":{"role":"assistant","content":"one two"}},{"message":{"content":"three"}}]}"#;
         count_answer(body, &mut written);
         let mut text = Written::default();
-        ["one two", "three"].map(|piece| text.text(piece));
+        text.text("one two");
+        text.text("three");
         assert_eq!(written, text);
     }
 }
