@@ -96,7 +96,7 @@ impl Reload {
             }
         };
         self.prices.clone_from(&loaded.config.prices.file);
-        match Plan::compile(&loaded.config, self.workers) {
+        match Plan::compile(&loaded.config, self.workers, &*self.gateway.ledger) {
             Ok(plan) => {
                 self.gateway.plan.store(Arc::new(plan));
                 self.success.store(true, Ordering::Relaxed);

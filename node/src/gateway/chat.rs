@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -16,7 +16,7 @@ use super::authenticate::authenticate;
 use super::cached::Participation;
 use super::plan::Plan;
 use super::send::{Sent, returned, send};
-use super::{CacheResult, Exchange, Outcome, VirtualKey};
+use super::{CacheResult, Exchange, Outcome, VirtualKey, reserve};
 use crate::dialect::openai::{Envelope, Replay};
 use crate::governance::Account;
 use crate::governance::account::Asked;
@@ -40,7 +40,7 @@ pub(super) async fn complete(mut exchange: Exchange, request: Request) -> Respon
         Err(error) => {
             debug!(code = error.code(), %error, "refused or failed a request");
             exchange.outcome = Outcome::Failed(error.code());
-            let mut response = error.into_response();
+            let mut response = exchange.error(&error);
             exchange.stamp(&mut response);
             response
         }
@@ -86,8 +86,15 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     }
     let fill = participation.and_then(Participation::into_fill);
 
-    exchange.account = Some(Account::new(Asked::new(body.clone(), plan.default_output)));
-    match send(exchange, &plan.prices, &route.ladder(), &envelope, &body, &head.headers).await? {
+    let account = Account::new(Asked::new(body.clone(), plan.default_output));
+    let mut ladder = route.ladder();
+    if let Some(charges) = key.as_deref().map(|key| &key.charges).filter(|charges| !charges.is_empty()) {
+        ladder = reserve::priced(charges, &plan.prices, ladder)?;
+        let amounts = reserve::worst_case(account.asked(), &plan.prices, &ladder);
+        exchange.reserved = reserve::reserve(exchange.worker(), charges.always(), &amounts).await?;
+    }
+    exchange.account = Some(account);
+    match send(exchange, &plan.prices, &ladder, &envelope, &body, &head.headers).await? {
         Sent::Plain { target, status, headers, body, answer } => {
             exchange.usage = answer.as_ref().and_then(|answer| answer.usage);
             if let (Some(fill), Some(answer)) = (fill, &answer) {

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::Worker;
 use super::attended::Waits;
 use super::plan::VirtualKey;
+use super::{Worker, limits};
 use crate::dialect::openai::Usage;
-use crate::governance::{Account, NanoUsd, Price, Reason};
+use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved};
 use crate::http::drain::InFlight;
+use crate::http::error::ApiError;
+use crate::http::error_form::ErrorForm;
 use crate::http::request_id::{REQUEST_ID, X_REQUEST_ID};
 use crate::routing::Target;
 use crate::telemetry::access_log::Line;
@@ -87,6 +89,10 @@ pub struct Exchange {
     pub usage: Option<Usage>,
     /// What the attempts cost; there from when a provider may be asked.
     pub account: Option<Account>,
+    /// Taken for whatever answers.
+    pub(super) reserved: Option<Reserved>,
+    /// Taken for the provider that is being asked, and what had been spent before it.
+    at_provider: Option<(Reserved, Amounts)>,
     waits: Arc<Waits>,
     /// Set when the client is gone and the rest happens without it.
     ended: Option<Duration>,
@@ -115,6 +121,8 @@ impl Exchange {
             cache_id: None,
             usage: None,
             account: None,
+            reserved: None,
+            at_provider: None,
             waits: Arc::default(),
             ended: None,
             status: StatusCode::OK,
@@ -173,6 +181,40 @@ impl Exchange {
         }
     }
 
+    /// Another provider will be asked, for which this was taken.
+    pub(super) fn enter_provider(&mut self, reserved: Option<Reserved>) {
+        self.leave_provider();
+        let before = self.spent();
+        self.at_provider = reserved.map(|reserved| (reserved, before));
+    }
+
+    fn leave_provider(&mut self) {
+        if let Some((reserved, before)) = self.at_provider.take() {
+            reserved.settle(&self.spent().since(&before));
+        }
+    }
+
+    fn spent(&self) -> Amounts {
+        self.account.as_ref().map(Amounts::spent).unwrap_or_default()
+    }
+
+    /// The cost is known: charges it and gives the rest of what was taken back.
+    pub fn settle(&mut self) {
+        self.leave_provider();
+        if let Some(reserved) = self.reserved.take() {
+            reserved.settle(&self.spent());
+        }
+    }
+
+    pub(super) fn key(&self) -> Option<&Arc<VirtualKey>> {
+        self.key.as_ref()
+    }
+
+    /// The answer to a client that cannot have another one.
+    pub(super) fn error(&self, error: &ApiError) -> axum::response::Response {
+        error.response(ErrorForm::of_path(&self.path), &self.request_id)
+    }
+
     /// The attempt has been answered, or has failed.
     pub(super) fn answered(&mut self, charge: impl FnOnce(&mut Account)) {
         self.account.as_mut().map(charge);
@@ -211,6 +253,9 @@ impl Exchange {
         if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(&X_COST, cost);
         }
+        if let Some(key) = &self.key {
+            limits::stamp(&key.charges, headers);
+        }
         if let Some(served) = &self.served {
             for (name, text) in [(&X_PROVIDER, &served.provider), (&X_MODEL, &served.model)] {
                 if let Ok(value) = HeaderValue::from_str(text) {
@@ -227,6 +272,7 @@ impl Drop for Exchange {
         if let Some(account) = self.account.as_mut().filter(|account| account.is_open()) {
             account.prompt_only(Reason::ClientGone);
         }
+        self.settle();
         if self.waits.is_client_gone() {
             self.outcome = Outcome::ClientGone;
         }

@@ -1,5 +1,5 @@
 //! The request's way, one file a step:
-//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `send` (attempts) -> `crate::relay` -> `exchange` (record).
+//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (attempts) -> `crate::relay` -> `exchange` (record).
 
 mod answer_cache;
 mod attended;
@@ -7,8 +7,10 @@ mod authenticate;
 mod cached;
 mod chat;
 mod exchange;
+mod limits;
 mod models;
 mod plan;
+mod reserve;
 mod router;
 mod send;
 
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
+use crate::governance::Reserve;
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
 use crate::telemetry::{AccessLog, Shard};
@@ -36,6 +39,7 @@ pub struct Gateway {
     pub request_ids: RequestIds,
     pub access_log: AccessLog,
     pub unattended: Unattended,
+    pub ledger: Arc<dyn Reserve>,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,
 }

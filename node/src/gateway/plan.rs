@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use peerway_cluster::ledger::allowance::Tier;
 
 use crate::config::{self, Config, ConfigErrors};
-use crate::governance::PriceBook;
+use crate::governance::charges::{self, Owner};
+use crate::governance::{Charges, PriceBook, Reserve};
 use crate::provider::{ClientFactory, Pattern, Upstream, UpstreamError};
 use crate::routing::Routes;
 
@@ -31,6 +33,8 @@ pub struct VirtualKey {
     pub team: Option<Arc<str>>,
     pub customer: Option<Arc<str>>,
     models: Vec<Pattern>,
+    /// What its requests are charged to.
+    pub charges: Charges,
 }
 
 impl VirtualKey {
@@ -63,7 +67,7 @@ pub struct Plan {
 
 impl Plan {
     /// Reads the price file, if one is configured.
-    pub fn compile(config: &Config, workers: usize) -> Result<Self, PlanError> {
+    pub fn compile(config: &Config, workers: usize, ledger: &dyn Reserve) -> Result<Self, PlanError> {
         let factory = ClientFactory::new()?;
         let upstreams = config
             .providers
@@ -77,7 +81,20 @@ impl Plan {
             .iter()
             .map(|key| {
                 let team = governance.teams.iter().find(|team| Some(&team.id) == key.team.as_ref());
+                let customer = team.and_then(|team| team.customer.as_ref());
+                let customer = governance.customers.iter().find(|known| Some(&known.id) == customer);
+                let customer_caps = customer.map(|customer| charges::caps(&customer.budgets, &[])).unwrap_or_default();
+                let team_caps = team.map(|team| charges::caps(&team.budgets, &[])).unwrap_or_default();
+                let key_caps = charges::caps(&key.budgets, &key.limits);
+                let owners = [
+                    customer.map(|customer| (Tier::Customer, &customer.id, &customer_caps)),
+                    team.map(|team| (Tier::Team, &team.id, &team_caps)),
+                    Some((Tier::Key, &key.id, &key_caps)),
+                ];
+                let owners: Vec<Owner<'_>> =
+                    owners.into_iter().flatten().map(|(tier, name, caps)| Owner { tier, name, caps }).collect();
                 let compiled = VirtualKey {
+                    charges: Charges::compile(&owners, &[], ledger),
                     id: key.id.as_str().into(),
                     team: key.team.as_deref().map(Arc::from),
                     customer: team.and_then(|team| team.customer.as_deref()).map(Arc::from),
@@ -137,7 +154,7 @@ mod tests {
             },
         }))
         .unwrap();
-        Plan::compile(&config, 1).unwrap()
+        Plan::compile(&config, 1, &crate::governance::local::LocalLedger::default()).unwrap()
     }
 
     #[test]

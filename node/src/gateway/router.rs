@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use http::{Method, StatusCode, Uri};
 
 use super::attended::Attended;
-use super::{Exchange, Outcome, Worker, chat, models};
+use super::authenticate::authenticate;
+use super::{Exchange, Outcome, Worker, chat, models, reserve};
 use crate::http::drain::Phase;
 use crate::http::error::ApiError;
+use crate::http::error_form::ErrorForm;
 
 const OPENAI_PREFIXES: [&str; 6] = ["/v1", "/openai/v1", "/openai", "/litellm", "/langchain", ""];
 const READY: [&str; 5] = ["/readyz", "/health", "/healthz", "/health/readiness", "/status"];
@@ -55,7 +57,7 @@ fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError
         }
         Err(error) => {
             exchange.outcome = Outcome::Failed(error.code());
-            error.into_response()
+            exchange.error(&error)
         }
     };
     exchange.stamp(&mut response);
@@ -81,8 +83,23 @@ async fn ready(State(worker): State<Arc<Worker>>) -> (StatusCode, &'static str) 
 }
 
 async fn no_route(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, request: Request) -> Response {
-    let error = ApiError::NoRoute { method: method.to_string(), path: uri.path().to_owned() };
+    let path = uri.path().to_owned();
+    let error = match ErrorForm::of_path(&path) {
+        ErrorForm::OpenAi => ApiError::NoRoute { method: method.to_string(), path },
+        // Other dialects' clients learn first what holds whatever they ask for.
+        _ => not_served(&worker, &request, path),
+    };
     at_once(&worker, &request, Err(error))
+}
+
+fn not_served(worker: &Worker, request: &Request, path: String) -> ApiError {
+    match authenticate(&worker.gateway.plan.load(), request.headers()) {
+        Err(error) => error,
+        Ok(key) => {
+            let used_up = key.as_deref().and_then(|key| reserve::used_up(&key.charges));
+            used_up.unwrap_or(ApiError::NotServed { path })
+        }
+    }
 }
 
 async fn wrong_method(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, request: Request) -> Response {

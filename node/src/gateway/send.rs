@@ -14,8 +14,9 @@ use rand::RngExt;
 use serde::de::IgnoredAny;
 
 use super::Exchange;
+use super::reserve::{reserve, worst_case};
 use crate::dialect::openai::{Answer, Envelope, Rewrite, Usage, count_answer};
-use crate::governance::{Account, PriceBook, Reason, Written};
+use crate::governance::{Account, Charge, PriceBook, Reason, Reserved, Written};
 use crate::http::error::ApiError;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::provider::{Upstream, UpstreamKey};
@@ -82,7 +83,18 @@ pub(super) async fn send(
 ) -> Result<Sent, ApiError> {
     let mut story = String::new();
     let mut last = (StatusCode::BAD_GATEWAY, None);
+    let key = exchange.key().map(Arc::clone);
+    let mut no_budget = None;
     for target in ladder {
+        let charges = key.as_ref().map(|key| key.charges.at(&target.upstream.name));
+        match at_provider(exchange, prices, target, charges).await {
+            Ok(reserved) => exchange.enter_provider(reserved),
+            Err(error) => {
+                tell(&mut story, target, None, &error.to_string());
+                no_budget.get_or_insert(error);
+                continue;
+            }
+        }
         let rewrite = Rewrite { model: Some(&target.model), ask_for_usage: true };
         let upstream_body = envelope.rewrite(body, rewrite);
         let mut failed_keys: Vec<Arc<str>> = Vec::new();
@@ -127,7 +139,26 @@ pub(super) async fn send(
             }
         }
     }
+    if let Some(error) = no_budget.filter(|_| exchange.attempts == 0) {
+        return Err(error);
+    }
     Err(ApiError::Upstream { status: last.0, attempts: story, retry_after: last.1 })
+}
+
+/// Takes what a request to this provider may cost from what the key may spend there.
+async fn at_provider(
+    exchange: &Exchange,
+    prices: &PriceBook,
+    target: &Target,
+    charges: Option<&[Charge]>,
+) -> Result<Option<Reserved>, ApiError> {
+    match (charges, &exchange.account) {
+        (Some(charges), Some(account)) if !charges.is_empty() => {
+            let amounts = worst_case(account.asked(), prices, std::slice::from_ref(target));
+            reserve(exchange.worker(), charges, &amounts).await
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Full jitter, doubling: many nodes that failed together must not come back together.

@@ -106,6 +106,7 @@ pub struct Account {
     asked: Asked,
     /// The attempt that was sent and has not ended, with its model's price.
     open: Option<Option<Arc<Price>>>,
+    sent: u32,
     charges: u32,
     cost: NanoUsd,
     is_priced: bool,
@@ -120,6 +121,7 @@ impl Account {
         Self {
             asked,
             open: None,
+            sent: 0,
             charges: 0,
             cost: NanoUsd::ZERO,
             is_priced: true,
@@ -137,6 +139,7 @@ impl Account {
     pub fn begin(&mut self, price: Option<Arc<Price>>) {
         debug_assert!(self.open.is_none(), "the attempt before has been closed");
         self.open = Some(price);
+        self.sent += 1;
     }
 
     pub fn is_open(&self) -> bool {
@@ -205,6 +208,16 @@ impl Account {
     /// Known once an attempt has been charged and none is under way; an unknown price is not nothing.
     pub fn cost(&self) -> Option<NanoUsd> {
         (self.charges > 0 && self.open.is_none() && self.is_priced).then_some(self.cost)
+    }
+
+    /// The sum of what is known, though there may be more to come.
+    pub fn known_cost(&self) -> NanoUsd {
+        self.cost
+    }
+
+    /// How many attempts were sent, whatever became of them.
+    pub fn sent(&self) -> u32 {
+        self.sent
     }
 
     /// Prompt and completion tokens of all attempts.

@@ -2,19 +2,25 @@
 //!
 //! `money` is the unit; `prices` finds a model's price, in the operator's file or in the table that comes with the
 //! gateway; `cost` turns usage into money; `estimate` bounds a request before it is sent; `count` counts what a model
-//! wrote where its provider does not; `account` adds up what one request cost, whichever way it went. All of it is a function of its
-//! inputs: only `prices` reads a file, and only when a configuration is loaded.
+//! wrote where its provider does not; `account` adds up what one request cost,
+//! whichever way it went; `charges` says to which budgets and limits that goes. All of it is a function of its inputs:
+//! only `prices` reads a file, and only when a configuration is loaded.
 
 pub mod account;
+pub mod charges;
 pub mod cost;
 pub mod count;
 pub mod estimate;
+pub mod local;
+pub mod moment;
 pub mod money;
 pub mod prices;
 
 pub use account::{Account, Reason};
+pub use charges::{Amounts, Charge, Charges, Reserve, Reserved};
 pub use cost::{Limits, Mode, Price, Rates};
 pub use count::Written;
 pub use estimate::{Estimate, EstimateError};
+pub use moment::rfc3339;
 pub use money::{MoneyError, NanoUsd};
 pub use prices::PriceBook;

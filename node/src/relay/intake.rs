@@ -271,6 +271,7 @@ impl Intake {
                 account.counted(&self.written, usage.as_ref(), reason);
             }
         }
+        self.exchange.settle();
     }
 }
 

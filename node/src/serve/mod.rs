@@ -82,7 +82,8 @@ fn cores() -> usize {
 async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     let config = &options.config;
     let workers = config.http.workers.unwrap_or_else(cores).max(1);
-    let plan = Plan::compile(config, workers)?;
+    let ledger: Arc<dyn crate::governance::Reserve> = Arc::new(crate::governance::local::LocalLedger::default());
+    let plan = Plan::compile(config, workers, &*ledger)?;
     let listener = accept::bind(config.http.listen, "http.listen")?;
     let admin_listener = accept::bind(config.admin.listen, "admin.listen")?;
     let http_address = listener.local_addr().map_err(|source| ServeError::Io { what: "the data listener", source })?;
@@ -112,6 +113,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
         request_ids: RequestIds::new(rand::random()),
         access_log,
         unattended: gateway::Unattended::default(),
+        ledger,
         node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
     });
 

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use peerway_cluster::ledger::allowance::Tier;
+
 use super::exposition::{Kind, Page};
 use crate::governance::{NanoUsd, Reason};
 
@@ -13,6 +15,8 @@ use crate::governance::{NanoUsd, Reason};
 const MAX_SERIES: usize = 2_000;
 
 const OVERHEAD: [f64; 12] = [10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3, 250e-3];
+const RESERVE: [f64; 12] = [1e-6, 2e-6, 5e-6, 10e-6, 50e-6, 200e-6, 1e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3];
+const TIERS: [Tier; 5] = [Tier::Customer, Tier::Team, Tier::Key, Tier::ProviderConfig, Tier::Upstream];
 const DURATION: [f64; 14] = [1e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
 
 /// A histogram with fixed bounds in seconds.
@@ -69,6 +73,9 @@ pub struct Shard {
     pub completion_tokens: AtomicU64,
     pub cut_streams: AtomicU64,
     cost_nano_usd: AtomicU64,
+    /// Time to a reservation, or to its refusal.
+    pub reserve: Histogram<12>,
+    denied: [AtomicU64; TIERS.len()],
     estimated_nano_usd: AtomicU64,
     estimated: [AtomicU64; Reason::ALL.len()],
     finished: AtomicU64,
@@ -86,6 +93,8 @@ impl Default for Shard {
             completion_tokens: AtomicU64::new(0),
             cut_streams: AtomicU64::new(0),
             cost_nano_usd: AtomicU64::new(0),
+            reserve: Histogram::new(RESERVE),
+            denied: Default::default(),
             estimated_nano_usd: AtomicU64::new(0),
             estimated: Default::default(),
             finished: AtomicU64::new(0),
@@ -121,6 +130,13 @@ impl Shard {
     pub fn add_estimated(&self, reason: Reason, cost: NanoUsd) {
         add(&self.estimated_nano_usd, cost);
         self.estimated[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was refused for want of an allowance of this tier.
+    pub fn denied(&self, tier: Tier) {
+        if let Some(place) = TIERS.iter().position(|known| *known == tier) {
+            self.denied[place].fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// One attempt at an upstream; `result` is `ok` or the class of failure.
@@ -226,6 +242,22 @@ impl Shards {
             "Of that: charged by a count of this node's, as the provider did not say what was used.",
         );
         page.sample("peerway_cost_estimated_usd_total", &[], money(|shard| &shard.estimated_nano_usd));
+        self.write_histogram(
+            page,
+            "peerway_ledger_reserve_seconds",
+            "Time to reserve what a request may take, granted or not.",
+            &RESERVE,
+            |shard| &shard.reserve,
+        );
+        page.family(
+            "peerway_budget_denied_total",
+            Kind::Counter,
+            "Requests refused by a budget or limit, by its tier.",
+        );
+        for (place, tier) in TIERS.iter().enumerate() {
+            let count: u64 = self.0.iter().map(|shard| shard.denied[place].load(Ordering::Relaxed)).sum();
+            page.sample("peerway_budget_denied_total", &[("tier", tier.as_str())], count);
+        }
         page.family(
             "peerway_cost_estimated_total",
             Kind::Counter,

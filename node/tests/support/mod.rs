@@ -17,6 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
 use peerway::gateway::{AnswerCache, Gateway, Plan, Unattended, Worker, router};
+use peerway::governance::local::LocalLedger;
 use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
@@ -32,6 +33,7 @@ pub struct Setup {
     pub gateway: SocketAddr,
     pub provider: SocketAddr,
     pub shards: Shards,
+    pub ledger: Arc<LocalLedger>,
     log: Mutex<mpsc::Receiver<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
     _provider: simulated::Running,
@@ -108,13 +110,15 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     let drain = Drain::default();
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
+    let ledger = Arc::new(LocalLedger::default());
     let gateway = Arc::new(Gateway {
-        plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
+        plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1, &*ledger).unwrap()),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
         unattended: Unattended::default(),
+        ledger: Arc::clone(&ledger) as _,
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
@@ -125,7 +129,15 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     tokio::spawn(accept::accept_loop(listener, vec![handle], drain.clone()));
     drain.enter(Phase::Serving);
     let client = Client::builder(TokioExecutor::new()).build_http();
-    Setup { gateway: address, provider: provider.address, shards, log: Mutex::new(log), client, _provider: provider }
+    Setup {
+        gateway: address,
+        provider: provider.address,
+        shards,
+        ledger,
+        log: Mutex::new(log),
+        client,
+        _provider: provider,
+    }
 }
 
 impl Setup {

@@ -1,0 +1,212 @@
+//! What a virtual key's requests are charged to: its own budgets and limits, its team's, its customer's, and those on
+//! single providers.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use peerway_cluster::ledger::allowance::{Allowance, AllowanceId, Tier, Unit};
+use peerway_cluster::ledger::hot::{Hold, Part, Slot};
+use peerway_cluster::ledger::reservation::{Denial, MAX_CHARGES};
+use peerway_cluster::ledger::window::WindowKind;
+
+use super::{Account, NanoUsd};
+use crate::config::{Budget, Limit, LimitUnit};
+
+/// So much of a unit in every window. An owner has at most one with the same unit and window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cap {
+    pub unit: Unit,
+    pub limit: u64,
+    pub window: WindowKind,
+}
+
+/// The budgets and limits of one owner. They have been checked, so what cannot be read is left out.
+pub fn caps(budgets: &[Budget], limits: &[Limit]) -> Vec<Cap> {
+    let budgets = budgets.iter().filter_map(|budget| {
+        let limit: NanoUsd = budget.limit_usd.parse().ok()?;
+        Some(Cap { unit: Unit::NanoUsd, limit: limit.get(), window: budget.window.parse().ok()? })
+    });
+    let limits = limits.iter().filter_map(|limit| {
+        let unit = match limit.unit {
+            LimitUnit::Requests => Unit::Requests,
+            LimitUnit::Tokens => Unit::Tokens,
+        };
+        Some(Cap { unit, limit: limit.limit, window: limit.window.parse().ok()? })
+    });
+    budgets.chain(limits).collect()
+}
+
+/// Whose budgets and limits these are.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    pub tier: Tier,
+    pub name: &'a str,
+    pub caps: &'a [Cap],
+}
+
+impl Owner<'_> {
+    pub fn allowances(&self) -> impl Iterator<Item = Allowance> + '_ {
+        self.caps.iter().map(|cap| {
+            let id = AllowanceId::of(self.tier, self.name, cap.unit, cap.window, 0);
+            Allowance { id, unit: cap.unit, limit: cap.limit, window: cap.window }
+        })
+    }
+}
+
+/// The name of one provider as one key may use it.
+pub fn provider_config(key: &str, provider: &str) -> String {
+    format!("{key}/{provider}")
+}
+
+pub type Granting<'a> = Pin<Box<dyn Future<Output = Result<Hold, Denial>> + Send + 'a>>;
+
+/// The ledger, as far as requests need it.
+pub trait Reserve: fmt::Debug + Send + Sync {
+    /// The slot of an allowance: the same for the same id, with the limit that was named last.
+    fn slot(&self, allowance: Allowance) -> Arc<Slot>;
+
+    /// All parts or nothing. Takes a while only if something must be asked for.
+    fn hold<'a>(&'a self, parts: &'a [Part<'a>]) -> Granting<'a>;
+
+    /// Why nothing can be granted yet, if the ledger has not begun.
+    fn not_ready(&self) -> Option<String>;
+}
+
+/// One allowance that a key's requests are charged to.
+#[derive(Debug, Clone)]
+pub struct Charge {
+    pub slot: Arc<Slot>,
+    pub tier: Tier,
+    pub owner: Arc<str>,
+}
+
+impl Charge {
+    pub fn unit(&self) -> Unit {
+        self.slot.allowance().unit
+    }
+}
+
+/// All that a key's requests are charged to.
+#[derive(Debug, Default)]
+pub struct Charges {
+    /// By every request.
+    always: Box<[Charge]>,
+    /// By requests to one provider, by its name.
+    at: Box<[(Arc<str>, Box<[Charge]>)]>,
+}
+
+impl Charges {
+    /// `providers`: by the provider's name, who pays there.
+    pub fn compile(owners: &[Owner<'_>], providers: &[(&str, Owner<'_>)], ledger: &dyn Reserve) -> Self {
+        let at = providers.iter().map(|(provider, owner)| (Arc::from(*provider), charges(*owner, ledger)));
+        Self {
+            always: owners.iter().flat_map(|owner| charges(*owner, ledger)).collect(),
+            at: at.filter(|(_, charges)| !charges.is_empty()).collect(),
+        }
+    }
+
+    /// Nothing limits the key.
+    pub fn is_empty(&self) -> bool {
+        self.always.is_empty() && self.at.is_empty()
+    }
+
+    pub fn always(&self) -> &[Charge] {
+        &self.always
+    }
+
+    /// What requests to this provider are charged to besides.
+    pub fn at(&self, provider: &str) -> &[Charge] {
+        self.at.iter().find(|(name, _)| **name == *provider).map_or(&[], |(_, charges)| charges)
+    }
+
+    /// Whether money spent at this provider is counted.
+    pub fn has_budget(&self, provider: &str) -> bool {
+        self.always.iter().chain(self.at(provider)).any(|charge| charge.unit() == Unit::NanoUsd)
+    }
+
+    /// How many allowances a request to one provider takes from, at most; a reservation holds [`MAX_CHARGES`].
+    pub fn most(&self) -> usize {
+        self.always.len() + self.at.iter().map(|(_, charges)| charges.len()).max().unwrap_or(0)
+    }
+
+    /// More than a reservation holds.
+    pub fn is_too_many(&self) -> bool {
+        self.most() > MAX_CHARGES
+    }
+}
+
+fn charges(owner: Owner<'_>, ledger: &dyn Reserve) -> Box<[Charge]> {
+    let name: Arc<str> = owner.name.into();
+    let charge = |allowance| Charge { slot: ledger.slot(allowance), tier: owner.tier, owner: Arc::clone(&name) };
+    owner.allowances().map(charge).collect()
+}
+
+/// So much of each unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amounts {
+    pub nano_usd: u64,
+    pub tokens: u64,
+    pub requests: u64,
+}
+
+impl Amounts {
+    pub fn of(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::NanoUsd => self.nano_usd,
+            Unit::Tokens => self.tokens,
+            Unit::Requests => self.requests,
+        }
+    }
+
+    /// What this account has come to: a request for each attempt, whatever became of it.
+    pub fn spent(account: &Account) -> Self {
+        let (prompt_tokens, completion_tokens) = account.tokens().unwrap_or_default();
+        Self {
+            nano_usd: account.known_cost().get(),
+            tokens: prompt_tokens.saturating_add(completion_tokens),
+            requests: account.sent().into(),
+        }
+    }
+
+    /// What has come since then.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            nano_usd: self.nano_usd.saturating_sub(before.nano_usd),
+            tokens: self.tokens.saturating_sub(before.tokens),
+            requests: self.requests.saturating_sub(before.requests),
+        }
+    }
+}
+
+/// What was taken for a request, in the order in which it settles.
+#[derive(Debug)]
+pub struct Reserved {
+    hold: Hold,
+    units: Box<[Unit]>,
+}
+
+impl Reserved {
+    /// `hold` holds these charges, in this order.
+    pub fn new(hold: Hold, charges: &[Charge]) -> Self {
+        Self { hold, units: charges.iter().map(Charge::unit).collect() }
+    }
+
+    /// The request has come to its end, and cost this.
+    pub fn settle(self, spent: &Amounts) {
+        if spent.requests == 0 {
+            // Nothing was sent.
+            return self.hold.release();
+        }
+        // However often it was tried, it is one request.
+        let spent = Amounts { requests: 1, ..*spent };
+        let actual: Vec<u64> = self.units.iter().map(|unit| spent.of(*unit)).collect();
+        self.hold.settle(&actual);
+    }
+
+    /// Nothing was sent.
+    pub fn release(self) {
+        self.hold.release();
+    }
+}
