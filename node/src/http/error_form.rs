@@ -106,3 +106,53 @@ fn bytes(value: &impl Serialize) -> Vec<u8> {
     // Values of strings and numbers always serialise, so the fallback is never seen; it keeps this function total.
     serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(form: ErrorForm) -> String {
+        let said = Said {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            message: "the budget is \"used up\"",
+            kind: "insufficient_quota",
+            param: None,
+            code: "budget_exceeded",
+            request_id: "r1",
+        };
+        String::from_utf8(form.body(&said)).unwrap()
+    }
+
+    #[test]
+    fn golden_bodies() {
+        let openai = r#"{"error":{"message":"the budget is \"used up\"","type":"insufficient_quota","param":null,"code":"budget_exceeded"}}"#;
+        let anthropic = r#"{"type":"error","error":{"type":"rate_limit_error","message":"the budget is \"used up\"","details":{"error_code":"budget_exceeded"}},"request_id":"r1"}"#;
+        let gemini = r#"{"error":{"code":429,"message":"the budget is \"used up\"","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"budget_exceeded","domain":"peerway"}]}}"#;
+        let plain = r#"{"message":"the budget is \"used up\"","code":"budget_exceeded"}"#;
+        for (form, golden) in [
+            (ErrorForm::OpenAi, openai),
+            (ErrorForm::Anthropic, anthropic),
+            (ErrorForm::Gemini, gemini),
+            (ErrorForm::Plain, plain),
+        ] {
+            let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            assert_eq!(value(&body(form)), value(golden), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn the_path_tells_the_dialect() {
+        for (path, form) in [
+            ("/anthropic/v1/messages", ErrorForm::Anthropic),
+            ("/genai/v1beta/models/gemini-2.5-pro:generateContent", ErrorForm::Gemini),
+            ("/bedrock/model/x/converse", ErrorForm::Plain),
+            ("/cohere/v2/chat", ErrorForm::Plain),
+            ("/v1/chat/completions", ErrorForm::OpenAi),
+            ("/chat/completions", ErrorForm::OpenAi),
+            ("/", ErrorForm::OpenAi),
+            ("/anthropicx/v1", ErrorForm::OpenAi),
+        ] {
+            assert_eq!(ErrorForm::of_path(path), form, "{path}");
+        }
+    }
+}
