@@ -7,9 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::Worker;
-use super::plan::VirtualKey;
 use crate::dialect::openai::Usage;
-use crate::governance::{Mode, NanoUsd, Price};
+use crate::governance::{Mode, NanoUsd, Price, VirtualKey};
 use crate::http::drain::InFlight;
 use crate::http::request_id::{REQUEST_ID, X_REQUEST_ID};
 use crate::routing::Target;

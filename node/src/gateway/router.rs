@@ -61,12 +61,12 @@ fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError
 }
 
 async fn list_models(State(worker): State<Arc<Worker>>, request: Request) -> Response {
-    let answer = models::list(&worker.gateway.plan.load(), request.headers());
+    let answer = models::list(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers());
     at_once(&worker, &request, answer)
 }
 
 async fn show_model(State(worker): State<Arc<Worker>>, Path(id): Path<String>, request: Request) -> Response {
-    let answer = models::show(&worker.gateway.plan.load(), request.headers(), &id);
+    let answer = models::show(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers(), &id);
     at_once(&worker, &request, answer)
 }
 

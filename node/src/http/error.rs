@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::dialect::openai::{EnvelopeError, error_body};
+use crate::governance::Unusable;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
@@ -20,6 +21,8 @@ pub enum ApiError {
     NoKey,
     #[error("the API key is not known to this gateway: use a virtual key, not a provider's key")]
     UnknownKey,
+    #[error("the API key is known to this gateway but cannot be used: {0}")]
+    UnusableKey(Unusable),
     #[error("the model `{model}` does not exist here. {hint}")]
     ModelNotFound { model: String, hint: String },
     #[error("this key may not use the model `{model}`. {hint}")]
@@ -46,7 +49,7 @@ pub enum ApiError {
 impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoKey | Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => StatusCode::UNAUTHORIZED,
             Self::ModelNotFound { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::ModelNotAllowed { .. } => StatusCode::FORBIDDEN,
             Self::Envelope(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
@@ -61,7 +64,7 @@ impl ApiError {
     /// The closed vocabulary of `error.code` and `x-peerway-error`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoKey | Self::UnknownKey => "invalid_api_key",
+            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => "invalid_api_key",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::Envelope(_)

@@ -17,6 +17,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
 use peerway::gateway::{AnswerCache, Gateway, Plan, Worker, router};
+use peerway::governance::CurrentAccess;
+use peerway::governance::access::Base;
 use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
@@ -110,6 +112,7 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     let (lines, log) = mpsc::sync_channel(1_000);
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
+        access: Arc::new(CurrentAccess::new(Base::new(&config), None)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
