@@ -11,7 +11,7 @@
 //! - [`membership`]: who is live and what it says of itself, by gossip.
 //! - [`ring`]: which node owns what, computed alike by all.
 //! - [`journal`]: what must survive a crash, appended to disk; the only room that touches it for money. Not wired into the node yet.
-//! - [`registry`]: the shared configuration, which can be changed at any node. Not wired into the node yet.
+//! - [`registry`]: the shared configuration, which can be changed at any node.
 //! - [`ledger`]: who may use how much of a budget or limit. Not wired into the node yet.
 //! - [`cluster`]: all of it in one handle, for the rooms above.
 

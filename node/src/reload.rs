@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigErrors, Loaded};
 use crate::gateway::{Gateway, Plan};
+use crate::governance::access::Base;
 
 /// Editors and Kubernetes write in several steps; the last one counts.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -96,9 +97,10 @@ impl Reload {
             }
         };
         self.prices.clone_from(&loaded.config.prices.file);
-        match Plan::compile(&loaded.config, self.workers, &*self.gateway.ledger) {
+        match Plan::compile(&loaded.config, self.workers) {
             Ok(plan) => {
                 self.gateway.plan.store(Arc::new(plan));
+                self.gateway.access.set_base(Base::new(&loaded.config));
                 self.success.store(true, Ordering::Relaxed);
                 info!(file = %self.source.file.display(), "the changed configuration is in force");
                 for setting in needs_restart(&self.current, &loaded.config) {

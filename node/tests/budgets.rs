@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::Full;
-use peerway::governance::charges::{Owner, caps, provider_config};
+use peerway::governance::access::caps;
+use peerway::governance::charges::{Owner, provider_config};
 use peerway_cluster::ledger::allowance::{Allowance, Tier};
 use serde_json::{Value, json};
 use support::{KEY, Setup, hello, hello_stream, setup};
@@ -22,7 +23,7 @@ fn of_key(budgets: &Value, limits: &Value) -> Allowance {
 fn owned(tier: Tier, name: &str, budgets: &Value, limits: &Value) -> Allowance {
     let budgets: Vec<peerway::config::Budget> = serde_json::from_value(budgets.clone()).unwrap();
     let limits: Vec<peerway::config::Limit> = serde_json::from_value(limits.clone()).unwrap();
-    let caps = caps(&budgets, &limits);
+    let caps = caps(&budgets, &limits).unwrap();
     let owner = Owner { tier, name, caps: &caps };
     let mut allowances = owner.allowances();
     allowances.next().unwrap()

@@ -9,7 +9,6 @@ use std::process::Command;
 
 use http::StatusCode;
 use peerway::gateway::Plan;
-use peerway::governance::local::LocalLedger;
 use serde_json::{Value, json};
 use support::{Setup, hello, hello_stream, setup};
 
@@ -123,13 +122,13 @@ fn config(file: &Path) -> peerway::config::Config {
 fn a_broken_price_file_keeps_the_plan_from_being_made() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("prices.yaml");
-    let missing = Plan::compile(&config(&file), 1, &LocalLedger::default()).unwrap_err().to_string();
+    let missing = Plan::compile(&config(&file), 1).unwrap_err().to_string();
     assert!(missing.contains("prices.yaml: cannot read the file"), "{missing}");
     std::fs::write(&file, "models:\n  - { provider: a, model: b, input: \"1\", outptu: \"2\" }\n").unwrap();
-    let broken = Plan::compile(&config(&file), 1, &LocalLedger::default()).unwrap_err().to_string();
+    let broken = Plan::compile(&config(&file), 1).unwrap_err().to_string();
     assert!(broken.contains("prices.yaml:2:42: unknown key `outptu`"), "{broken}");
     std::fs::write(&file, "models: []").unwrap();
-    assert!(Plan::compile(&config(&file), 1, &LocalLedger::default()).is_ok());
+    assert!(Plan::compile(&config(&file), 1).is_ok());
 }
 
 #[test]

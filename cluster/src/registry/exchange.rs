@@ -79,6 +79,8 @@ pub struct Handled {
 struct Peer {
     /// Up to when it was told of this node's own writes.
     told: Time,
+    /// Up to when it said that it was.
+    delivered: Time,
     under_way: Option<UnderWay>,
     /// What it had seen when it last said so.
     seen: Option<Versions>,
@@ -178,6 +180,7 @@ impl Exchange {
                     && let Some(under_way) = peer.under_way.take_if(|under_way| upto <= under_way.upto)
                 {
                     peer.told = peer.told.max(upto);
+                    peer.delivered = peer.delivered.max(upto);
                     peer.under_way = Some(under_way).filter(|under_way| upto < under_way.upto);
                     peer.push(now, registry, from, &mut handled.send);
                 }
@@ -237,6 +240,7 @@ impl Exchange {
         let fetching = self.peers.values().any(|peer| peer.session.is_some());
         let Some(peer) = self.peers.get_mut(from) else { return };
         peer.told = peer.told.max(theirs.of(registry.actor()));
+        peer.delivered = peer.delivered.max(theirs.of(registry.actor()));
         peer.seen = Some(theirs.clone());
         let buckets = registry.digest().differing(digest);
         if buckets.is_empty() {
@@ -306,6 +310,12 @@ impl Exchange {
         handled.refused.extend(refused);
         handled.doubled.extend(doubled);
         whole
+    }
+
+    /// Up to when a peer took delivery of this node's own writes. What it refused of them (its log says what and why) is
+    /// counted too.
+    pub fn delivered(&self, peer: &NodeId) -> Time {
+        self.peers.get(peer).map(|peer| peer.delivered).unwrap_or_default()
     }
 
     /// Forgets old removals, if every one of `nodes` (all that may ever speak again, see

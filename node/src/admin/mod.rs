@@ -17,6 +17,8 @@ use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 
+use peerway_cluster::registry::RegistryService;
+
 use crate::config::Secret;
 use crate::gateway::Gateway;
 use crate::peers::{Load, Peers};
@@ -31,6 +33,7 @@ pub struct Admin {
     pub peers: Peers,
     pub shards: Shards,
     pub load: Load,
+    pub registry: RegistryService,
     /// Required from every caller when set.
     pub token: Option<Secret>,
     /// Whether the configuration that was read last is in force.

@@ -16,10 +16,10 @@ use super::authenticate::authenticate;
 use super::cached::Participation;
 use super::plan::Plan;
 use super::send::{Sent, returned, send};
-use super::{CacheResult, Exchange, Outcome, VirtualKey, reserve};
+use super::{CacheResult, Exchange, Outcome, reserve};
 use crate::dialect::openai::{Envelope, Replay};
-use crate::governance::Account;
 use crate::governance::account::Asked;
+use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
 use crate::relay::{Limits, OnFinish, StreamRelay};
 use crate::routing::Route;
@@ -64,7 +64,7 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
     let (head, body) = request.into_parts();
-    let key = authenticate(&plan, &head.headers)?;
+    let key = authenticate(&plan, &gateway.access.load(), &head.headers)?;
     exchange.set_key(key.clone());
     let body = read_body(&plan, &head.headers, body).await?;
     let envelope = Envelope::scan(&body)?;
@@ -88,7 +88,7 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
 
     let account = Account::new(Asked::new(body.clone(), plan.default_output));
     let mut ladder = route.ladder();
-    if let Some(charges) = key.as_deref().map(|key| &key.charges).filter(|charges| !charges.is_empty()) {
+    if let Some(charges) = reserve::charges(key.as_deref())? {
         ladder = reserve::priced(charges, &plan.prices, ladder)?;
         let amounts = reserve::worst_case(account.asked(), &plan.prices, &ladder);
         exchange.reserved = reserve::reserve(exchange.worker(), charges.always(), &amounts).await?;

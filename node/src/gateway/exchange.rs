@@ -7,10 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::attended::Waits;
-use super::plan::VirtualKey;
 use super::{Worker, limits};
 use crate::dialect::openai::Usage;
-use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved};
+use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
 use crate::http::drain::InFlight;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -253,8 +252,8 @@ impl Exchange {
         if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(&X_COST, cost);
         }
-        if let Some(key) = &self.key {
-            limits::stamp(&key.charges, headers);
+        if let Some(charges) = self.key.as_ref().and_then(|key| key.charges()) {
+            limits::stamp(charges, headers);
         }
         if let Some(served) = &self.served {
             for (name, text) in [(&X_PROVIDER, &served.provider), (&X_MODEL, &served.model)] {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
-use crate::governance::Reserve;
+use crate::governance::{CurrentAccess, Reserve};
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
 use crate::telemetry::{AccessLog, Shard};
@@ -27,13 +27,15 @@ use crate::telemetry::{AccessLog, Shard};
 pub use answer_cache::AnswerCache;
 pub use attended::Unattended;
 pub use exchange::{CacheResult, Exchange, Outcome};
-pub use plan::{Plan, PlanError, VirtualKey};
+pub use plan::{Plan, PlanError};
 pub use router::router;
 
-/// What all data-plane threads of a node share; read-only but for the plan, which a reload swaps.
+/// What all data-plane threads of a node share; read-only but for the plan, which a reload swaps, and the access, which
+/// the registry changes too.
 #[derive(Debug)]
 pub struct Gateway {
     pub plan: ArcSwap<Plan>,
+    pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
     pub drain: Drain,
     pub request_ids: RequestIds,

@@ -9,9 +9,18 @@ use peerway_cluster::ledger::reservation::Denial;
 
 use super::Worker;
 use crate::governance::account::Asked;
-use crate::governance::{Amounts, Charge, Charges, Limits, Mode, NanoUsd, PriceBook, Reserved};
+use crate::governance::{Amounts, Charge, Charges, Limits, Mode, NanoUsd, PriceBook, Reserved, VirtualKey};
 use crate::http::error::{ApiError, Denied};
 use crate::routing::Target;
+
+/// What the key's requests are charged to, if there is anything.
+pub(super) fn charges(key: Option<&VirtualKey>) -> Result<Option<&Charges>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    let Some(charges) = key.charges() else {
+        return Err(ApiError::BudgetsNotReady { waits_for: "the ledger has not been started".to_owned() });
+    };
+    Ok(Some(charges).filter(|charges| !charges.is_empty()))
+}
 
 /// The targets that a key with these charges may use: money that is counted is spent only where the price is known.
 pub(super) fn priced(charges: &Charges, prices: &PriceBook, ladder: Vec<Target>) -> Result<Vec<Target>, ApiError> {

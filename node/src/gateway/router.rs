@@ -65,12 +65,12 @@ fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError
 }
 
 async fn list_models(State(worker): State<Arc<Worker>>, request: Request) -> Response {
-    let answer = models::list(&worker.gateway.plan.load(), request.headers());
+    let answer = models::list(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers());
     at_once(&worker, &request, answer)
 }
 
 async fn show_model(State(worker): State<Arc<Worker>>, Path(id): Path<String>, request: Request) -> Response {
-    let answer = models::show(&worker.gateway.plan.load(), request.headers(), &id);
+    let answer = models::show(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers(), &id);
     at_once(&worker, &request, answer)
 }
 
@@ -93,10 +93,10 @@ async fn no_route(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, r
 }
 
 fn not_served(worker: &Worker, request: &Request, path: String) -> ApiError {
-    match authenticate(&worker.gateway.plan.load(), request.headers()) {
+    match authenticate(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers()) {
         Err(error) => error,
         Ok(key) => {
-            let used_up = key.as_deref().and_then(|key| reserve::used_up(&key.charges));
+            let used_up = key.as_deref().and_then(|key| key.charges()).and_then(reserve::used_up);
             used_up.unwrap_or(ApiError::NotServed { path })
         }
     }

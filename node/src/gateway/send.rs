@@ -86,7 +86,7 @@ pub(super) async fn send(
     let key = exchange.key().map(Arc::clone);
     let mut no_budget = None;
     for target in ladder {
-        let charges = key.as_ref().map(|key| key.charges.at(&target.upstream.name));
+        let charges = key.as_ref().and_then(|key| key.charges()).map(|charges| charges.at(&target.upstream.name));
         match at_provider(exchange, prices, target, charges).await {
             Ok(reserved) => exchange.enter_provider(reserved),
             Err(error) => {

@@ -9,34 +9,9 @@ use std::sync::Arc;
 use peerway_cluster::ledger::allowance::{Allowance, AllowanceId, Tier, Unit};
 use peerway_cluster::ledger::hot::{Hold, Part, Slot};
 use peerway_cluster::ledger::reservation::{Denial, MAX_CHARGES};
-use peerway_cluster::ledger::window::WindowKind;
 
-use super::{Account, NanoUsd};
-use crate::config::{Budget, Limit, LimitUnit};
-
-/// So much of a unit in every window. An owner has at most one with the same unit and window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cap {
-    pub unit: Unit,
-    pub limit: u64,
-    pub window: WindowKind,
-}
-
-/// The budgets and limits of one owner. They have been checked, so what cannot be read is left out.
-pub fn caps(budgets: &[Budget], limits: &[Limit]) -> Vec<Cap> {
-    let budgets = budgets.iter().filter_map(|budget| {
-        let limit: NanoUsd = budget.limit_usd.parse().ok()?;
-        Some(Cap { unit: Unit::NanoUsd, limit: limit.get(), window: budget.window.parse().ok()? })
-    });
-    let limits = limits.iter().filter_map(|limit| {
-        let unit = match limit.unit {
-            LimitUnit::Requests => Unit::Requests,
-            LimitUnit::Tokens => Unit::Tokens,
-        };
-        Some(Cap { unit, limit: limit.limit, window: limit.window.parse().ok()? })
-    });
-    budgets.chain(limits).collect()
-}
+use super::Account;
+use super::access::{Cap, VirtualKey};
 
 /// Whose budgets and limits these are.
 #[derive(Debug, Clone, Copy)]
@@ -98,11 +73,20 @@ pub struct Charges {
 }
 
 impl Charges {
-    /// `providers`: by the provider's name, who pays there.
-    pub fn compile(owners: &[Owner<'_>], providers: &[(&str, Owner<'_>)], ledger: &dyn Reserve) -> Self {
-        let at = providers.iter().map(|(provider, owner)| (Arc::from(*provider), charges(*owner, ledger)));
+    /// From the widest tier to the narrowest.
+    pub fn compile(key: &VirtualKey, ledger: &dyn Reserve) -> Self {
+        let owners = [
+            key.customer.as_ref().map(|it| Owner { tier: Tier::Customer, name: &it.id, caps: &it.caps }),
+            key.team.as_ref().map(|it| Owner { tier: Tier::Team, name: &it.id, caps: &it.caps }),
+            Some(Owner { tier: Tier::Key, name: &key.id, caps: &key.caps }),
+        ];
+        let at = key.providers.iter().map(|it| {
+            let name = provider_config(&key.id, &it.provider);
+            let owner = Owner { tier: Tier::ProviderConfig, name: &name, caps: &it.caps };
+            (Arc::clone(&it.provider), charges(owner, ledger))
+        });
         Self {
-            always: owners.iter().flat_map(|owner| charges(*owner, ledger)).collect(),
+            always: owners.into_iter().flatten().flat_map(|owner| charges(owner, ledger)).collect(),
             at: at.filter(|(_, charges)| !charges.is_empty()).collect(),
         }
     }

@@ -13,7 +13,7 @@ use peerway_cluster::ledger::window::WindowKind;
 
 use super::error_form::{ErrorForm, Said};
 use crate::dialect::openai::EnvelopeError;
-use crate::governance::{NanoUsd, rfc3339};
+use crate::governance::{NanoUsd, Unusable, rfc3339};
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
@@ -26,6 +26,8 @@ pub enum ApiError {
     NoKey,
     #[error("the API key is not known to this gateway: use a virtual key, not a provider's key")]
     UnknownKey,
+    #[error("the API key is known to this gateway but cannot be used: {0}")]
+    UnusableKey(Unusable),
     #[error("the model `{model}` does not exist here. {hint}")]
     ModelNotFound { model: String, hint: String },
     #[error("this key may not use the model `{model}`. {hint}")]
@@ -67,7 +69,7 @@ pub enum ApiError {
 impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoKey | Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => StatusCode::UNAUTHORIZED,
             Self::ModelNotFound { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => StatusCode::FORBIDDEN,
             Self::BudgetExceeded(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -85,7 +87,7 @@ impl ApiError {
     /// The closed vocabulary of `error.code` and `x-peerway-error`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoKey | Self::UnknownKey => "invalid_api_key",
+            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => "invalid_api_key",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::BudgetExceeded(_) => "budget_exceeded",

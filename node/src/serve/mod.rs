@@ -12,12 +12,15 @@ use peerway_cache::ClusterPeers;
 use peerway_cluster::cluster::{Cluster, ClusterError};
 use peerway_cluster::identity::IdentityError;
 use peerway_cluster::membership::State;
+use peerway_cluster::registry::service::StartError;
 use peerway_cluster::trust::TrustError;
 use tracing::{info, warn};
 
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::gateway::{self, AnswerCache, Gateway, Plan, PlanError};
+use crate::governance::CurrentAccess;
+use crate::governance::access::Base;
 use crate::http::accept::{self, BindError};
 use crate::http::drain::{Drain, Phase};
 use crate::http::request_id::RequestIds;
@@ -28,7 +31,7 @@ use crate::telemetry::{AccessLog, Shards};
 
 pub use ending::terminated;
 use ending::{End, finish, until_told};
-use setup::{identity, join, ring_cache};
+use setup::{identity, join, registry, ring_cache};
 
 /// How long a node with peers configured waits for the first of them before it serves alone.
 const MEET: Duration = Duration::from_millis(1500);
@@ -45,6 +48,8 @@ pub enum ServeError {
     Trust(#[from] TrustError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Registry(#[from] StartError),
     #[error("`{setting}: {text}` is not an address: {reason}")]
     Address { setting: &'static str, text: String, reason: String },
     #[error(
@@ -88,7 +93,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     let config = &options.config;
     let workers = config.http.workers.unwrap_or_else(cores).max(1);
     let ledger: Arc<dyn crate::governance::Reserve> = Arc::new(crate::governance::local::LocalLedger::default());
-    let plan = Plan::compile(config, workers, &*ledger)?;
+    let plan = Plan::compile(config, workers)?;
     let listener = accept::bind(config.http.listen, "http.listen")?;
     let admin_listener = accept::bind(config.admin.listen, "admin.listen")?;
     let http_address = listener.local_addr().map_err(|source| ServeError::Io { what: "the data listener", source })?;
@@ -98,13 +103,18 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     // The cache answers the cluster's calls, so it is there first.
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
     let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
-    let rooms = Arc::new(Rooms::new(cache.service()));
+    let registry = registry(config, &identity)?;
+    let access =
+        Arc::new(CurrentAccess::new(Base::new(config), Some(registry.clone())).charged_to(Arc::clone(&ledger)));
+    tokio::spawn(Arc::clone(&access).follow());
+    let rooms = Arc::new(Rooms::new(cache.service(), registry.clone()));
     let cluster = match &config.cluster {
         None => None,
         Some(settings) => Some(join(config, settings, &identity, http_address, &rooms).await?),
     };
     if let Some(cluster) = &cluster {
         tokio::spawn(cache_peers.attach(cluster.clone(), cache.clone()));
+        tokio::spawn(registry.clone().attach(cluster.clone()));
     }
     let access_log = if config.observability.access_log {
         AccessLog::to(std::io::stdout()).map_err(|source| ServeError::Io { what: "the access log", source })?
@@ -113,6 +123,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     };
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(plan),
+        access,
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         drain: drain.clone(),
         request_ids: RequestIds::new(rand::random()),
@@ -145,6 +156,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
         peers,
         shards,
         load,
+        registry: registry.clone(),
         token: config.admin.token.clone(),
         reloaded: Arc::clone(&reloaded),
     };
@@ -162,6 +174,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
         return Err(ServeError::Double { node: identity.node_id.to_string(), said });
     }
     finish(&options.config, cluster.as_ref(), &drain, &end).await;
+    registry.close().await;
     info!("stopped");
     Ok(())
 }

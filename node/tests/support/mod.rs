@@ -17,6 +17,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
 use peerway::gateway::{AnswerCache, Gateway, Plan, Unattended, Worker, router};
+use peerway::governance::CurrentAccess;
+use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
 use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
@@ -112,7 +114,8 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     let (lines, log) = mpsc::sync_channel(1_000);
     let ledger = Arc::new(LocalLedger::default());
     let gateway = Arc::new(Gateway {
-        plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1, &*ledger).unwrap()),
+        plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
+        access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),

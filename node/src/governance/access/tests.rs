@@ -1,0 +1,176 @@
+use peerway_cluster::identity::{Generation, Identity, Incarnation};
+use peerway_cluster::registry::service::{Expected, ServiceConfig};
+use peerway_cluster::registry::{Limits, RegistryService};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::{self, Config};
+
+fn config(governance: Value) -> Config {
+    let provider =
+        json!({"name": "demo", "type": "simulated", "base_url": "http://127.0.0.1:1/v1", "allow_private": true});
+    serde_json::from_value(json!({ "providers": [provider], "governance": governance })).unwrap()
+}
+
+fn file() -> Config {
+    config(json!({
+        "customers": [{"id": "acme", "limits": [{"unit": "requests", "limit": 9, "window": "1m"}]}],
+        "teams": [{"id": "search", "customer": "acme", "budgets": [{"limit_usd": "100.00", "window": "1w"}]}],
+        "keys": [
+            {"id": "a", "team": "search", "value": "sk-a", "models": ["smart", "demo/*"],
+                "budgets": [{"limit_usd": "10.00", "window": "1d"}],
+                "providers": [{"provider": "demo", "budgets": [{"limit_usd": "5.00", "window": "1d"}]}]},
+            {"id": "b", "value": "sk-b", "models": ["*"]},
+        ],
+    }))
+}
+
+fn registry() -> RegistryService {
+    let identity = Identity {
+        cluster: "test".parse().unwrap(),
+        node_id: "n".parse().unwrap(),
+        incarnation: Incarnation(1),
+        generation: Generation(1),
+    };
+    RegistryService::start(ServiceConfig { identity, data_dir: None, limits: Limits::default() }).unwrap()
+}
+
+fn sent(value: &str) -> HeaderMap {
+    [(AUTHORIZATION, format!("Bearer {value}").parse().unwrap())].into_iter().collect()
+}
+
+fn key(value: Value) -> config::VirtualKey {
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn a_key_is_found_in_any_header() {
+    let access = CurrentAccess::new(Base::new(&file()), None);
+    for (name, value) in [
+        ("authorization", "Bearer sk-a"),
+        ("authorization", "bearer  sk-a"),
+        ("x-api-key", "sk-a"),
+        ("x-goog-api-key", "sk-a"),
+        ("api-key", "sk-a"),
+        ("x-peerway-key", "sk-a"),
+        ("x-bf-vk", "sk-a"),
+    ] {
+        let headers: HeaderMap = [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
+        let key = access.load().key_of(&headers).unwrap();
+        assert_eq!((&*key.id, key.team_id(), key.customer_id()), ("a", Some("search"), Some("acme")));
+    }
+    assert_eq!(access.load().key_of(&HeaderMap::new()).unwrap_err(), KeyMissing::NotSent);
+    assert_eq!(access.load().key_of(&sent("sk-c")).unwrap_err(), KeyMissing::Unknown);
+}
+
+#[test]
+fn a_key_is_allowed_what_its_patterns_say_and_capped_at_every_tier() {
+    let access = CurrentAccess::new(Base::new(&file()), None);
+    let key = access.load().key_of(&sent("sk-a")).unwrap();
+    assert!(key.allows(&["smart"]) && key.allows(&["echo", "demo/echo"]));
+    assert!(!key.allows(&["echo", "other/echo"]));
+    let limits =
+        |caps: &[Cap]| caps.iter().map(|cap| (cap.unit.as_str(), cap.limit, cap.window.as_str())).collect::<Vec<_>>();
+    assert_eq!(limits(&key.caps), [("nano_usd", 10_000_000_000, "1d")]);
+    assert_eq!(limits(&key.team.as_ref().unwrap().caps), [("nano_usd", 100_000_000_000, "1w")]);
+    assert_eq!(limits(&key.customer.as_ref().unwrap().caps), [("requests", 9, "1m")]);
+    assert_eq!(limits(&key.provider("demo").unwrap().caps), [("nano_usd", 5_000_000_000, "1d")]);
+    assert!(key.provider("other").is_none());
+}
+
+#[test]
+fn keys_that_are_disabled_expired_or_have_lost_their_team_are_refused() {
+    let mut config = file();
+    config.governance.keys[0].enabled = false;
+    config.governance.keys[1].expires_at = Some(config::Moment::from_unix(1_000));
+    let access = CurrentAccess::new(Base::new(&config), None);
+    let refused = |access: &CurrentAccess, value| access.load().key_of(&sent(value)).unwrap_err();
+    assert_eq!(refused(&access, "sk-a"), KeyMissing::Unusable(Unusable::Disabled));
+    assert_eq!(refused(&access, "sk-b"), KeyMissing::Unusable(Unusable::Expired));
+    config.governance.keys[1].expires_at = Some(config::Moment::from_unix(i64::MAX));
+    access.set_base(Base::new(&config));
+    assert!(access.load().key_of(&sent("sk-b")).is_ok());
+
+    let mut config = file();
+    config.governance.customers.clear();
+    access.set_base(Base::new(&config));
+    assert_eq!(refused(&access, "sk-a"), KeyMissing::Unusable(Unusable::Orphan));
+}
+
+#[tokio::test]
+async fn records_lie_over_the_file_and_removals_hide_its_entries() {
+    let registry = registry();
+    let access = CurrentAccess::new(Base::new(&file()), Some(registry.clone()));
+    let hasher = access.load().hasher;
+    let put = async |id: &str, bytes: Vec<u8>| {
+        registry.put(RecordKind::KEY, id, &bytes, Expected::Anything).await.unwrap();
+        access.refresh();
+    };
+    let state = |value: &str| access.load().key_of(&sent(value)).map(|key| (key.id.to_string(), key.source));
+
+    // Made at run time.
+    let made = key(json!({"id": "c", "models": ["*"], "team": "search"}));
+    put("c", record::of_key(&made, Some(hasher.hash(b"sk-c")))).await;
+    assert_eq!(state("sk-c"), Ok(("c".to_owned(), Source::Registry)));
+    // Changed at run time: the file's value stays valid.
+    let changed = key(json!({"id": "a", "models": ["demo/slow"]}));
+    put("a", record::of_key(&changed, None)).await;
+    assert_eq!(state("sk-a"), Ok(("a".to_owned(), Source::Both)));
+    let narrowed = access.load().key_of(&sent("sk-a")).unwrap();
+    assert!(!narrowed.allows(&["demo/echo"]) && narrowed.team.is_none());
+    // With a value of its own the file's is no longer valid.
+    put("a", record::of_key(&changed, Some(hasher.hash(b"sk-a2")))).await;
+    assert_eq!((state("sk-a").is_err(), state("sk-a2").is_ok()), (true, true));
+    // Removed, also the file's, also after the file was read again.
+    for id in ["a", "b", "c"] {
+        registry.remove(RecordKind::KEY, id, Expected::Anything).await.unwrap();
+    }
+    access.refresh();
+    for _ in 0..2 {
+        for value in ["sk-a", "sk-a2", "sk-b", "sk-c"] {
+            assert_eq!(state(value), Err(KeyMissing::Unknown), "{value}");
+        }
+        let hidden: Vec<String> = access.load().hidden.iter().map(|hidden| hidden.id.to_string()).collect();
+        assert_eq!(hidden, ["a", "b"]);
+        access.set_base(Base::new(&file()));
+    }
+    // A newer version's record hides what it stands for.
+    put("b", br#"{"v":2}"#.to_vec()).await;
+    assert_eq!(state("sk-b"), Err(KeyMissing::Unknown));
+    assert_eq!(access.load().unreadable.len(), 1);
+}
+
+#[tokio::test]
+async fn a_changed_key_costs_little_however_many_there_are() {
+    let keys: Vec<Value> = (0..5_000)
+        .map(|n| json!({"id": format!("file-{n:05}"), "team": "search", "value": format!("sk-file-{n}"), "models": ["demo/*"],
+            "budgets": [{"limit_usd": "10.00", "window": "1d"}]}))
+        .collect();
+    let mut governance = serde_json::to_value(file().governance).unwrap();
+    governance["keys"] = keys.into();
+    let config = config(governance);
+    let registry = registry();
+    let hasher = KeyHasher::of_cluster(config.cluster_name());
+    let writes = (0..5_000).map(|n| {
+        let id = format!("made-{n:05}");
+        let made =
+            key(json!({"id": id, "models": ["*"], "limits": [{"unit": "requests", "limit": 5, "window": "1m"}]}));
+        let bytes = record::of_key(&made, Some(hasher.hash(id.as_bytes())));
+        let registry = registry.clone();
+        async move { registry.put(RecordKind::KEY, &made.id, &bytes, Expected::Anything).await.unwrap() }
+    });
+    futures_util::future::join_all(writes).await;
+    let begin = std::time::Instant::now();
+    let base = Base::new(&config);
+    let hashed = begin.elapsed();
+    let access = CurrentAccess::new(base, Some(registry.clone()));
+    let first = begin.elapsed();
+    registry.remove(RecordKind::KEY, "made-00007", Expected::Anything).await.unwrap();
+    let begin = std::time::Instant::now();
+    access.refresh();
+    let again = begin.elapsed();
+    println!("10,000 keys: file hashed in {hashed:?}, first made in {first:?}, after a change in {again:?}");
+    assert_eq!(access.load().keys.len(), 9_999);
+    assert!(access.load().key_of(&sent("made-00007")).is_err() && access.load().key_of(&sent("made-00008")).is_ok());
+    assert!(again < std::time::Duration::from_millis(200), "without optimisation: {again:?}");
+}
