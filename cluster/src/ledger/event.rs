@@ -1,5 +1,7 @@
 //! What happens to a ledger and what it wants done.
 
+use bincode::{Decode, Encode};
+
 use super::allowance::{Allowance, AllowanceId, CounterId};
 use super::record::{Durability, Record};
 use super::reservation::{Denial, Outcome, ReservationId};
@@ -117,7 +119,7 @@ pub enum Alarm {
 }
 
 /// How urgently a peer asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum Urgency {
     /// Ahead of need: give up to half of what lies above your own needs.
     Background,
@@ -128,7 +130,7 @@ pub enum Urgency {
 }
 
 /// A row with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PlacedRow {
     /// In which counter.
     pub counter: CounterId,
@@ -182,7 +184,7 @@ pub enum Message {
 }
 
 /// Why somebody may tell a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum RowsRole {
     /// They are the sender's own.
     Owner,
@@ -193,7 +195,7 @@ pub enum RowsRole {
 }
 
 /// A row in short.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct DigestEntry {
     /// In which counter.
     pub counter: CounterId,

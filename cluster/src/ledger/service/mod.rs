@@ -1,0 +1,5 @@
+//! The ledger at work.
+
+pub mod entry;
+mod messages;
+mod news;
