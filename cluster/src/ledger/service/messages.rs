@@ -4,12 +4,10 @@
 //! The types inside are those of the ledger; golden bytes below hold them to what was released. A changed type is a new
 //! kind of message. Lists are checked while they are read, before there is memory for them.
 
-use std::collections::BTreeMap;
-
-use bincode::de::Decoder;
+use bincode::de::{BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 
 use crate::actor::Actor;
 use crate::ledger::allowance::CounterId;
@@ -159,6 +157,12 @@ impl<C, T: Decode<C>, const MAX: usize> Decode<C> for List<T, MAX> {
     }
 }
 
+impl<'de, C, T: Decode<C>, const MAX: usize> BorrowDecode<'de, C> for List<T, MAX> {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Self::decode(decoder)
+    }
+}
+
 pub(super) fn put_length<E: Encoder>(length: usize, max: usize, encoder: &mut E) -> Result<(), EncodeError> {
     if length > max {
         return Err(EncodeError::OtherString(format!("a list of {length}, {max} are allowed")));
@@ -189,8 +193,7 @@ impl<C> Decode<C> for Row {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let spent = u64::decode(decoder)?;
         let given: List<(Actor, u64), MAX_RECEIVERS> = List::decode(decoder)?;
-        let row = Row { spent, given: given.0.into_iter().collect::<BTreeMap<_, _>>() };
-        Ok(row)
+        Ok(Row { spent, given: given.0.into_iter().collect() })
     }
 }
 

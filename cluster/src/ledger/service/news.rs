@@ -21,37 +21,43 @@ const MAX_NAMES: usize = 2 * MAX_ACTORS;
 /// The sizes of all sets in the statements of one message, together.
 const MAX_COUNTED: usize = 1 << 21;
 
-impl Message for News {
+/// News, as they travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tell(pub(super) News);
+
+impl Message for Tell {
     const KIND: Kind = Kind::LedgerNews;
 }
 
-impl Request for News {
+impl Request for Tell {
     type Response = Taken;
 }
 
-impl Encode for News {
+impl Encode for Tell {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        let mut names: BTreeSet<&Actor> = self.words.keys().collect();
-        names.extend(self.words.values().filter_map(|word| word.counts()).flatten());
+        let News { from, words } = &self.0;
+        let mut names: BTreeSet<&Actor> = words.keys().collect();
+        names.extend(words.values().filter_map(|word| word.counts()).flatten());
         let places: BTreeMap<&Actor, u64> = names.iter().copied().zip(0..).collect();
         let place = |actor: &Actor| {
             places.get(actor).copied().ok_or_else(|| EncodeError::OtherString(format!("{actor} is counted no more")))
         };
-        let counted = self.words.values().flat_map(|word| &word.statements).map(|statement| statement.counted.len());
+        let counted = words.values().flat_map(|word| &word.statements).map(|statement| statement.counted.len());
         if counted.sum::<usize>() > MAX_COUNTED {
             return Err(EncodeError::OtherString(format!("statements count more than {MAX_COUNTED} actors in all")));
         }
-        self.from.encode(encoder)?;
+        from.encode(encoder)?;
         put_length(names.len(), MAX_NAMES, encoder)?;
         names.iter().try_for_each(|name| name.encode(encoder))?;
-        put_length(self.words.len(), MAX_ACTORS, encoder)?;
-        for (speaker, word) in &self.words {
+        put_length(words.len(), MAX_ACTORS, encoder)?;
+        for (speaker, word) in words {
             place(speaker)?.encode(encoder)?;
             word.active_from.encode(encoder)?;
             word.leaves_from.encode(encoder)?;
             word.forgotten_from.encode(encoder)?;
             put_length(word.statements.len(), MAX_ACTORS, encoder)?;
-            let mut before = &BTreeSet::new();
+            let nobody = BTreeSet::new();
+            let mut before = &nobody;
             for Statement { from, counted } in &word.statements {
                 from.encode(encoder)?;
                 let added: Vec<&Actor> = counted.difference(before).collect();
@@ -64,7 +70,9 @@ impl Encode for News {
     }
 }
 
-impl<C> Decode<C> for News {
+bincode::impl_borrow_decode!(Tell);
+
+impl<C> Decode<C> for Tell {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let from = Actor::decode(decoder)?;
         let names: List<Actor, MAX_NAMES> = List::decode(decoder)?;
@@ -96,7 +104,7 @@ impl<C> Decode<C> for News {
             }
             words.insert(speaker, Arc::new(word));
         }
-        Ok(News { from, words })
+        Ok(Tell(News { from, words }))
     }
 }
 
@@ -127,8 +135,8 @@ mod tests {
             News { from: actor("a"), words: [(actor("a"), Arc::new(word)), (actor("d"), Arc::new(gone))].into() };
         let names = "04".to_owned() + "016107" + "016207" + "016307" + "016407";
         let first = "00".to_owned() + "010178" + "01fb6801" + "00" + "02" + "00020001" + "01f00102";
-        golden(&news, &format!("016107{names}02{first}03000001fbe00100"));
-        golden(&News { from: actor("a"), words: BTreeMap::new() }, "0161070000");
+        golden(&Tell(news), &format!("016107{names}02{first}03000001fbe00100"));
+        golden(&Tell(News { from: actor("a"), words: BTreeMap::new() }), "0161070000");
     }
 
     #[test]
@@ -148,7 +156,7 @@ mod tests {
             bytes.extend([speaker, vec![0, 0, 0], length(1024), vec![0], length(1024), all.clone()].concat());
             bytes.extend([0, 0].repeat(1023));
         }
-        let refused = wire::decode::<News>(&bytes).unwrap_err().to_string();
+        let refused = wire::decode::<Tell>(&bytes).unwrap_err().to_string();
         assert!(refused.contains("statements count more than"), "{refused}");
     }
 
@@ -162,8 +170,8 @@ mod tests {
             ..Word::default()
         };
         let words = all.iter().map(|actor| (actor.clone(), Arc::new(word.clone()))).collect();
-        let news = News { from: actor("a"), words };
+        let news = Tell(News { from: actor("a"), words });
         let bytes = wire::encode(&news).unwrap();
-        assert_eq!(wire::decode::<News>(&bytes).unwrap(), news);
+        assert_eq!(wire::decode::<Tell>(&bytes).unwrap(), news);
     }
 }
