@@ -127,6 +127,16 @@ impl<S: Shares> Ledger<S> {
         &mut self.shares
     }
 
+    /// The counting rules.
+    pub fn shares(&self) -> &S {
+        &self.shares
+    }
+
+    /// How many counters have changed since their rows went to their replicas.
+    pub fn unsynced(&self) -> usize {
+        self.dirty.len()
+    }
+
     /// The counters that are open here.
     pub fn counters(&self) -> &BTreeMap<CounterId, Counter> {
         &self.counters

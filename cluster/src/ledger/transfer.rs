@@ -182,6 +182,27 @@ impl<S: Shares> Ledger<S> {
         self.out.push(Action::Send { to: from.clone(), message });
     }
 
+    /// Gives all that is left in windows that run to one peer, because this actor leaves for good.
+    pub fn hand_over(&mut self, now: Now, to: &Actor) -> Vec<Action> {
+        if self.fenced || to.node == self.me.node {
+            return Vec::new();
+        }
+        for (id, counter) in self.counters.iter_mut().filter(|(_, counter)| now.unix < counter.end()) {
+            let amount = counter.available().min(MAX_VALUE - counter.own().given_to(to));
+            if amount == 0 {
+                continue;
+            }
+            let total = counter.give(to, amount);
+            let record = Record::Given { counter: *id, to: to.clone(), total, up_to: counter.opened() };
+            self.out.push(Action::Persist { record, durability: Durability::Durable });
+            self.out.push(Action::Send { to: to.clone(), message: Message::Give { counter: *id, total, left: 0 } });
+            self.dirty.insert(*id);
+        }
+        // Should an answer get lost, replicas tell the receiver what it was given.
+        self.spread();
+        std::mem::take(&mut self.out)
+    }
+
     pub(super) fn on_give(&mut self, now: Now, from: &Actor, id: CounterId, total: u64, left: u64) {
         let row = Row { spent: 0, given: BTreeMap::from([(self.me.clone(), total)]) };
         if let Err(error) = row.check(from).and_then(|()| self.learn(now, id, from, &row)) {

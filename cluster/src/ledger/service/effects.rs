@@ -1,0 +1,86 @@
+//! What the ledger wants done, in its order: nothing is sent or granted before the record that it leans on is durable.
+//!
+//! Records go to the journal at once; what comes behind a durable one waits here for the disk, while the ledger goes on.
+
+use std::collections::VecDeque;
+
+use super::log::{BoxFutureOf, Outcome};
+use crate::journal::WriteError;
+use crate::ledger::event::Action;
+use tokio::sync::oneshot;
+
+/// Something to do once all records before it are durable.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Of the ledger.
+    Do(Action),
+    /// So many records of the counting rules are durable.
+    Counted(usize),
+    /// Somebody waits for what was written before.
+    Tell(oneshot::Sender<()>),
+}
+
+#[derive(Debug)]
+enum Item {
+    Wait(BoxFutureOf<Outcome>),
+    Then(Effect),
+}
+
+/// Effects that wait for the disk.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    queue: VecDeque<Item>,
+}
+
+impl Effects {
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// All that comes after this waits for it.
+    pub(super) fn wait_for(&mut self, record: BoxFutureOf<Outcome>) {
+        self.queue.push_back(Item::Wait(record));
+    }
+
+    /// Gives the effect back when there is nothing to wait for.
+    pub(super) fn after(&mut self, effect: Effect) -> Option<Effect> {
+        if self.queue.is_empty() {
+            return Some(effect);
+        }
+        self.queue.push_back(Item::Then(effect));
+        None
+    }
+
+    /// Waits for the first record in the queue. It is only let go by [`Effects::passed`], so this may be dropped.
+    pub(super) async fn first(&mut self) -> Outcome {
+        match self.queue.front_mut() {
+            Some(Item::Wait(record)) => (&mut record.0).await,
+            // An effect is never first: it is taken out with the record before it.
+            Some(Item::Then(_)) | None => std::future::pending().await,
+        }
+    }
+
+    /// The first record has come to an end: what may be done now, in order.
+    pub(super) fn passed(&mut self) -> Vec<Effect> {
+        self.queue.pop_front();
+        let mut due = Vec::new();
+        while let Some(Item::Then(_)) = self.queue.front() {
+            if let Some(Item::Then(effect)) = self.queue.pop_front() {
+                due.push(effect);
+            }
+        }
+        due
+    }
+
+    /// The first record was refused; all that waits for it waits for this one, which says the same and more.
+    pub(super) fn instead(&mut self, record: BoxFutureOf<Outcome>) {
+        self.queue.pop_front();
+        self.queue.push_front(Item::Wait(record));
+    }
+}
+
+/// True when the record is in no log, so that nothing that leans on it may be done. A journal without a disk counts its
+/// records and says that it is degraded; with that the ledger goes on.
+pub(super) fn is_lost(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(WriteError::QueueFull))
+}

@@ -1,0 +1,242 @@
+//! Slices at work: filled before they run dry, collected all the time, recalled when somebody needs what lies in them,
+//! and closed when nobody does.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::task::{Task, Waiting};
+use crate::ledger::allowance::CounterId;
+use crate::ledger::event::{Charge, Event, Now, Urgency};
+use crate::ledger::hot::{Hold, Slice, Slot};
+use crate::ledger::reservation::{Denial, ReservationId};
+
+/// A slice that was not used for so long is closed.
+const IDLE_MS: u64 = 3_000;
+/// Where there was nothing to open, it is tried again after this.
+const AGAIN_MS: u64 = 250;
+
+/// A slice that was handed to the data plane.
+#[derive(Debug)]
+pub(super) struct Handed {
+    slot: Arc<Slot>,
+    slice: Arc<Slice>,
+    /// What went out and has not come back: free in it, or held.
+    out: u64,
+    /// An opening is on its way.
+    opening: bool,
+    /// How much was opened the last time.
+    opened: u64,
+    /// What requests had to ask the task for since the last look.
+    asked: u64,
+    free_before: u64,
+    used_at: u64,
+    again_at: u64,
+}
+
+/// How much of what is free is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recall {
+    Nothing,
+    Half,
+    All,
+}
+
+impl Handed {
+    fn new(slot: Arc<Slot>, counter: CounterId, now: Now) -> Handed {
+        let end = slot.allowance().window.span(counter.window_start).end;
+        Handed {
+            slice: Arc::new(Slice::new(counter, end)),
+            slot,
+            out: 0,
+            opening: false,
+            opened: 0,
+            asked: 0,
+            free_before: 0,
+            used_at: now.mono_ms,
+            again_at: 0,
+        }
+    }
+
+    /// What it should have at hand.
+    fn target(&self) -> u64 {
+        let held = self.out.saturating_sub(self.slice.amounts().free());
+        held.max(self.asked).max(self.opened)
+    }
+
+    fn is_low(&self) -> bool {
+        self.slice.amounts().free() <= self.target() / 2
+    }
+
+    /// True when nothing of it is anywhere and nobody can reach it any more.
+    fn is_back(&mut self) -> bool {
+        self.out == 0 && !self.opening && Arc::get_mut(&mut self.slice).is_some()
+    }
+}
+
+impl Task {
+    /// What the data plane could not take by itself: with everything back that lies free here, and then from peers.
+    pub(super) fn on_hold(&mut self, parts: Vec<(Arc<Slot>, u64)>, reply: oneshot::Sender<Result<Hold, Denial>>) {
+        self.take_changes();
+        if reply.is_closed() {
+            return;
+        }
+        if self.closing {
+            let _ = reply.send(Err(Denial::Busy));
+            return;
+        }
+        let now = self.clock.now();
+        let parts: Vec<(CounterId, Arc<Slot>, u64)> =
+            parts.into_iter().map(|(slot, amount)| (slot.allowance().counter(now.unix), slot, amount)).collect();
+        for (counter, slot, amount) in &parts {
+            self.take_back(now, *counter, Recall::All);
+            let handed = self.handed(now, *counter, slot);
+            handed.asked = handed.asked.saturating_add(*amount);
+            handed.used_at = now.mono_ms;
+        }
+        let charges =
+            parts.iter().map(|(counter, _, amount)| Charge { allowance: counter.allowance, amount: *amount }).collect();
+        let id = self.ids.fresh();
+        self.waiting.insert(id, Waiting { parts, reply });
+        self.step_at(now, Event::Reserve { id, charges });
+    }
+
+    pub(super) fn on_granted(&mut self, id: ReservationId) {
+        let now = self.clock.now();
+        // From here on it is the slices' to give back.
+        self.step_at(now, Event::Drawn { id });
+        let Some(Waiting { parts, reply }) = self.waiting.remove(&id) else { return };
+        let mut taken = Vec::with_capacity(parts.len());
+        for (counter, slot, amount) in &parts {
+            let handed = self.handed(now, *counter, slot);
+            handed.out = handed.out.saturating_add(*amount);
+            taken.push((Arc::clone(&handed.slice), *amount));
+        }
+        if let Err(Ok(hold)) = reply.send(Ok(Hold::granted(taken))) {
+            hold.release();
+        }
+        for (counter, _, _) in parts {
+            self.refill(now, counter);
+        }
+    }
+
+    /// The slice of a counter, in its slot as long as it is the one to reserve in.
+    fn handed(&mut self, now: Now, counter: CounterId, slot: &Arc<Slot>) -> &mut Handed {
+        let known_spent = self.ledger.counters().get(&counter).map_or(0, |counter| counter.known_spent());
+        let handed =
+            self.slices.entry(counter).or_insert_with(|| Handed::new(Arc::clone(slot), counter, now));
+        handed.slice.tell_known_spent(known_spent);
+        let is_current = self.current.get(&counter.allowance) == Some(&counter);
+        if !is_current && handed.slice.holds(now.unix) {
+            self.current.insert(counter.allowance, counter);
+            handed.slot.set_slice(Some(Arc::clone(&handed.slice)));
+        }
+        handed
+    }
+
+    /// Opens more of a counter when its slice runs low.
+    fn refill(&mut self, now: Now, counter: CounterId) {
+        let Some(handed) = self.slices.get_mut(&counter) else { return };
+        let is_current = self.current.get(&counter.allowance) == Some(&counter);
+        if !is_current || self.closing || handed.opening || now.mono_ms < handed.again_at || !handed.is_low() {
+            return;
+        }
+        handed.opening = true;
+        let want = handed.target();
+        handed.asked = 0;
+        self.step_at(now, Event::Open { counter, want });
+    }
+
+    pub(super) fn on_opened(&mut self, counter: CounterId, amount: u64) {
+        let now = self.clock.now();
+        let is_current = self.current.get(&counter.allowance) == Some(&counter);
+        if let Some(handed) = self.slices.get_mut(&counter) {
+            handed.opening = false;
+            handed.opened = amount;
+            if amount == 0 {
+                handed.again_at = now.mono_ms.saturating_add(AGAIN_MS);
+            } else if is_current && !self.closing {
+                handed.out = handed.out.saturating_add(amount);
+                handed.slice.amounts().fill(amount);
+                handed.free_before = handed.slice.amounts().free();
+                return;
+            }
+        }
+        if amount > 0 {
+            self.step_at(now, Event::Return { counter, spent: 0, above: 0, unused: amount });
+        }
+    }
+
+    /// Collects what was spent of a slice and takes back what is free in it.
+    pub(super) fn take_back(&mut self, now: Now, counter: CounterId, recall: Recall) {
+        let Some(handed) = self.slices.get_mut(&counter) else { return };
+        let amounts = handed.slice.amounts();
+        let mut unused = if recall == Recall::Nothing { 0 } else { amounts.recall() };
+        if recall == Recall::Half {
+            amounts.fill(unused / 2);
+            unused -= unused / 2;
+        }
+        let collected = amounts.collect();
+        if (collected.spent, collected.above, unused) == (0, 0, 0) {
+            return;
+        }
+        if collected.spent > 0 || collected.above > 0 {
+            handed.used_at = now.mono_ms;
+        }
+        handed.out = handed.out.saturating_sub(collected.spent).saturating_sub(unused);
+        let (spent, above) = (collected.spent, collected.above);
+        self.step_at(now, Event::Return { counter, spent, above, unused });
+    }
+
+    /// A peer asks: what lies free in the slice here is better given than denied.
+    pub(super) fn make_room(&mut self, counter: CounterId, urgency: Urgency) {
+        let now = self.clock.now();
+        let recall = if urgency == Urgency::Background { Recall::Half } else { Recall::All };
+        self.take_back(now, counter, recall);
+    }
+
+    /// What any request may take of this counter at this moment.
+    pub(super) fn free_in_slice(&self, counter: &CounterId) -> u64 {
+        self.slices.get(counter).map_or(0, |handed| handed.slice.amounts().free())
+    }
+
+    /// Looks at every slice that is out.
+    pub(super) fn sweep(&mut self) {
+        let now = self.clock.now();
+        let stop = self.closing || self.ledger.is_fenced();
+        let counters: Vec<CounterId> = self.slices.keys().copied().collect();
+        for counter in counters {
+            let known_spent = self.ledger.counters().get(&counter).map_or(0, |counter| counter.known_spent());
+            let Some(handed) = self.slices.get_mut(&counter) else { continue };
+            handed.slice.tell_known_spent(known_spent);
+            let free = handed.slice.amounts().free();
+            if free != handed.free_before || handed.asked > 0 {
+                handed.used_at = now.mono_ms;
+            }
+            handed.free_before = free;
+            let is_idle = handed.used_at.saturating_add(IDLE_MS) <= now.mono_ms;
+            if stop || is_idle || !handed.slice.holds(now.unix) {
+                self.retire(now, counter);
+            } else {
+                self.take_back(now, counter, Recall::Nothing);
+                self.refill(now, counter);
+            }
+        }
+    }
+
+    /// Nothing more is taken from this slice; what requests still hold of it comes back in its time.
+    fn retire(&mut self, now: Now, counter: CounterId) {
+        if let Some(handed) = self.slices.get_mut(&counter)
+            && self.current.get(&counter.allowance) == Some(&counter)
+        {
+            handed.slot.set_slice(None);
+            self.current.remove(&counter.allowance);
+        }
+        self.take_back(now, counter, Recall::All);
+        if self.slices.get_mut(&counter).is_some_and(Handed::is_back) {
+            // Between the last collection and the last owner's end something may have come back.
+            self.take_back(now, counter, Recall::All);
+            self.slices.remove(&counter);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The promises of the ledger at work: three nodes over the real link share a limit to the last unit, lose one and go on,
+//! come back from their journals with no less than they spent, and notice a journal that was rolled back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
+mod ledger_support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ledger_support::{Node, allowance, image, three, unix};
+use peerway_cluster::ledger::hot::{Part, try_hold};
+use peerway_cluster::ledger::reservation::Denial;
+use peerway_cluster::ledger::service::Parting;
+use peerway_cluster::ledger::window::WindowKind;
+
+const FOREVER: WindowKind = WindowKind::Forever;
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn spent(node: &Node) -> u64 {
+    node.counters()[0].spent
+}
+
+#[test]
+fn three_nodes_share_a_limit_to_the_last_unit() {
+    let dir = dir();
+    let nodes = three(dir.path());
+    let granted = Arc::new(AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for node in &nodes {
+            let slot = node.slot(1_000, FOREVER);
+            let granted = Arc::clone(&granted);
+            scope.spawn(move || {
+                node.run(async {
+                    let tasks = (0..8).map(|_| {
+                        let (ledger, slot, granted) = (node.ledger.clone(), Arc::clone(&slot), Arc::clone(&granted));
+                        tokio::spawn(async move {
+                            let mut denied = 0;
+                            while denied < 8 {
+                                match ledger.hold(&[Part { slot: &slot, amount: 1 }]).await {
+                                    Ok(hold) => {
+                                        tokio::task::yield_now().await;
+                                        hold.settle(&[1]);
+                                        granted.fetch_add(1, Ordering::Relaxed);
+                                        denied = 0;
+                                    }
+                                    Err(_) => denied += 1,
+                                }
+                            }
+                        })
+                    });
+                    for task in tasks.collect::<Vec<_>>() {
+                        task.await.unwrap();
+                    }
+                });
+            });
+        }
+    });
+    // What was on its way when the last were denied can be had anywhere.
+    let rest: u64 = nodes.iter().map(|node| node.spend_all(&node.slot(1_000, FOREVER), 1)).sum();
+    assert_eq!(granted.load(Ordering::Relaxed) + rest, 1_000, "{} at first", granted.load(Ordering::Relaxed));
+    for node in &nodes {
+        node.until_counters("all say the same", |counters| {
+            let [counter] = counters else { return false };
+            (counter.spent, counter.reserved) == (1_000, 0) && counter.nodes.values().all(|part| part.rights == 0)
+        });
+        let slot = node.slot(1_000, FOREVER);
+        assert!(matches!(node.hold(&slot, 1), Err(Denial::Exhausted { .. })));
+    }
+}
+
+#[test]
+fn one_node_alone_can_have_all_of_it() {
+    let dir = dir();
+    let nodes = three(dir.path());
+    let slots = nodes.each_ref().map(|node| node.slot(1_000, FOREVER));
+    // In one piece, though each has but a third of it.
+    let hold = nodes[1].hold(&slots[1], 1_000).unwrap();
+    assert!(nodes[0].hold(&slots[0], 1).is_err());
+    hold.settle(&[400]);
+    let more = nodes[2].hold(&slots[2], 600).unwrap();
+    assert!(matches!(nodes[0].hold(&slots[0], 1), Err(Denial::Exhausted { window_end: i64::MAX, .. })));
+    more.release();
+    assert_eq!(nodes[0].spend_all(&slots[0], 7), 595);
+}
+
+#[test]
+fn the_rest_goes_on_without_one_and_it_comes_back_with_no_less() {
+    let dir = dir();
+    let [a, b, c] = three(dir.path());
+    let slots = [&a, &b, &c].map(|node| node.slot(900, FOREVER));
+    c.hold(&slots[2], 100).unwrap().settle(&[100]);
+    let held = c.hold(&slots[2], 50).unwrap();
+    // Both know c's row, so that they can tell of it when it is gone.
+    for node in [&a, &b] {
+        node.until_counters("c's spend", |counters| counters[0].spent == 100);
+    }
+    let crashed = dir.path().join("c-crashed");
+    image(&c.data_dir, &crashed);
+    drop(c);
+    for node in [&a, &b] {
+        node.until("c is gone, and its rights are locked", |status| {
+            status.live.len() == 1 && status.locked.iter().any(|locked| locked.actor.node.as_str() == "c")
+        });
+    }
+    // 300 are c's, of which nobody gave it more or took any.
+    assert_eq!(a.spend_all(&slots[0], 1) + b.spend_all(&slots[1], 1), 600);
+    assert_eq!((spent(&a), spent(&b)), (700, 700), "a and b alone know of all");
+
+    let c = Node::start("c", &crashed, &[a.address()]);
+    let slot = c.slot(900, FOREVER);
+    c.until("back among the others", |status| status.is_active() && status.live.len() == 2);
+    let after = c.counters()[0].nodes[&c.identity.node_id];
+    assert!(after.spent >= 150, "what was spent and what was held is charged: {after:?}");
+    assert_eq!(after.spent + after.rights, 300, "{after:?}");
+    assert!(!c.ledger.status().fenced);
+    assert_eq!(c.spend_all(&slot, 1), after.rights);
+    drop(held);
+}
+
+#[test]
+fn who_closes_in_good_order_comes_back_exact() {
+    let dir = dir();
+    let node = Node::alone("a", dir.path());
+    let slot = node.slot(1_000, WindowKind::Year);
+    node.until("active", |status| status.is_active());
+    for _ in 0..10 {
+        node.hold(&slot, 20).unwrap().settle(&[3]);
+    }
+    assert_eq!(spent(&node), 30);
+    node.run(node.ledger.close(Parting::Restart));
+    assert!(node.hold(&slot, 1).is_err());
+    drop(node);
+    let node = Node::alone("a", dir.path());
+    let slot = node.slot(1_000, WindowKind::Year);
+    node.until("active", |status| status.is_active());
+    assert_eq!(spent(&node), 30);
+    assert_eq!(node.spend_all(&slot, 10), 970);
+}
+
+#[test]
+fn a_crash_takes_at_least_what_was_spent_for_spent() {
+    let dir = dir();
+    let node = Node::alone("a", &dir.path().join("a"));
+    let slot = node.slot(100_000, FOREVER);
+    node.until("active", |status| status.is_active());
+    let mut hot = 0;
+    let mut total = 0;
+    for round in 0..500 {
+        let hold = match try_hold(&[Part { slot: &slot, amount: 10 }], unix()) {
+            Some(hold) => {
+                hot += 1;
+                hold
+            }
+            None => node.hold(&slot, 10).unwrap(),
+        };
+        hold.settle(&[10]);
+        total += 10;
+        if round % 100 == 99 {
+            let crashed = dir.path().join(format!("crash-{round}"));
+            image(&node.data_dir, &crashed);
+            let back = Node::alone("a", &crashed);
+            let slot = back.slot(100_000, FOREVER);
+            back.until("active", |status| status.is_active());
+            let known = spent(&back);
+            assert!(known >= total && known <= total + 100_000 / 8, "{known} for {total}");
+            drop(slot);
+        }
+    }
+    assert!(hot > 400, "only {hot} of 500 took the hot path");
+}
+
+#[test]
+fn nothing_is_open_when_nothing_happens() {
+    let dir = dir();
+    let node = Node::alone("a", dir.path());
+    let slot = node.slot(1_000_000, FOREVER);
+    node.until("active", |status| status.is_active());
+    node.hold(&slot, 100).unwrap().settle(&[60]);
+    node.until_counters("all free again", |counters| {
+        let part = counters[0].nodes.values().next().copied().unwrap_or_default();
+        (part.spent, part.reserved, part.rights) == (60, 0, 999_940)
+    });
+    // The slot is empty when its slice is closed.
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while slot.slice(unix()).is_some() {
+        assert!(std::time::Instant::now() < deadline, "the slice stays open");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let crashed = dir.path().join("crashed");
+    image(dir.path().join("ledger").as_path(), &crashed.join("ledger"));
+    std::fs::copy(dir.path().join("identity.json"), crashed.join("identity.json")).unwrap();
+    let back = Node::alone("a", &crashed);
+    let _slot = back.slot(1_000_000, FOREVER);
+    back.until("active", |status| status.is_active());
+    assert_eq!(spent(&back), 60, "a crash at rest costs nothing");
+}
+
+fn rolled_back(dir: &Path) -> ([Node; 2], Node) {
+    let [a, b, c] = three(dir);
+    let slots = [&a, &b, &c].map(|node| node.slot(900, FOREVER));
+    c.hold(&slots[2], 1).unwrap().settle(&[1]);
+    let copy = dir.join("c-copy");
+    image(&c.data_dir, &copy);
+    // Enough that it does not fit what was open in the copy.
+    assert!(c.spend_all(&slots[2], 200) >= 200);
+    a.until_counters("c's spend", |counters| counters[0].spent > 200);
+    b.until_counters("c's spend", |counters| counters[0].spent > 200);
+    drop(c);
+    for node in [&a, &b] {
+        node.until("c is gone", |status| status.live.len() == 1);
+    }
+    let c = Node::start("c", &copy, &[a.address()]);
+    ([a, b], c)
+}
+
+#[test]
+fn a_data_directory_that_was_rolled_back_is_noticed() {
+    let dir = dir();
+    let (_others, c) = rolled_back(dir.path());
+    let slot = c.slot(900, FOREVER);
+    c.until("fenced", |status| status.fenced);
+    assert_eq!(c.hold(&slot, 1).unwrap_err(), Denial::Fenced);
+}
+
+#[test]
+fn a_limit_that_changes_holds_from_then_on() {
+    let dir = dir();
+    let node = Node::alone("a", dir.path());
+    let slot = node.slot(100, FOREVER);
+    node.until("active", |status| status.is_active());
+    assert_eq!(node.spend_all(&slot, 10), 100);
+    assert!(Arc::ptr_eq(&slot, &node.ledger.slot(allowance(150, FOREVER))));
+    assert_eq!(node.spend_all(&slot, 10), 50);
+    node.ledger.slot(allowance(20, FOREVER));
+    assert!(node.hold(&slot, 1).is_err());
+}
+
+#[test]
+fn who_leaves_for_good_leaves_its_rights() {
+    let dir = dir();
+    let [a, b, c] = three(dir.path());
+    let slots = [&a, &b, &c].map(|node| node.slot(900, FOREVER));
+    c.hold(&slots[2], 40).unwrap().settle(&[40]);
+    c.run(c.ledger.close(Parting::ForGood));
+    c.run(c.cluster.as_ref().unwrap().leave());
+    for node in [&a, &b] {
+        node.until("c left", |status| status.live.len() == 1);
+    }
+    assert_eq!(a.spend_all(&slots[0], 1) + b.spend_all(&slots[1], 1), 860);
+}
+
+#[test]
+fn a_dead_node_is_forgotten_with_its_bound() {
+    let dir = dir();
+    let [a, b, c] = three(dir.path());
+    let slots = [&a, &b, &c].map(|node| node.slot(900, WindowKind::M1));
+    assert!(a.run(a.ledger.forget(&"c".parse().unwrap())).is_err(), "it is live");
+    assert!(a.run(a.ledger.forget(&"x".parse().unwrap())).is_err(), "nobody knows it");
+    drop(slots);
+    drop(c);
+    for node in [&a, &b] {
+        node.until("c is gone", |status| status.live.len() == 1);
+    }
+    let forgotten = a.run(a.ledger.forget(&"c".parse().unwrap())).unwrap();
+    assert_eq!(forgotten.bound.values().sum::<u64>(), 300);
+    assert!(forgotten.actors[0].1 > unix());
+}
