@@ -233,6 +233,18 @@ impl Identity {
         };
         Ok((identity, Some(lock)))
     }
+
+    /// Makes the next start another actor of the same name: what is kept for this one is not its to use any more. The
+    /// new incarnation is on disk before this returns.
+    pub fn renew(data_dir: &Path, _held: &DataDirLock, now_micros: u64) -> Result<Incarnation, IdentityError> {
+        let path = data_dir.join(STATE_FILE);
+        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let mut kept: Kept = serde_json::from_slice(&bytes)
+            .map_err(|error| IdentityError::Damaged { path: path.clone(), reason: error.to_string() })?;
+        kept.incarnation = now_micros.max(kept.incarnation.saturating_add(1));
+        kept.write(data_dir, &path)?;
+        Ok(Incarnation(kept.incarnation))
+    }
 }
 
 impl Kept {
@@ -317,6 +329,17 @@ mod tests {
         assert_eq!(first.node_id.as_str(), "fresh");
         assert_eq!((second.incarnation, second.generation), (Incarnation(1_000_000), Generation(1_000_001)));
         assert_eq!((third.incarnation, third.generation), (Incarnation(1_000_000), Generation(5_000_000)));
+    }
+
+    #[test]
+    fn a_renewed_identity_is_another_actor_of_the_same_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, lock) = load(dir.path(), 5_000).unwrap();
+        let renewed = Identity::renew(dir.path(), lock.as_ref().unwrap(), 400).unwrap();
+        drop(lock);
+        let (second, _lock) = load(dir.path(), 9_000).unwrap();
+        assert_eq!((renewed, second.incarnation), (Incarnation(5_001), Incarnation(5_001)));
+        assert_eq!((&second.node_id, second.generation), (&first.node_id, Generation(9_000)));
     }
 
     #[test]

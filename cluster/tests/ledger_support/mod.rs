@@ -148,7 +148,11 @@ impl Node {
             if wanted(&counters) {
                 return;
             }
-            assert!(std::time::Instant::now() < deadline, "not in time at {}: {what}: {counters:#?}", self.identity.node_id);
+            assert!(
+                std::time::Instant::now() < deadline,
+                "not in time at {}: {what}: {counters:#?}",
+                self.identity.node_id
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -307,6 +307,8 @@ pub struct Governance {
     pub require_key: bool,
     /// Output tokens that a request is reckoned to take when neither it nor its model's price says how many it may.
     pub default_max_output_tokens: u64,
+    /// How long a request may wait for the peers' part of a budget when this node's is used up.
+    pub gather: Period,
     /// Who pays.
     pub customers: Vec<Customer>,
     /// Parts of a customer.
@@ -320,6 +322,7 @@ impl Default for Governance {
         Self {
             require_key: true,
             default_max_output_tokens: 4_096,
+            gather: Period::milliseconds(50),
             customers: Vec::new(),
             teams: Vec::new(),
             keys: Vec::new(),

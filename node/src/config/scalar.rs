@@ -65,6 +65,10 @@ impl fmt::Display for ByteSize {
 pub struct Period(Duration);
 
 impl Period {
+    pub const fn milliseconds(milliseconds: u64) -> Self {
+        Self(Duration::from_millis(milliseconds))
+    }
+
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }

@@ -13,6 +13,7 @@ pub mod charges;
 pub mod cost;
 pub mod count;
 pub mod estimate;
+mod ledger;
 pub mod local;
 pub mod moment;
 pub mod money;

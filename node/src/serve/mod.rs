@@ -1,6 +1,7 @@
 //! A node's life: bind, meet the peers, serve, drain, leave.
 
 mod ending;
+mod ledger;
 mod setup;
 
 use std::sync::Arc;
@@ -19,8 +20,8 @@ use tracing::{info, warn};
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::gateway::{self, AnswerCache, Gateway, Plan, PlanError};
-use crate::governance::CurrentAccess;
 use crate::governance::access::Base;
+use crate::governance::{CurrentAccess, Reserve};
 use crate::http::accept::{self, BindError};
 use crate::http::drain::{Drain, Phase};
 use crate::http::request_id::RequestIds;
@@ -50,6 +51,10 @@ pub enum ServeError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Registry(#[from] StartError),
+    #[error(transparent)]
+    Ledger(#[from] peerway_cluster::ledger::service::ServiceError),
+    #[error(transparent)]
+    Journal(#[from] peerway_cluster::journal::JournalError),
     #[error("`{setting}: {text}` is not an address: {reason}")]
     Address { setting: &'static str, text: String, reason: String },
     #[error(
@@ -67,12 +72,22 @@ pub struct ServeOptions {
     pub config: Config,
     /// Where the configuration came from, if it is to be read again on SIGHUP and on change.
     pub source: Option<Source>,
+    /// Drop what is damaged in the ledger's journal.
+    pub repair: bool,
     /// End when standard input ends: the parent that holds its other end is gone.
     pub exit_with_parent: bool,
 }
 
+/// What follows the end of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Exit,
+    /// The same process begins again, as another actor.
+    StartOver,
+}
+
 /// Runs the node until it is told to end. Returns after the drain.
-pub fn run(options: ServeOptions) -> Result<(), ServeError> {
+pub fn run(options: ServeOptions) -> Result<Next, ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores().min(2))
         .thread_name("control")
@@ -89,25 +104,26 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-async fn serve(options: ServeOptions) -> Result<(), ServeError> {
+async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let config = &options.config;
     let workers = config.http.workers.unwrap_or_else(cores).max(1);
-    let ledger: Arc<dyn crate::governance::Reserve> = Arc::new(crate::governance::local::LocalLedger::default());
     let plan = Plan::compile(config, workers)?;
     let listener = accept::bind(config.http.listen, "http.listen")?;
     let admin_listener = accept::bind(config.admin.listen, "admin.listen")?;
     let http_address = listener.local_addr().map_err(|source| ServeError::Io { what: "the data listener", source })?;
 
-    let (identity, _lock) = identity(config)?;
+    let (identity, lock) = identity(config)?;
     let drain = Drain::default();
     // The cache answers the cluster's calls, so it is there first.
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
     let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
     let registry = registry(config, &identity)?;
-    let access =
-        Arc::new(CurrentAccess::new(Base::new(config), Some(registry.clone())).charged_to(Arc::clone(&ledger)));
+    let ledger = ledger::start(config, &identity, options.repair)?;
+    let reserve: Arc<dyn Reserve> = Arc::new(ledger.clone());
+    let access = CurrentAccess::new(Base::new(config), Some(registry.clone())).charged_to(Arc::clone(&reserve));
+    let access = Arc::new(access);
     tokio::spawn(Arc::clone(&access).follow());
-    let rooms = Arc::new(Rooms::new(cache.service(), registry.clone()));
+    let rooms = Arc::new(Rooms::new(cache.service(), registry.clone(), ledger.clone()));
     let cluster = match &config.cluster {
         None => None,
         Some(settings) => Some(join(config, settings, &identity, http_address, &rooms).await?),
@@ -115,6 +131,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     if let Some(cluster) = &cluster {
         tokio::spawn(cache_peers.attach(cluster.clone(), cache.clone()));
         tokio::spawn(registry.clone().attach(cluster.clone()));
+        tokio::spawn(ledger.clone().attach(cluster.clone()));
     }
     let access_log = if config.observability.access_log {
         AccessLog::to(std::io::stdout()).map_err(|source| ServeError::Io { what: "the access log", source })?
@@ -129,7 +146,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
         request_ids: RequestIds::new(rand::random()),
         access_log,
         unattended: gateway::Unattended::default(),
-        ledger,
+        ledger: reserve,
         node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
     });
 
@@ -168,15 +185,19 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     let has_seeds = config.cluster.as_ref().is_some_and(|cluster| !cluster.join.is_empty());
     begin(cluster.as_ref(), has_seeds, &drain).await;
     info!(node = %identity.node_id, http = %http_address, admin = %config.admin.listen, "ready");
-    let end = until_told(options.exit_with_parent, &rooms, cluster.as_ref()).await;
+    let end = until_told(options.exit_with_parent, &rooms, cluster.as_ref(), &ledger).await;
     info!(reason = end.as_str(), "draining");
     if let End::Double(said) = end {
         return Err(ServeError::Double { node: identity.node_id.to_string(), said });
     }
-    finish(&options.config, cluster.as_ref(), &drain, &end).await;
+    finish(&options.config, cluster.as_ref(), &drain, &ledger, &end).await;
     registry.close().await;
+    if let (End::StartOver(_), Some(lock)) = (&end, &lock) {
+        ledger::renew(&options.config, lock)?;
+        return Ok(Next::StartOver);
+    }
     info!("stopped");
-    Ok(())
+    Ok(Next::Exit)
 }
 
 fn serve_admin(listener: std::net::TcpListener, admin: Admin) -> Result<(), ServeError> {

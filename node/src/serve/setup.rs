@@ -25,7 +25,7 @@ pub(super) fn identity(config: &Config) -> Result<(Identity, Option<DataDirLock>
     Ok(Identity::load_or_create(Some(&data_dir), name, configured, now, fresh_node_id)?)
 }
 
-fn data_dir(config: &Config) -> PathBuf {
+pub(super) fn data_dir(config: &Config) -> PathBuf {
     config.node.data_dir.clone().unwrap_or_else(|| PathBuf::from("data"))
 }
 

@@ -103,11 +103,8 @@ impl Task {
             let shares = self.ledger.shares().shares(&id, allowance.limit);
             for actor in actors {
                 let share = shares.get(actor).copied().unwrap_or(0);
-                let rights = self
-                    .ledger
-                    .counters()
-                    .get(&id)
-                    .map_or(share, |counter| part_of(counter, actor, share).rights);
+                let rights =
+                    self.ledger.counters().get(&id).map_or(share, |counter| part_of(counter, actor, share).rights);
                 let sum = bound.entry(allowance.unit).or_default();
                 *sum = sum.saturating_add(rights);
             }

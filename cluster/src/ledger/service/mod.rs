@@ -182,7 +182,9 @@ impl LedgerService {
                 hear(payload, |Digest { route, entries }| (route, Word::Digest { entries: entries.0 }))
             }
             Kind::LedgerWant => hear(payload, |Want { route, rows }| (route, Word::Want { rows: rows.0 })),
-            Kind::LedgerNews => wire::decode(payload).map(|Tell(news)| Said::News(news)).map_err(|_| Refusal::Malformed),
+            Kind::LedgerNews => {
+                wire::decode(payload).map(|Tell(news)| Said::News(news)).map_err(|_| Refusal::Malformed)
+            }
             Kind::LedgerView => return Some(self.answer_view(payload)),
             _ => return None,
         };
@@ -339,10 +341,7 @@ impl Drop for Asked {
     }
 }
 
-fn hear<M: wire::Message>(
-    payload: &Bytes,
-    parts: impl FnOnce(M) -> (messages::Route, Word),
-) -> Result<Said, Refusal> {
+fn hear<M: wire::Message>(payload: &Bytes, parts: impl FnOnce(M) -> (messages::Route, Word)) -> Result<Said, Refusal> {
     let (route, message) = parts(wire::decode(payload).map_err(|_| Refusal::Malformed)?);
     Ok(Said::Message { from: route.from, to: route.to, message })
 }

@@ -63,7 +63,9 @@ impl Task {
                 let actions = self.ledger.hand_over(now, &heir);
                 self.carry_out(actions);
             }
-            None => tracing::warn!("leaving for good with no peer to hand rights to: they are lost in windows that run"),
+            None => {
+                tracing::warn!("leaving for good with no peer to hand rights to: they are lost in windows that run")
+            }
         }
         let actions = self.ledger.shares_mut().leave(now.unix);
         self.keep(actions);

@@ -123,8 +123,7 @@ impl Task {
     /// The slice of a counter, in its slot as long as it is the one to reserve in.
     fn handed(&mut self, now: Now, counter: CounterId, slot: &Arc<Slot>) -> &mut Handed {
         let known_spent = self.ledger.counters().get(&counter).map_or(0, |counter| counter.known_spent());
-        let handed =
-            self.slices.entry(counter).or_insert_with(|| Handed::new(Arc::clone(slot), counter, now));
+        let handed = self.slices.entry(counter).or_insert_with(|| Handed::new(Arc::clone(slot), counter, now));
         handed.slice.tell_known_spent(known_spent);
         let is_current = self.current.get(&counter.allowance) == Some(&counter);
         if !is_current && handed.slice.holds(now.unix) {

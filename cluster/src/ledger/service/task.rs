@@ -175,7 +175,10 @@ impl Task {
     fn due(&self) -> Instant {
         let sweep = (!self.slices.is_empty()).then_some(self.next_sweep);
         let ledger = self.clock.at(self.ledger.next_deadline()).max(Instant::now() + LEAST);
-        [Some(self.next_tick.min(ledger)), sweep, Some(self.next_second)].into_iter().flatten().fold(ledger, Instant::min)
+        [Some(self.next_tick.min(ledger)), sweep, Some(self.next_second)]
+            .into_iter()
+            .flatten()
+            .fold(ledger, Instant::min)
     }
 
     fn on_command(&mut self, command: Command) {
