@@ -148,7 +148,7 @@ impl<'a> Builder<'a> {
         definition_of: impl Fn(&'a F) -> &'a Arc<T>,
     ) -> Option<Part<'a, T>> {
         let (id, source, origin) = match entry {
-            Layered::Hidden(id) => {
+            Layered::Hidden(id, _) => {
                 self.hidden.push(Hidden { kind, id: Arc::clone(id) });
                 return None;
             }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::base::Base;
-use super::{Access, Unreadable};
+use super::{Access, Differences, Unreadable};
 use crate::governance::Reserve;
 
 /// The access in force. Reading it costs the request path a few nanoseconds and never waits.
@@ -43,6 +43,11 @@ impl CurrentAccess {
         self.current.load()
     }
 
+    /// The same, to keep for longer.
+    pub fn load_full(&self) -> Arc<Access> {
+        self.current.load_full()
+    }
+
     /// The access, with every change of it.
     pub fn watch(&self) -> watch::Receiver<Arc<Access>> {
         self.changes.subscribe()
@@ -62,6 +67,12 @@ impl CurrentAccess {
         if self.current.load().number != self.snapshot().number {
             self.build(&base);
         }
+    }
+
+    /// What the registry lays over the file at this moment.
+    pub fn differences(&self) -> Differences {
+        let base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
+        Differences::new(&base, &self.snapshot())
     }
 
     /// Follows the registry until it ends.

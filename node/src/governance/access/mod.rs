@@ -9,6 +9,7 @@ mod base;
 mod build;
 mod cap;
 mod current;
+mod difference;
 mod overlay;
 pub mod record;
 pub mod secret;
@@ -27,6 +28,7 @@ use super::charges::{Charges, Owner, Reserve, provider_config};
 pub use base::Base;
 pub use cap::{Cap, UnknownCap, caps};
 pub use current::CurrentAccess;
+pub use difference::{Difference, Differences, Over};
 pub use overlay::Source;
 pub use secret::{KeyHash, KeyHasher};
 pub use virtual_key::{Customer, KeyProvider, Team, Unusable, VirtualKey};
@@ -146,7 +148,8 @@ impl Access {
     }
 }
 
-fn now_unix() -> i64 {
+/// Of the wall clock.
+pub(crate) fn now_unix() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs() as i64)
 }

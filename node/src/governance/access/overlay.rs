@@ -32,7 +32,7 @@ pub(super) enum Layered<'a, F> {
         file: Option<&'a F>,
     },
     /// Removed at run time, though the file has it.
-    Hidden(&'a Arc<str>),
+    Hidden(&'a Arc<str>, &'a F),
 }
 
 /// All names that either layer has, in order, but for those that neither has any more.
@@ -61,7 +61,7 @@ pub(super) fn layered<'a, F: 'a>(
                     let (id, file) = (record.key.id.as_str(), below.map(|(_, entry)| entry));
                     return Some(Layered::Record { id, value, record, file });
                 }
-                (Content::Removed, Some((id, _))) => return Some(Layered::Hidden(id)),
+                (Content::Removed, Some((id, entry))) => return Some(Layered::Hidden(id, entry)),
                 (Content::Removed, None) => {}
             }
         }
