@@ -34,7 +34,7 @@ async fn charged(setup: &Setup) -> (Value, u64, u64) {
 async fn stated(setup: &Setup) -> Value {
     let (line, cost, bill) = charged(setup).await;
     assert_eq!(cost, bill, "{line}");
-    assert_eq!(line.get("cost_estimated"), None, "{line}");
+    assert_eq!(line.get("estimated_because"), None, "{line}");
     assert!(bill > 0);
     line
 }
@@ -42,7 +42,7 @@ async fn stated(setup: &Setup) -> Value {
 async fn estimated(setup: &Setup, reason: &str) -> Value {
     let (line, cost, bill) = charged(setup).await;
     assert!(cost >= bill, "{cost} < {bill}: {line}");
-    assert_eq!(line["cost_estimated"], reason, "{line}");
+    assert_eq!(line["estimated_because"], reason, "{line}");
     let metric = setup.metric(&format!("peerway_cost_estimated_total{{reason=\"{reason}\"}}"));
     assert_eq!(metric, "1");
     line
@@ -99,7 +99,7 @@ async fn a_usage_of_zero_is_zero() {
         setup.fault(json!({"match": {}, "do": {"usage_zero": true}})).await;
         setup.chat(body).await;
         let (line, cost, _) = charged(&setup).await;
-        assert_eq!((cost, line.get("cost_estimated")), (0, None), "{line}");
+        assert_eq!((cost, line.get("estimated_because")), (0, None), "{line}");
     }
 }
 
@@ -171,7 +171,7 @@ async fn beyond_the_bound_of_unattended_streams_what_came_is_charged() {
     let lines: Vec<Value> = (0..70).map(|_| setup.next_log_line()).collect();
     let cost: u64 = lines.iter().map(|line| line["cost_nano_usd"].as_u64().unwrap()).sum();
     let bill = setup.bill().await;
-    let counted = lines.iter().filter(|line| line["cost_estimated"] == "client_gone").count();
+    let counted = lines.iter().filter(|line| line["estimated_because"] == "client_gone").count();
     assert!(cost >= bill, "{cost} < {bill}");
     assert_eq!(counted, 6, "64 are read to their end");
 }
@@ -227,7 +227,7 @@ async fn an_answer_that_is_not_whole_is_charged_as_the_most_it_can_be() {
         let cost = line["cost_nano_usd"].as_u64().unwrap();
         let bill = setup.bill().await;
         assert!(cost >= bill && cost < bill + 500 * 2_000, "{cost} for {bill}: {line}");
-        assert!(line["cost_estimated"].is_string(), "{line}");
+        assert!(line["estimated_because"].is_string(), "{line}");
         assert_eq!(line["completion_tokens"], 500, "{line}");
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! One file a resource; each route is declared at its handler, so that `/openapi.json` cannot lack one.
 
+mod budgets;
 mod cache;
 mod cluster;
 mod config;
 mod customers;
 mod guard;
 mod keys;
+mod ledger;
 mod metrics;
 mod problem;
 mod resource;
@@ -22,6 +24,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, middleware};
 use http::header::CONTENT_TYPE;
+use peerway_cluster::ledger::service::LedgerService;
 use peerway_cluster::registry::RegistryService;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -30,6 +33,7 @@ use utoipa_axum::routes;
 
 use crate::config::Secret;
 use crate::gateway::Gateway;
+use crate::governance::AlertCounts;
 use crate::peers::{Load, Peers};
 use crate::telemetry::Shards;
 
@@ -43,6 +47,8 @@ pub struct Admin {
     pub shards: Shards,
     pub load: Load,
     pub registry: RegistryService,
+    pub ledger: LedgerService,
+    pub alerts: AlertCounts,
     /// Required from every caller when set.
     pub token: Option<Secret>,
     /// Whether the configuration that was read last is in force.
@@ -72,6 +78,8 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(cluster::cluster_status))
         .routes(routes!(cluster::cluster_ring))
         .routes(routes!(cluster::drain))
+        .routes(routes!(cluster::forget))
+        .routes(routes!(budgets::list))
         .routes(routes!(cache::stats, cache::purge))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::update, keys::revoke))
@@ -102,7 +110,7 @@ pub fn document() -> OpenApi {
 /// What there is.
 #[utoipa::path(get, path = "/", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn index() -> &'static str {
-    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/keys /api/teams /api/customers /api/cache \
+    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/keys /api/teams /api/customers /api/cache \
      /api/config/diff /api/config/export\n"
 }
 

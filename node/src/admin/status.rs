@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Admin;
+use super::ledger::{Ledger, ledger};
 use crate::http::drain::Phase;
 use crate::peers::{LOAD_KEY, LoadReport};
 
@@ -56,15 +57,6 @@ struct Node {
 struct RingFacts {
     partitions: usize,
     replicas: usize,
-}
-
-/// Budgets are not enforced by this version, so nothing is counted.
-#[derive(Serialize, ToSchema)]
-struct Ledger {
-    counted: Vec<String>,
-    active: bool,
-    durability: &'static str,
-    unsynced_rows: u64,
 }
 
 /// What was changed at run time.
@@ -141,7 +133,7 @@ pub(super) fn status(admin: &Admin) -> Status {
         converged,
         nodes,
         ring: RingFacts { partitions: PARTITIONS, replicas: REPLICAS },
-        ledger: Ledger { counted: Vec::new(), active: false, durability: "none", unsynced_rows: 0 },
+        ledger: ledger(admin),
         registry: registry(admin),
         providers: providers(admin),
         link: peers.cluster.as_ref().map(|cluster| Link {

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use peerway_cluster::identity::{ClusterName, NodeId};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::governance::NanoUsd;
 
 pub use super::ask::AdminArgs;
 use super::ask::{Call, done};
@@ -43,7 +45,14 @@ pub enum ClusterCommand {
         #[command(flatten)]
         at: AdminArgs,
     },
-    /// Let a node finish its requests and leave.
+    /// Give a dead node's part of budgets and limits to the others, from the next windows on.
+    Forget {
+        /// The node's id. It must be dead for certain: what it spends unseen is beyond the limits.
+        node: NodeId,
+        #[command(flatten)]
+        at: AdminArgs,
+    },
+    /// Let a node finish its requests and leave for good; to restart it, send SIGTERM.
     Drain {
         /// The node's id, as `peerway status` shows it.
         node: NodeId,
@@ -58,6 +67,22 @@ pub struct StatusArgs {
     pub at: AdminArgs,
 }
 
+/// What was forgotten, and the bound of it.
+fn forgotten(answer: &Value) -> String {
+    let node = answer["node"].as_str().unwrap_or_default();
+    let from =
+        answer["incarnations"].as_array().and_then(|all| all.first()).and_then(|it| it["no_share_from"].as_str());
+    let bound = |unit: &str| answer["bound"][unit].as_u64().unwrap_or(0);
+    format!(
+        "{node} is forgotten: windows that begin at {} or later are divided without it.\n\
+         If it still lives where no node sees it, it can spend at most {} USD, {} tokens and {} requests beyond the limits.\n",
+        from.unwrap_or("the next one"),
+        NanoUsd::new(bound("nano_usd")),
+        bound("tokens"),
+        bound("requests"),
+    )
+}
+
 /// Shows the cluster.
 pub fn status(args: &StatusArgs, out: &mut dyn Write) -> ExitCode {
     args.at.show(out, &Call::get("/cluster/status"), status_table)
@@ -69,6 +94,10 @@ pub fn run(args: &ClusterArgs, out: &mut dyn Write) -> ExitCode {
         ClusterCommand::Init { name, dir } => done(certificates::init(name.clone(), dir, out)),
         ClusterCommand::Issue { node, dir } => done(certificates::issue(node, dir, out)),
         ClusterCommand::Ring { at } => at.show(out, &Call::get("/cluster/ring"), ring_table),
+        ClusterCommand::Forget { node, at } => {
+            let call = Call::post("/cluster/forget", json!({ "node": node.as_str() }));
+            at.show(out, &call, forgotten)
+        }
         ClusterCommand::Drain { node, at } => {
             let call = Call::post("/cluster/drain", json!({ "node": node.as_str() }));
             at.show(out, &call, |_| {

@@ -333,7 +333,8 @@ impl Drop for Exchange {
             prompt_tokens: tokens.map(|(prompt_tokens, _)| prompt_tokens),
             completion_tokens: tokens.map(|(_, completion_tokens)| completion_tokens),
             cost_nano_usd: cost.map(NanoUsd::get),
-            cost_estimated: estimated.map(|estimated| estimated.reason.as_str()),
+            estimated: estimated.is_some(),
+            estimated_because: estimated.map(|estimated| estimated.reason.as_str()),
             outcome,
         });
     }

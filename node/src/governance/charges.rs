@@ -30,6 +30,15 @@ impl Owner<'_> {
     }
 }
 
+impl Owner<'_> {
+    /// Tells the ledger of them.
+    pub(super) fn charges(&self, ledger: &dyn Reserve) -> Box<[Charge]> {
+        let owner: Arc<str> = self.name.into();
+        let charge = |allowance| Charge { slot: ledger.slot(allowance), tier: self.tier, owner: Arc::clone(&owner) };
+        self.allowances().map(charge).collect()
+    }
+}
+
 /// The name of one provider as one key may use it.
 pub fn provider_config(key: &str, provider: &str) -> String {
     format!("{key}/{provider}")
@@ -83,10 +92,10 @@ impl Charges {
         let at = key.providers.iter().map(|it| {
             let name = provider_config(&key.id, &it.provider);
             let owner = Owner { tier: Tier::ProviderConfig, name: &name, caps: &it.caps };
-            (Arc::clone(&it.provider), charges(owner, ledger))
+            (Arc::clone(&it.provider), owner.charges(ledger))
         });
         Self {
-            always: owners.into_iter().flatten().flat_map(|owner| charges(owner, ledger)).collect(),
+            always: owners.into_iter().flatten().flat_map(|owner| owner.charges(ledger)).collect(),
             at: at.filter(|(_, charges)| !charges.is_empty()).collect(),
         }
     }
@@ -98,6 +107,12 @@ impl Charges {
 
     pub fn always(&self) -> &[Charge] {
         &self.always
+    }
+
+    /// The key's own: not its team's or customer's.
+    pub fn own(&self) -> impl Iterator<Item = &Charge> {
+        let own = self.always.iter().filter(|charge| charge.tier == Tier::Key);
+        own.chain(self.at.iter().flat_map(|(_, charges)| charges.iter()))
     }
 
     /// What requests to this provider are charged to besides.
@@ -119,12 +134,6 @@ impl Charges {
     pub fn is_too_many(&self) -> bool {
         self.most() > MAX_CHARGES
     }
-}
-
-fn charges(owner: Owner<'_>, ledger: &dyn Reserve) -> Box<[Charge]> {
-    let name: Arc<str> = owner.name.into();
-    let charge = |allowance| Charge { slot: ledger.slot(allowance), tier: owner.tier, owner: Arc::clone(&name) };
-    owner.allowances().map(charge).collect()
 }
 
 /// So much of each unit.

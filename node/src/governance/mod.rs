@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod account;
+pub mod alerts;
 pub mod charges;
 pub mod cost;
 pub mod count;
@@ -21,6 +22,7 @@ pub mod prices;
 
 pub use access::{Access, CurrentAccess, KeyMissing, Unusable, VirtualKey};
 pub use account::{Account, Reason};
+pub use alerts::{AlertCounts, Alerts};
 pub use charges::{Amounts, Charge, Charges, Reserve, Reserved};
 pub use cost::{Limits, Mode, Price, Rates};
 pub use count::Written;

@@ -20,8 +20,8 @@ use tracing::{info, warn};
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::gateway::{self, AnswerCache, Gateway, Plan, PlanError};
-use crate::governance::access::Base;
-use crate::governance::{CurrentAccess, Reserve};
+use crate::governance::access::{Base, now_unix};
+use crate::governance::{Alerts, CurrentAccess, Reserve};
 use crate::http::accept::{self, BindError};
 use crate::http::drain::{Drain, Phase};
 use crate::http::request_id::RequestIds;
@@ -34,6 +34,8 @@ pub use ending::terminated;
 use ending::{End, finish, until_told};
 use setup::{identity, join, registry, ring_cache};
 
+/// How often budgets are looked at for alerts.
+const ALERTS: Duration = Duration::from_secs(1);
 /// How long a node with peers configured waits for the first of them before it serves alone.
 const MEET: Duration = Duration::from_millis(1500);
 
@@ -168,7 +170,19 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let zone = config.node.zone.as_deref().map(Arc::from);
     let peers = Peers::new(identity.clone(), cluster.clone(), zone, http_address.to_string(), rooms.drain_asked());
     let reloaded = Arc::new(AtomicBool::new(true));
+    let mut alerts = Alerts::default();
+    let counts = alerts.counts();
+    let watched = Arc::clone(&gateway);
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(ALERTS);
+        loop {
+            tick.tick().await;
+            alerts.tell(watched.access.load().charges(), now_unix());
+        }
+    });
     let admin = Admin {
+        ledger: ledger.clone(),
+        alerts: counts,
         gateway: Arc::clone(&gateway),
         peers,
         shards,

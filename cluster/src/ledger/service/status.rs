@@ -41,6 +41,8 @@ pub struct LedgerStatus {
     pub unsynced_rows: usize,
     /// Peers that can be reached.
     pub live: Vec<Actor>,
+    /// By unit: what the journal holds for spent and nobody has settled yet. A crash charges so much too much at most.
+    pub open: BTreeMap<Unit, u64>,
     /// Rights that nobody can use, because their actors are not there.
     pub locked: Vec<Locked>,
     /// Allowances of which nobody who is there will have a share.
@@ -64,6 +66,7 @@ impl LedgerStatus {
             durability: Durability::Ok,
             unsynced_rows: 0,
             live: Vec::new(),
+            open: BTreeMap::new(),
             locked: Vec::new(),
             cliffs: Vec::new(),
             fenced: false,
@@ -175,6 +178,7 @@ impl Task {
             durability: self.log.durability(),
             unsynced_rows: self.ledger.unsynced(),
             live: self.live.keys().cloned().collect(),
+            open: self.open(),
             locked: self.watched.seen.0.clone(),
             cliffs: self.watched.seen.1.clone(),
             fenced,
@@ -207,6 +211,17 @@ impl Task {
                 self.publish();
             }
         }
+    }
+
+    /// What is open, in all windows.
+    fn open(&self) -> BTreeMap<Unit, u64> {
+        let mut open: BTreeMap<Unit, u64> = BTreeMap::new();
+        for (id, counter) in self.ledger.counters() {
+            let Some(slot) = self.slots.get(&id.allowance) else { continue };
+            let sum = open.entry(slot.allowance().unit).or_default();
+            *sum = sum.saturating_add(counter.opened().saturating_sub(counter.own().spent));
+        }
+        open
     }
 
     fn is_there(&self, actor: &Actor) -> bool {

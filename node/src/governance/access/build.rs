@@ -39,6 +39,7 @@ pub(super) fn build(base: &Base, snapshot: &Snapshot, before: Option<&Access>) -
         providers: Arc::clone(&base.providers),
         hasher: base.hasher,
         number: snapshot.number,
+        charges: OnceLock::new(),
     }
 }
 

@@ -16,14 +16,14 @@ pub mod secret;
 mod virtual_key;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use peerway_cluster::ledger::allowance::{Allowance, Tier};
+use peerway_cluster::ledger::allowance::Tier;
 use peerway_cluster::registry::{RecordKind, Snapshot};
 
-use super::charges::{Charges, Owner, Reserve, provider_config};
+use super::charges::{Charge, Charges, Owner, Reserve};
 
 pub use base::Base;
 pub use cap::{Cap, UnknownCap, caps};
@@ -52,14 +52,8 @@ pub struct Access {
     pub hasher: KeyHasher,
     /// Of the registry's snapshot that it was made of.
     pub number: u64,
-}
-
-/// A budget or limit, and whose it is.
-#[derive(Debug, Clone)]
-pub struct Owned {
-    pub tier: Tier,
-    pub name: Arc<str>,
-    pub allowance: Allowance,
+    /// All budgets and limits, once a ledger was told of them.
+    charges: OnceLock<Box<[Charge]>>,
 }
 
 /// A record that is of no use.
@@ -110,36 +104,20 @@ impl Access {
 
     /// Tells the ledger of all budgets and limits, with what they are.
     pub(super) fn charge_to(&self, ledger: &dyn Reserve) {
-        for allowance in self.shared_owners().flat_map(|owner| owner.allowances().collect::<Vec<_>>()) {
-            ledger.slot(allowance);
-        }
-        for key in self.keys.values() {
-            key.charges.get_or_init(|| Charges::compile(key, ledger));
-        }
-    }
-
-    /// Who has budgets that more than one key is charged to.
-    fn shared_owners(&self) -> impl Iterator<Item = Owner<'_>> {
         let customers = self.customers.values().map(|it| Owner { tier: Tier::Customer, name: &it.id, caps: &it.caps });
-        customers.chain(self.teams.values().map(|it| Owner { tier: Tier::Team, name: &it.id, caps: &it.caps }))
+        let teams = self.teams.values().map(|it| Owner { tier: Tier::Team, name: &it.id, caps: &it.caps });
+        let mut all: Vec<Charge> = customers.chain(teams).flat_map(|owner| owner.charges(ledger)).collect();
+        for key in self.keys.values() {
+            let charges = key.charges.get_or_init(|| Charges::compile(key, ledger));
+            all.extend(charges.own().cloned());
+        }
+        // Only the first time counts, and there is only one.
+        let _ = self.charges.set(all.into());
     }
 
     /// All budgets and limits, with who has them.
-    pub fn allowances(&self) -> Vec<Owned> {
-        let owned = |owner: Owner<'_>| {
-            let name: Arc<str> = owner.name.into();
-            let owned = |allowance| Owned { tier: owner.tier, name: Arc::clone(&name), allowance };
-            owner.allowances().map(owned).collect::<Vec<_>>()
-        };
-        let mut all: Vec<Owned> = self.shared_owners().flat_map(owned).collect();
-        for key in self.keys.values() {
-            all.extend(owned(Owner { tier: Tier::Key, name: &key.id, caps: &key.caps }));
-            for it in &key.providers {
-                let name = provider_config(&key.id, &it.provider);
-                all.extend(owned(Owner { tier: Tier::ProviderConfig, name: &name, caps: &it.caps }));
-            }
-        }
-        all
+    pub fn charges(&self) -> &[Charge] {
+        self.charges.get().map_or(&[], |charges| charges)
     }
 
     /// The key with this hash, whether it may be used or not.
