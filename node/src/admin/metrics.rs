@@ -1,6 +1,7 @@
 //! `GET /metrics`: the Prometheus page of this node.
 
 use peerway_cluster::membership::State;
+use peerway_cluster::registry::service::Durability;
 
 use super::Admin;
 use crate::telemetry::exposition::{Kind, Page};
@@ -21,6 +22,20 @@ pub(super) fn page(admin: &Admin) -> String {
     page.family("peerway_config_reload_success", Kind::Gauge, "1 if the last configuration that was read is in force.");
     page.sample("peerway_config_reload_success", &[], u8::from(admin.reloaded()));
     admin.gateway.cache.write_metrics(&mut page);
+    let registry = admin.registry.status();
+    page.family("peerway_registry_records", Kind::Gauge, "Records of what was changed at run time, removals included.");
+    page.sample("peerway_registry_records", &[], registry.records);
+    page.family(
+        "peerway_registry_durability",
+        Kind::Gauge,
+        "1 for what holds: ok, degraded (the disk failed) or none (no data directory).",
+    );
+    for durability in [Durability::Ok, Durability::Degraded, Durability::None] {
+        let holds = u8::from(registry.durability == durability);
+        page.sample("peerway_registry_durability", &[("durability", durability.as_str())], holds);
+    }
+    page.family("peerway_registry_refused_total", Kind::Counter, "Records of peers that were not taken: see the log.");
+    page.sample("peerway_registry_refused_total", &[], registry.refused);
     cluster(admin, &mut page);
     page.finish()
 }

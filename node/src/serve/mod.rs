@@ -12,6 +12,7 @@ use peerway_cache::ClusterPeers;
 use peerway_cluster::cluster::{Cluster, ClusterError};
 use peerway_cluster::identity::IdentityError;
 use peerway_cluster::membership::State;
+use peerway_cluster::registry::RegistryService;
 use peerway_cluster::registry::service::StartError;
 use peerway_cluster::trust::TrustError;
 use tracing::{info, warn};
@@ -35,6 +36,8 @@ use setup::{identity, join, registry, ring_cache};
 
 /// How long a node with peers configured waits for the first of them before it serves alone.
 const MEET: Duration = Duration::from_millis(1500);
+/// How long a node that has met a peer waits for what was changed, and revoked, while it was away.
+const CATCH_UP: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -157,7 +160,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     }
 
     let has_seeds = config.cluster.as_ref().is_some_and(|cluster| !cluster.join.is_empty());
-    begin(cluster.as_ref(), has_seeds, &drain).await;
+    begin(cluster.as_ref(), has_seeds, &registry, &drain).await;
     info!(node = %identity.node_id, http = %http_address, admin = %config.admin.listen, "ready");
     let end = until_told(options.exit_with_parent, &rooms).await;
     info!(reason = end.as_str(), "draining");
@@ -179,13 +182,15 @@ fn serve_admin(listener: std::net::TcpListener, admin: Admin) -> Result<(), Serv
 }
 
 /// Ready: with peers once one was met, alone after a short while, without a cluster at once.
-async fn begin(cluster: Option<&Cluster>, has_seeds: bool, drain: &Drain) {
+async fn begin(cluster: Option<&Cluster>, has_seeds: bool, registry: &RegistryService, drain: &Drain) {
     if let Some(cluster) = cluster {
         if has_seeds {
             let mut views = cluster.watch();
             let met = views.wait_for(|view| view.members.len() > 1);
             if tokio::time::timeout(MEET, met).await.is_err() {
                 warn!("no peer answered yet: serving alone until one does");
+            } else if tokio::time::timeout(CATCH_UP, registry.caught_up()).await.is_err() {
+                warn!("no peer has told yet what was changed at run time: serving with what was known before");
             }
         }
         cluster.set_state(State::Ready).await;

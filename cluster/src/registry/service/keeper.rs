@@ -298,7 +298,8 @@ impl Keeper {
         }
         self.send.clear();
         let exchange = &self.exchange;
-        let reach: Reach = self.peers.live.iter().map(|id| (id.clone(), exchange.delivered(id))).collect();
+        let delivered = self.peers.live.iter().map(|id| (id.clone(), exchange.delivered(id))).collect();
+        let reach = Reach { delivered, caught_up: exchange.caught_up() };
         self.reach.send_if_modified(|known| std::mem::replace(known, reach.clone()) != reach);
     }
 

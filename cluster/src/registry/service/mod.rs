@@ -193,6 +193,13 @@ impl RegistryService {
         Ok(Written { stamp, durable, told, peers })
     }
 
+    /// Waits until this node has all that some peer had. Before that, it may not know of a revocation that was made while
+    /// it was away.
+    pub async fn caught_up(&self) {
+        // An error means that the registry is closed, so nothing more will come.
+        let _ = self.reach.clone().wait_for(|reach| reach.caught_up).await;
+    }
+
     /// What holds under a name; `None` also when it was removed.
     pub fn get(&self, kind: RecordKind, id: &str) -> Option<Arc<[u8]>> {
         self.snapshot().get(kind, id)
