@@ -14,6 +14,7 @@ use peerway_cluster::identity::IdentityError;
 use peerway_cluster::membership::State;
 use peerway_cluster::registry::RegistryService;
 use peerway_cluster::registry::service::StartError;
+use peerway_cluster::registry::store::WhenAhead;
 use peerway_cluster::trust::TrustError;
 use tracing::{info, warn};
 
@@ -67,6 +68,8 @@ pub struct ServeOptions {
     pub source: Option<Source>,
     /// End when standard input ends: the parent that holds its other end is gone.
     pub exit_with_parent: bool,
+    /// What to do with records of the registry that are from the future.
+    pub future_records: WhenAhead,
 }
 
 /// Runs the node until it is told to end. Returns after the drain.
@@ -100,7 +103,7 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     // The cache answers the cluster's calls, so it is there first.
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
     let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
-    let registry = registry(config, &identity)?;
+    let registry = registry(config, &identity, options.future_records)?;
     let access = Arc::new(CurrentAccess::new(Base::new(config), Some(registry.clone())));
     tokio::spawn(Arc::clone(&access).follow());
     let rooms = Arc::new(Rooms::new(cache.service(), registry.clone()));

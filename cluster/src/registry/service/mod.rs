@@ -28,7 +28,7 @@ use super::exchange::SyncMessage;
 use super::messages::{Hello, Push, Want};
 use super::record::{RecordId, RecordKey, RecordKind};
 use super::state::Limits;
-use super::store::StoreError;
+use super::store::{StoreError, WhenAhead};
 use crate::cluster::Cluster;
 use crate::identity::{Identity, NodeId};
 use crate::link::{Answer, Refusal};
@@ -55,6 +55,8 @@ pub struct ServiceConfig {
     pub data_dir: Option<PathBuf>,
     /// How large it may become.
     pub limits: Limits,
+    /// What to do when records of the file are from the future.
+    pub when_ahead: WhenAhead,
 }
 
 /// Why the registry does not start.
@@ -118,7 +120,7 @@ impl RegistryService {
     pub fn start(config: ServiceConfig) -> Result<RegistryService, StartError> {
         let file = config.data_dir.map(|folder| folder.join(FILE));
         let (commands, inbox) = mpsc::channel(QUEUE);
-        let (started, handles) = keeper::Keeper::open(&config.identity, file, config.limits)?;
+        let (started, handles) = keeper::Keeper::open(&config.identity, file, config.limits, config.when_ahead)?;
         let keeper::Handles { snapshots, status, reach } = handles;
         std::thread::Builder::new()
             .name("registry".to_owned())
