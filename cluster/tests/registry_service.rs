@@ -13,6 +13,7 @@ use peerway_cluster::identity::{Generation, Identity, Incarnation, NodeId};
 use peerway_cluster::link::{Answer, Refusal, Service};
 use peerway_cluster::membership::State;
 use peerway_cluster::registry::service::{Durability, Expected, ServiceConfig, WriteError};
+use peerway_cluster::registry::store::WhenAhead;
 use peerway_cluster::registry::{Limits, RecordKind, RegistryService, Snapshot};
 use peerway_cluster::trust::Trust;
 use peerway_cluster::wire::Kind;
@@ -48,7 +49,12 @@ impl Node {
             std::fs::create_dir_all(&own).unwrap();
             own
         });
-        let settings = ServiceConfig { identity: identity.clone(), data_dir, limits: Limits::default() };
+        let settings = ServiceConfig {
+            identity: identity.clone(),
+            data_dir,
+            limits: Limits::default(),
+            when_ahead: WhenAhead::Refuse,
+        };
         let registry = RegistryService::start(settings).unwrap();
         let config = ClusterConfig {
             trust: Trust::from_secret(SECRET, &identity.cluster, &identity.node_id).unwrap(),
@@ -189,7 +195,7 @@ async fn a_write_that_relies_on_what_is_no_longer_so_is_refused() {
         incarnation: Incarnation(1),
         generation: Generation(1),
     };
-    let config = ServiceConfig { identity, data_dir: None, limits: Limits::default() };
+    let config = ServiceConfig { identity, data_dir: None, limits: Limits::default(), when_ahead: WhenAhead::Refuse };
     let registry = RegistryService::start(config).unwrap();
     let first = registry.put(KEY, "k", b"1", Expected::Seen(None)).await.unwrap().stamp;
     let twice = registry.put(KEY, "k", b"2", Expected::Seen(None)).await;

@@ -12,7 +12,6 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigErrors, Loaded};
 use crate::gateway::{Gateway, Plan};
-use crate::governance::access::Base;
 
 /// Editors and Kubernetes write in several steps; the last one counts.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -100,7 +99,7 @@ impl Reload {
         match Plan::compile(&loaded.config, self.workers) {
             Ok(plan) => {
                 self.gateway.plan.store(Arc::new(plan));
-                self.gateway.access.set_base(Base::new(&loaded.config));
+                self.gateway.access.reload(&loaded.config);
                 self.success.store(true, Ordering::Relaxed);
                 info!(file = %self.source.file.display(), "the changed configuration is in force");
                 for setting in needs_restart(&self.current, &loaded.config) {

@@ -86,6 +86,8 @@ struct Peer {
     seen: Option<Versions>,
     greeted: bool,
     session: Option<Session>,
+    /// All that it held at some moment of this connection was held here too.
+    caught_up: bool,
 }
 
 /// A push that was not answered yet.
@@ -245,6 +247,7 @@ impl Exchange {
         let buckets = registry.digest().differing(digest);
         if buckets.is_empty() {
             // What is the same has seen the same.
+            peer.caught_up = true;
             registry.adopt(now.wall_ms, &theirs);
             return;
         }
@@ -256,6 +259,7 @@ impl Exchange {
         let seen = if *mine == theirs {
             Versions::default()
         } else if mine.covers_all(&theirs) {
+            peer.caught_up = true;
             return;
         } else {
             mine.clone()
@@ -282,6 +286,7 @@ impl Exchange {
             None => {
                 if session.whole {
                     registry.adopt(now.wall_ms, &session.claim);
+                    peer.caught_up = true;
                 }
                 peer.session = None;
             }
@@ -310,6 +315,11 @@ impl Exchange {
         handled.refused.extend(refused);
         handled.doubled.extend(doubled);
         whole
+    }
+
+    /// True when this node has had, since it met some peer that it has now, all that this peer had.
+    pub fn caught_up(&self) -> bool {
+        self.peers.values().any(|peer| peer.caught_up)
     }
 
     /// Up to when a peer took delivery of this node's own writes. What it refused of them (its log says what and why) is

@@ -1,7 +1,8 @@
 //! `GET /metrics`: the Prometheus page of this node.
 
-use peerway_cluster::journal::Durability;
+use peerway_cluster::journal;
 use peerway_cluster::membership::State;
+use peerway_cluster::registry::service::Durability;
 
 use super::Admin;
 use crate::governance::access::now_unix;
@@ -27,6 +28,20 @@ pub(super) fn page(admin: &Admin) -> String {
     page.sample("peerway_config_reload_success", &[], u8::from(admin.reloaded()));
     admin.gateway.cache.write_metrics(&mut page);
     budgets(admin, &mut page);
+    let registry = admin.registry.status();
+    page.family("peerway_registry_records", Kind::Gauge, "Records of what was changed at run time, removals included.");
+    page.sample("peerway_registry_records", &[], registry.records);
+    page.family(
+        "peerway_registry_durability",
+        Kind::Gauge,
+        "1 for what holds: ok, degraded (the disk failed) or none (no data directory).",
+    );
+    for durability in [Durability::Ok, Durability::Degraded, Durability::None] {
+        let holds = u8::from(registry.durability == durability);
+        page.sample("peerway_registry_durability", &[("durability", durability.as_str())], holds);
+    }
+    page.family("peerway_registry_refused_total", Kind::Counter, "Records of peers that were not taken: see the log.");
+    page.sample("peerway_registry_refused_total", &[], registry.refused);
     cluster(admin, &mut page);
     page.finish()
 }
@@ -49,7 +64,7 @@ fn budgets(admin: &Admin, page: &mut Page) {
         (
             "peerway_ledger_durability",
             "1 if what is spent is on the disk, 0 if only in memory and with the peers.",
-            u64::from(status.durability == Durability::Ok),
+            u64::from(status.durability == journal::Durability::Ok),
         ),
         (
             "peerway_ledger_unsynced_rows",

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use peerway_cluster::registry::service::{Expected, Written};
 use peerway_cluster::registry::{RecordKind, Snapshot};
 use serde::de::DeserializeOwned;
@@ -45,7 +47,14 @@ pub(super) struct Removed {
 pub(super) struct RemoveQuery {
     /// Remove it although this node does not know it: it may have been made at a node that is cut off.
     #[serde(default)]
-    pub(super) force: bool,
+    force: bool,
+}
+
+/// The query of a removal, or what is wrong with it.
+pub(super) fn force(query: Result<Query<RemoveQuery>, QueryRejection>) -> Result<bool, Problem> {
+    query
+        .map(|Query(query)| query.force)
+        .map_err(|error| Problem::invalid(format!("{error}: ?force=true is all there is")))
 }
 
 /// A body, or what is wrong with it and where.

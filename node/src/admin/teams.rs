@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -113,10 +114,11 @@ pub(super) async fn update(
 pub(super) async fn remove(
     State(admin): State<Admin>,
     Path(id): Path<String>,
-    Query(query): Query<RemoveQuery>,
+    query: Result<Query<RemoveQuery>, QueryRejection>,
 ) -> Result<Json<Removed>, Problem> {
+    let force = resource::force(query)?;
     let (_, access) = resource::look(&admin);
-    if !resource::removable(&access, KIND, &id, access.teams.contains_key(&*id), query.force) {
+    if !resource::removable(&access, KIND, &id, access.teams.contains_key(&*id), force) {
         return Err(Problem::unknown("team", &id));
     }
     deserted(&access, &id)?;

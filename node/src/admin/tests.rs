@@ -13,15 +13,20 @@ fn documented() -> BTreeSet<String> {
         .collect()
 }
 
-/// The routes that the sources of this room declare.
+/// The routes that the handlers of this room declare.
 fn declared() -> BTreeSet<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
     let mut declared = BTreeSet::new();
     for file in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let path = file.unwrap().path();
+        if path.ends_with("tests.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
         for declaration in text.split("#[utoipa::path(").skip(1) {
-            let (method, rest) = declaration.split_once(", path = \"").unwrap();
-            declared.insert(format!("{method} {}", rest.split_once('"').unwrap().0));
+            let (method, rest) = declaration.split_once(',').unwrap();
+            let route = rest.split('"').nth(1).unwrap();
+            declared.insert(format!("{} {route}", method.trim()));
         }
     }
     declared
@@ -29,11 +34,12 @@ fn declared() -> BTreeSet<String> {
 
 #[test]
 fn every_route_is_in_the_document() {
-    // A route outside of `routes()` would be in the router and not in the document.
-    let outside = [".route(", ".nest", ".merge(", ".route_service("];
+    // Made in another way, a route would be in the router and not in the document.
     let text = include_str!("mod.rs");
-    assert!(outside.iter().all(|call| !text.contains(call)), "declare it with routes!");
-    assert_eq!(documented(), declared().into_iter().filter(|route| !route.starts_with('{')).collect());
+    for call in [".route(", ".nest", ".merge(", ".route_service("] {
+        assert!(!text.contains(call), "{call}: declare it with routes!");
+    }
+    assert_eq!(documented(), declared());
     for route in
         ["get /cluster/status", "post /api/keys", "patch /api/keys/{id}", "delete /api/cache", "get /openapi.json"]
     {

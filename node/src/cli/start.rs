@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use peerway_cluster::registry::store::WhenAhead;
 
 use super::fail;
 use crate::config::{self, Loaded};
@@ -40,6 +41,9 @@ pub(super) struct ServeArgs {
     /// Drop what is damaged in the ledger's journal, which is refused otherwise: what was spent in it may be spent again.
     #[arg(long)]
     repair: bool,
+    /// Drop what was written at run time while this machine's clock was wrong, as the error at the start asks.
+    #[arg(long)]
+    drop_future_records: bool,
     /// End when standard input ends, so that no node outlives the program that started it.
     #[arg(long, hide = true)]
     exit_with_parent: bool,
@@ -47,6 +51,7 @@ pub(super) struct ServeArgs {
 
 pub(super) fn serve(args: ServeArgs) -> ExitCode {
     let (exit_with_parent, repair) = (args.exit_with_parent, args.repair);
+    let future_records = if args.drop_future_records { WhenAhead::Drop } else { WhenAhead::Refuse };
     let file = args.config.clone();
     let load = move || match &args.config {
         Some(file) => config::load_with(file, |config| args.put_over(config)),
@@ -63,7 +68,7 @@ pub(super) fn serve(args: ServeArgs) -> ExitCode {
         tracing::warn!("{warning}");
     }
     let source = file.map(|file| Source { file, load: Box::new(load) });
-    let options = ServeOptions { config, source, repair, exit_with_parent };
+    let options = ServeOptions { config, source, repair, exit_with_parent, future_records };
     match serve::run(options) {
         Ok(Next::Exit) => ExitCode::SUCCESS,
         Ok(Next::StartOver) => fail(&start_over()),

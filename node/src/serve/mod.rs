@@ -13,7 +13,9 @@ use peerway_cache::ClusterPeers;
 use peerway_cluster::cluster::{Cluster, ClusterError};
 use peerway_cluster::identity::IdentityError;
 use peerway_cluster::membership::State;
+use peerway_cluster::registry::RegistryService;
 use peerway_cluster::registry::service::StartError;
+use peerway_cluster::registry::store::WhenAhead;
 use peerway_cluster::trust::TrustError;
 use tracing::{info, warn};
 
@@ -38,6 +40,8 @@ use setup::{identity, join, registry, ring_cache};
 const ALERTS: Duration = Duration::from_secs(1);
 /// How long a node with peers configured waits for the first of them before it serves alone.
 const MEET: Duration = Duration::from_millis(1500);
+/// How long a node that has met a peer waits for what was changed, and revoked, while it was away.
+const CATCH_UP: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -78,6 +82,8 @@ pub struct ServeOptions {
     pub repair: bool,
     /// End when standard input ends: the parent that holds its other end is gone.
     pub exit_with_parent: bool,
+    /// What to do with records of the registry that are from the future.
+    pub future_records: WhenAhead,
 }
 
 /// What follows the end of a node.
@@ -119,7 +125,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     // The cache answers the cluster's calls, so it is there first.
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
     let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
-    let registry = registry(config, &identity)?;
+    let registry = registry(config, &identity, options.future_records)?;
     let ledger = ledger::start(config, &identity, options.repair)?;
     let reserve: Arc<dyn Reserve> = Arc::new(ledger.clone());
     let access = CurrentAccess::new(Base::new(config), Some(registry.clone())).charged_to(Arc::clone(&reserve));
@@ -197,7 +203,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     }
 
     let has_seeds = config.cluster.as_ref().is_some_and(|cluster| !cluster.join.is_empty());
-    begin(cluster.as_ref(), has_seeds, &drain).await;
+    begin(cluster.as_ref(), has_seeds, &registry, &drain).await;
     info!(node = %identity.node_id, http = %http_address, admin = %config.admin.listen, "ready");
     let end = until_told(options.exit_with_parent, &rooms, cluster.as_ref(), &ledger).await;
     info!(reason = end.as_str(), "draining");
@@ -226,7 +232,7 @@ fn serve_admin(listener: std::net::TcpListener, admin: Admin) -> Result<(), Serv
 }
 
 /// Ready: with peers once one was met, alone after a short while, without a cluster at once.
-async fn begin(cluster: Option<&Cluster>, has_seeds: bool, drain: &Drain) {
+async fn begin(cluster: Option<&Cluster>, has_seeds: bool, registry: &RegistryService, drain: &Drain) {
     if let Some(cluster) = cluster {
         if has_seeds {
             let mut views = cluster.watch();
@@ -239,6 +245,8 @@ async fn begin(cluster: Option<&Cluster>, has_seeds: bool, drain: &Drain) {
             };
             if !met {
                 warn!("no peer answered yet: serving alone until one does");
+            } else if tokio::time::timeout(CATCH_UP, registry.caught_up()).await.is_err() {
+                warn!("no peer has told yet what was changed at run time: serving with what was known before");
             }
         }
         cluster.set_state(State::Ready).await;

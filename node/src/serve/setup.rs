@@ -10,6 +10,7 @@ use peerway_cluster::cluster::{Cluster, ClusterConfig};
 use peerway_cluster::discovery::SeedError;
 use peerway_cluster::identity::{ClusterName, DataDirLock, Identity, NodeId};
 use peerway_cluster::registry::service::ServiceConfig;
+use peerway_cluster::registry::store::WhenAhead;
 use peerway_cluster::registry::{Limits, RegistryService};
 use peerway_cluster::trust::Trust;
 
@@ -30,9 +31,14 @@ pub(super) fn data_dir(config: &Config) -> PathBuf {
 }
 
 /// What was changed at run time; read from the data directory.
-pub(super) fn registry(config: &Config, identity: &Identity) -> Result<RegistryService, ServeError> {
+pub(super) fn registry(
+    config: &Config,
+    identity: &Identity,
+    when_ahead: WhenAhead,
+) -> Result<RegistryService, ServeError> {
     let (identity, data_dir) = (identity.clone(), Some(data_dir(config)));
-    Ok(RegistryService::start(ServiceConfig { identity, data_dir, limits: Limits::default() })?)
+    let limits = Limits::default();
+    Ok(RegistryService::start(ServiceConfig { identity, data_dir, limits, when_ahead })?)
 }
 
 /// A name for a node that was given none: short, and unlike any other.

@@ -33,6 +33,9 @@ pub(super) const DISK_AGAIN: Duration = Duration::from_secs(1);
 /// Of so many commands at once the changes are saved together.
 const BATCH: usize = 256;
 
+/// Tells a writer under which stamp its write holds, and whether it is on disk.
+type WriteReply = oneshot::Sender<Result<(Stamp, bool), WriteError>>;
+
 /// What the keeper is told.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -41,7 +44,7 @@ pub(super) enum Command {
         /// `None` removes.
         value: Option<Arc<[u8]>>,
         expected: Expected,
-        reply: oneshot::Sender<Result<(Stamp, bool), WriteError>>,
+        reply: WriteReply,
     },
     Asked {
         from: NodeId,
@@ -122,7 +125,7 @@ pub(super) struct Keeper {
     status: watch::Sender<Arc<RegistryStatus>>,
     reach: watch::Sender<Reach>,
     /// What is to be said once all is saved.
-    writes: Vec<(oneshot::Sender<Result<(Stamp, bool), WriteError>>, Result<Stamp, WriteError>)>,
+    writes: Vec<(WriteReply, Result<Stamp, WriteError>)>,
     answers: Vec<(oneshot::Sender<Option<SyncMessage>>, Option<SyncMessage>)>,
     send: Vec<Outgoing>,
     changed: BTreeSet<RecordKey>,
@@ -133,13 +136,17 @@ impl Keeper {
         identity: &Identity,
         file: Option<PathBuf>,
         limits: Limits,
+        when_ahead: WhenAhead,
     ) -> Result<(Keeper, Handles), StoreError> {
         let actor = Actor { node: identity.node_id.clone(), incarnation: identity.incarnation };
         let (registry, disk) = match file {
             None => (Registry::new(actor, limits), Disk::None),
             Some(path) => {
                 let store = Store::open(&path, &identity.cluster)?;
-                let Loaded { registry, .. } = store.load(wall_ms(), actor, limits, WhenAhead::Refuse)?;
+                let Loaded { registry, dropped } = store.load(wall_ms(), actor, limits, when_ahead)?;
+                for record in &dropped {
+                    warn!(key = %record.key, stamp = %record.stamp, "a record from the future is dropped");
+                }
                 (registry, Disk::of(path, identity.cluster.clone(), store))
             }
         };
@@ -298,7 +305,8 @@ impl Keeper {
         }
         self.send.clear();
         let exchange = &self.exchange;
-        let reach: Reach = self.peers.live.iter().map(|id| (id.clone(), exchange.delivered(id))).collect();
+        let delivered = self.peers.live.iter().map(|id| (id.clone(), exchange.delivered(id))).collect();
+        let reach = Reach { delivered, caught_up: exchange.caught_up() };
         self.reach.send_if_modified(|known| std::mem::replace(known, reach.clone()) != reach);
     }
 

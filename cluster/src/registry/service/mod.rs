@@ -28,7 +28,7 @@ use super::exchange::SyncMessage;
 use super::messages::{Hello, Push, Want};
 use super::record::{RecordId, RecordKey, RecordKind};
 use super::state::Limits;
-use super::store::StoreError;
+use super::store::{StoreError, WhenAhead};
 use crate::cluster::Cluster;
 use crate::identity::{Identity, NodeId};
 use crate::link::{Answer, Refusal};
@@ -55,6 +55,8 @@ pub struct ServiceConfig {
     pub data_dir: Option<PathBuf>,
     /// How large it may become.
     pub limits: Limits,
+    /// What to do when records of the file are from the future.
+    pub when_ahead: WhenAhead,
 }
 
 /// Why the registry does not start.
@@ -118,7 +120,7 @@ impl RegistryService {
     pub fn start(config: ServiceConfig) -> Result<RegistryService, StartError> {
         let file = config.data_dir.map(|folder| folder.join(FILE));
         let (commands, inbox) = mpsc::channel(QUEUE);
-        let (started, handles) = keeper::Keeper::open(&config.identity, file, config.limits)?;
+        let (started, handles) = keeper::Keeper::open(&config.identity, file, config.limits, config.when_ahead)?;
         let keeper::Handles { snapshots, status, reach } = handles;
         std::thread::Builder::new()
             .name("registry".to_owned())
@@ -191,6 +193,13 @@ impl RegistryService {
         let _ = tokio::time::timeout(PEERS_WAIT, reach.wait_for(|reach| reach.all_know(stamp.time))).await;
         let (told, peers) = self.reach.borrow().count(stamp.time);
         Ok(Written { stamp, durable, told, peers })
+    }
+
+    /// Waits until this node has all that some peer had. Before that, it may not know of a revocation that was made while
+    /// it was away.
+    pub async fn caught_up(&self) {
+        // An error means that the registry is closed, so nothing more will come.
+        let _ = self.reach.clone().wait_for(|reach| reach.caught_up).await;
     }
 
     /// What holds under a name; `None` also when it was removed.

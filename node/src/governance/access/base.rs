@@ -27,7 +27,10 @@ pub struct Base {
 impl Base {
     /// Hashes every key, so it takes about a microsecond for each.
     pub fn new(config: &Config) -> Self {
-        let hasher = KeyHasher::of_cluster(config.cluster_name());
+        Self::hashed(config, KeyHasher::of_cluster(config.cluster_name()))
+    }
+
+    pub(super) fn hashed(config: &Config, hasher: KeyHasher) -> Self {
         let governance = &config.governance;
         let named = |id: &str| Arc::<str>::from(id);
         Self {

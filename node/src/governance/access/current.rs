@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::base::Base;
 use super::{Access, Differences, Unreadable};
+use crate::config::Config;
 use crate::governance::Reserve;
 
 /// The access in force. Reading it costs the request path a few nanoseconds and never waits.
@@ -53,8 +54,9 @@ impl CurrentAccess {
         self.changes.subscribe()
     }
 
-    /// The file was read again.
-    pub fn set_base(&self, base: Base) {
+    /// The file was read again. The name of the cluster, under which keys are hashed, stays what it was at the start.
+    pub fn reload(&self, config: &Config) {
+        let base = Base::hashed(config, self.current.load().hasher);
         let mut held = self.base.lock().unwrap_or_else(PoisonError::into_inner);
         *held = base;
         self.build(&held);

@@ -1,5 +1,6 @@
 use peerway_cluster::identity::{Generation, Identity, Incarnation};
 use peerway_cluster::registry::service::{Expected, ServiceConfig};
+use peerway_cluster::registry::store::WhenAhead;
 use peerway_cluster::registry::{Limits, RegistryService};
 use serde_json::{Value, json};
 
@@ -32,7 +33,8 @@ fn registry() -> RegistryService {
         incarnation: Incarnation(1),
         generation: Generation(1),
     };
-    RegistryService::start(ServiceConfig { identity, data_dir: None, limits: Limits::default() }).unwrap()
+    let when_ahead = WhenAhead::Refuse;
+    RegistryService::start(ServiceConfig { identity, data_dir: None, limits: Limits::default(), when_ahead }).unwrap()
 }
 
 fn sent(value: &str) -> HeaderMap {
@@ -88,12 +90,12 @@ fn keys_that_are_disabled_expired_or_have_lost_their_team_are_refused() {
     assert_eq!(refused(&access, "sk-a"), KeyMissing::Unusable(Unusable::Disabled));
     assert_eq!(refused(&access, "sk-b"), KeyMissing::Unusable(Unusable::Expired));
     config.governance.keys[1].expires_at = Some(config::Moment::from_unix(i64::MAX));
-    access.set_base(Base::new(&config));
+    access.reload(&config);
     assert!(access.load().key_of(&sent("sk-b")).is_ok());
 
     let mut config = file();
     config.governance.customers.clear();
-    access.set_base(Base::new(&config));
+    access.reload(&config);
     assert_eq!(refused(&access, "sk-a"), KeyMissing::Unusable(Unusable::Orphan));
 }
 
@@ -132,12 +134,23 @@ async fn records_lie_over_the_file_and_removals_hide_its_entries() {
         }
         let hidden: Vec<String> = access.load().hidden.iter().map(|hidden| hidden.id.to_string()).collect();
         assert_eq!(hidden, ["a", "b"]);
-        access.set_base(Base::new(&file()));
+        access.reload(&file());
     }
     // A newer version's record hides what it stands for.
     put("b", br#"{"v":2}"#.to_vec()).await;
     assert_eq!(state("sk-b"), Err(KeyMissing::Unknown));
     assert_eq!(access.load().unreadable.len(), 1);
+}
+
+#[test]
+fn a_changed_cluster_name_takes_no_key_away_before_the_next_start() {
+    let access = CurrentAccess::new(Base::new(&file()), None);
+    let mut renamed = file();
+    renamed.cluster = Some(config::Cluster { name: "another".to_owned(), ..config::Cluster::default() });
+    let before = access.load().hasher.hash(b"sk-made");
+    access.reload(&renamed);
+    assert_eq!(access.load().hasher.hash(b"sk-made"), before);
+    assert!(access.load().key_of(&sent("sk-a")).is_ok());
 }
 
 #[tokio::test]
