@@ -91,8 +91,7 @@ impl Task {
         self.counted.seconds += 1;
         let refresh = self.counted.seconds.is_multiple_of(REFRESH_S);
         if self.counted.seconds.is_multiple_of(RETELL_S) {
-            let due: Vec<&Actor> =
-                self.live.keys().filter(|actor| refresh || !self.counted.has_heard(actor)).collect();
+            let due: Vec<&Actor> = self.live.keys().filter(|actor| refresh || !self.counted.has_heard(actor)).collect();
             for actor in due {
                 self.counted.tell(&mut self.outbox, actor);
             }

@@ -3,11 +3,16 @@
 //! Records go to the journal at once; what comes behind a durable one waits here for the disk, while the ledger goes on.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 use super::log::{BoxFutureOf, Outcome};
+use super::task::Said;
 use crate::journal::WriteError;
 use crate::ledger::event::Action;
-use tokio::sync::oneshot;
+use crate::ledger::hot::{Hold, Slot};
+use crate::ledger::reservation::Denial;
 
 /// Something to do once all records before it are durable.
 #[derive(Debug)]
@@ -18,6 +23,10 @@ pub(super) enum Effect {
     Counted(usize),
     /// Somebody waits for what was written before.
     Tell(oneshot::Sender<()>),
+    /// A request that needs what is about to be opened.
+    Hold(Vec<(Arc<Slot>, u64)>, oneshot::Sender<Result<Hold, Denial>>),
+    /// A peer that needs it.
+    Said(Said),
 }
 
 #[derive(Debug)]

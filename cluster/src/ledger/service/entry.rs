@@ -251,7 +251,8 @@ impl<'a> Fields<'a> {
 
     fn actor(&mut self) -> Result<Actor, Fault> {
         let [length] = self.array()?;
-        let name = std::str::from_utf8(self.take(usize::from(length))?).map_err(|_| Fault::Reason("a name is no text"))?;
+        let name =
+            std::str::from_utf8(self.take(usize::from(length))?).map_err(|_| Fault::Reason("a name is no text"))?;
         let node: NodeId = name.parse().map_err(|_| Fault::Reason("a name is not a node id"))?;
         Ok(Actor { node, incarnation: Incarnation(self.number()?) })
     }
@@ -298,7 +299,10 @@ mod tests {
         let ledger = [
             (Record::SliceOpened { counter: counter(), up_to: 5 }, format!("0101{place}{five}")),
             (Record::Settled { counter: counter(), up_to: 5 }, format!("0102{place}{five}")),
-            (Record::Given { counter: counter(), to: actor("a"), total: 5, up_to: 9 }, format!("0103{place}{a}{five}{nine}")),
+            (
+                Record::Given { counter: counter(), to: actor("a"), total: 5, up_to: 9 },
+                format!("0103{place}{a}{five}{nine}"),
+            ),
             (Record::Received { counter: counter(), from: actor("b"), total: 9 }, format!("0104{place}{b}{nine}")),
             (
                 Record::Pruned { allowance: counter().allowance, until: -1 },

@@ -142,10 +142,12 @@ mod tests {
     #[test]
     fn what_it_would_grow_to_is_bounded() {
         // A few bytes a statement, each with all that were counted before: refused long before the memory is used.
-        let names: Vec<u8> = (0..MAX_ACTORS).flat_map(|n| {
-            let name = format!("n{n}");
-            [vec![name.len() as u8], name.into_bytes(), vec![1]].concat()
-        }).collect();
+        let names: Vec<u8> = (0..MAX_ACTORS)
+            .flat_map(|n| {
+                let name = format!("n{n}");
+                [vec![name.len() as u8], name.into_bytes(), vec![1]].concat()
+            })
+            .collect();
         let all: Vec<u8> = (0..MAX_ACTORS as u16)
             .flat_map(|n| if n < 251 { vec![n as u8] } else { [vec![251], n.to_le_bytes().to_vec()].concat() })
             .collect();
@@ -162,8 +164,9 @@ mod tests {
 
     #[test]
     fn a_large_cluster_fits() {
-        let all: BTreeSet<Actor> =
-            (0..1024).map(|n| Actor { node: format!("{n:063}").parse().unwrap(), incarnation: Incarnation(n) }).collect();
+        let all: BTreeSet<Actor> = (0..1024)
+            .map(|n| Actor { node: format!("{n:063}").parse().unwrap(), incarnation: Incarnation(n) })
+            .collect();
         let word = Word {
             statements: vec![Statement { from: WindowFrom::Beginning, counted: all.clone() }],
             active_from: Some(WindowFrom::Beginning),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::effects::Effect;
 use super::task::{Task, Waiting};
 use crate::ledger::allowance::CounterId;
 use crate::ledger::event::{Charge, Event, Now, Urgency};
-use crate::ledger::hot::{Hold, Slice, Slot};
+use crate::ledger::hot::{Hold, Part, Slice, Slot, try_hold};
 use crate::ledger::reservation::{Denial, ReservationId};
 
 /// A slice that was not used for so long is closed.
@@ -81,11 +82,28 @@ impl Task {
         if reply.is_closed() {
             return;
         }
+        let now = self.clock.now();
+        // What is on its way to a slice is in nobody's hands until the disk has it.
+        if parts.iter().any(|(slot, _)| self.is_opening(&slot.allowance().counter(now.unix))) {
+            return self.then(Effect::Hold(parts, reply));
+        }
+        self.ask_ledger(parts, reply);
+    }
+
+    pub(super) fn ask_ledger(&mut self, parts: Vec<(Arc<Slot>, u64)>, reply: oneshot::Sender<Result<Hold, Denial>>) {
         if self.closing {
             let _ = reply.send(Err(Denial::Busy));
             return;
         }
         let now = self.clock.now();
+        // What was opened in the meantime may be enough.
+        let there: Vec<Part<'_>> = parts.iter().map(|(slot, amount)| Part { slot, amount: *amount }).collect();
+        if let Some(hold) = try_hold(&there, now.unix) {
+            if let Err(Ok(hold)) = reply.send(Ok(hold)) {
+                hold.release();
+            }
+            return;
+        }
         let parts: Vec<(CounterId, Arc<Slot>, u64)> =
             parts.into_iter().map(|(slot, amount)| (slot.allowance().counter(now.unix), slot, amount)).collect();
         for (counter, slot, amount) in &parts {
@@ -123,8 +141,7 @@ impl Task {
     /// The slice of a counter, in its slot as long as it is the one to reserve in.
     fn handed(&mut self, now: Now, counter: CounterId, slot: &Arc<Slot>) -> &mut Handed {
         let known_spent = self.ledger.counters().get(&counter).map_or(0, |counter| counter.known_spent());
-        let handed =
-            self.slices.entry(counter).or_insert_with(|| Handed::new(Arc::clone(slot), counter, now));
+        let handed = self.slices.entry(counter).or_insert_with(|| Handed::new(Arc::clone(slot), counter, now));
         handed.slice.tell_known_spent(known_spent);
         let is_current = self.current.get(&counter.allowance) == Some(&counter);
         if !is_current && handed.slice.holds(now.unix) {
@@ -191,8 +208,18 @@ impl Task {
     /// A peer asks: what lies free in the slice here is better given than denied.
     pub(super) fn make_room(&mut self, counter: CounterId, urgency: Urgency) {
         let now = self.clock.now();
-        let recall = if urgency == Urgency::Background { Recall::Half } else { Recall::All };
-        self.take_back(now, counter, recall);
+        if urgency == Urgency::Background {
+            return self.take_back(now, counter, Recall::Half);
+        }
+        self.take_back(now, counter, Recall::All);
+        // It will ask again for what is left: that must not be on its way to the slice then.
+        if let Some(handed) = self.slices.get_mut(&counter) {
+            handed.again_at = now.mono_ms.saturating_add(AGAIN_MS);
+        }
+    }
+
+    pub(super) fn is_opening(&self, counter: &CounterId) -> bool {
+        self.slices.get(counter).is_some_and(|handed| handed.opening)
     }
 
     /// What any request may take of this counter at this moment.

@@ -175,7 +175,10 @@ impl Task {
     fn due(&self) -> Instant {
         let sweep = (!self.slices.is_empty()).then_some(self.next_sweep);
         let ledger = self.clock.at(self.ledger.next_deadline()).max(Instant::now() + LEAST);
-        [Some(self.next_tick.min(ledger)), sweep, Some(self.next_second)].into_iter().flatten().fold(ledger, Instant::min)
+        [Some(self.next_tick.min(ledger)), sweep, Some(self.next_second)]
+            .into_iter()
+            .flatten()
+            .fold(ledger, Instant::min)
     }
 
     fn on_command(&mut self, command: Command) {
@@ -192,6 +195,15 @@ impl Task {
     }
 
     pub(super) fn on_said(&mut self, said: Said) {
+        match said {
+            Said::Message { message: Message::Ask { counter, .. }, .. } if self.is_opening(&counter) => {
+                self.then(Effect::Said(said));
+            }
+            said => self.hear(said),
+        }
+    }
+
+    fn hear(&mut self, said: Said) {
         match said {
             Said::Message { from, to, message } => {
                 if let Message::Ask { counter, urgency, .. } = &message {
@@ -335,6 +347,8 @@ impl Task {
             Effect::Tell(reply) => {
                 let _ = reply.send(());
             }
+            Effect::Hold(parts, reply) => self.ask_ledger(parts, reply),
+            Effect::Said(said) => self.hear(said),
         }
     }
 
