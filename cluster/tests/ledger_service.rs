@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ledger_support::{Node, allowance, image, three, unix};
+use ledger_support::{Node, allowance, image, micros, three, unix};
 use peerway_cluster::ledger::hot::{Part, try_hold};
 use peerway_cluster::ledger::reservation::Denial;
-use peerway_cluster::ledger::service::Parting;
+use peerway_cluster::ledger::service::{Parting, set_aside};
 use peerway_cluster::ledger::window::WindowKind;
 
 const FOREVER: WindowKind = WindowKind::Forever;
@@ -231,12 +231,30 @@ fn rolled_back(dir: &Path) -> ([Node; 2], Node) {
 }
 
 #[test]
-fn a_data_directory_that_was_rolled_back_is_noticed() {
+fn a_data_directory_that_was_rolled_back_is_noticed_and_begins_anew() {
     let dir = dir();
-    let (_others, c) = rolled_back(dir.path());
+    let ([a, b], c) = rolled_back(dir.path());
     let slot = c.slot(900, FOREVER);
     c.until("fenced", |status| status.fenced);
     assert_eq!(c.hold(&slot, 1).unwrap_err(), Denial::Fenced);
+
+    // As the node does: close, set aside, another incarnation, start.
+    c.run(c.ledger.close(Parting::Restart));
+    let set_aside = set_aside(&c.data_dir).unwrap().unwrap();
+    assert!(set_aside.is_dir());
+    let (data_dir, identity) = (c.data_dir.clone(), c.identity.clone());
+    identity.renew(&data_dir, c.lock.as_ref().unwrap(), micros()).unwrap();
+    c.run(c.cluster.as_ref().unwrap().leave());
+    drop(c);
+    let c = Node::start("c", &data_dir, &[a.address()]);
+    assert_ne!(c.identity.incarnation, identity.incarnation);
+    let slot = c.slot(900, FOREVER);
+    c.until("among the others", |status| status.live.len() == 2 && !status.fenced);
+    for node in [&a, &b] {
+        node.until("the new one is there", |status| status.live.len() == 2);
+    }
+    // It has no share in a window that has begun, and lives on what the others give it.
+    c.hold(&slot, 1).unwrap().settle(&[1]);
 }
 
 #[test]
