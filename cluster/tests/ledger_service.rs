@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ledger_support::{Node, allowance, image, micros, three, unix};
+use peerway_cluster::ledger::counting::WaitsFor;
 use peerway_cluster::ledger::hot::{Part, try_hold};
 use peerway_cluster::ledger::reservation::Denial;
 use peerway_cluster::ledger::service::{Parting, set_aside};
@@ -300,4 +301,26 @@ fn a_dead_node_is_forgotten_with_its_bound() {
     let forgotten = a.run(a.ledger.forget(&"c".parse().unwrap())).unwrap();
     assert_eq!(forgotten.bound.values().sum::<u64>(), 300);
     assert!(forgotten.actors[0].1 > unix());
+}
+
+#[test]
+fn the_cliff_is_seen_before_it_comes() {
+    let dir = dir();
+    let [a, b, c] = three(dir.path());
+    drop(c);
+    a.until("c is gone", |status| status.live.len() == 1);
+    // It must count c, which never said that it counts it.
+    let d = Node::start("d", &dir.path().join("d"), &[a.address()]);
+    let _slots = [&a, &b, &d].map(|node| node.slot(900, WindowKind::Month));
+    d.until("it waits for c", |status| status.live.len() == 2 && matches!(status.waits_for, Some(WaitsFor::Words(_))));
+    assert!(d.ledger.status().cliffs.is_empty(), "a and b have shares next month");
+    drop(a);
+    d.until("b has", |status| status.live.len() == 1 && status.cliffs.is_empty());
+    drop(b);
+    d.until("nobody has", |status| {
+        status.live.is_empty() && status.cliffs.iter().any(|cliff| cliff.unless_forgotten.len() == 3)
+    });
+    let cliff = d.ledger.status().cliffs[0].clone();
+    assert_eq!(cliff.from, WindowKind::Month.span(unix()).end);
+    assert!(cliff.to_string().ends_with("unless a, b, c is back or forgotten"), "{cliff}");
 }

@@ -14,6 +14,9 @@ use crate::ledger::event::Action;
 use crate::ledger::hot::{Hold, Slot};
 use crate::ledger::reservation::Denial;
 
+/// With so much that waits for a disk that does not answer, requests are refused and messages lost.
+const MAX_WAITING: usize = 1 << 16;
+
 /// Something to do once all records before it are durable.
 #[derive(Debug)]
 pub(super) enum Effect {
@@ -44,6 +47,11 @@ pub(super) struct Effects {
 impl Effects {
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// True when the disk has not answered for so long that no more should wait for it.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= MAX_WAITING
     }
 
     /// All that comes after this waits for it.

@@ -82,6 +82,11 @@ impl Task {
         if reply.is_closed() {
             return;
         }
+        if self.is_fenced() || self.effects.is_full() {
+            let denial = if self.is_fenced() { Denial::Fenced } else { Denial::Busy };
+            let _ = reply.send(Err(denial));
+            return;
+        }
         let now = self.clock.now();
         // What is on its way to a slice is in nobody's hands until the disk has it.
         if parts.iter().any(|(slot, _)| self.is_opening(&slot.allowance().counter(now.unix))) {
@@ -160,7 +165,6 @@ impl Task {
         }
         handed.opening = true;
         let want = handed.target();
-        handed.asked = 0;
         self.step_at(now, Event::Open { counter, want });
     }
 
@@ -230,14 +234,14 @@ impl Task {
     /// Looks at every slice that is out.
     pub(super) fn sweep(&mut self) {
         let now = self.clock.now();
-        let stop = self.closing || self.ledger.is_fenced();
+        let stop = self.closing || self.is_fenced();
         let counters: Vec<CounterId> = self.slices.keys().copied().collect();
         for counter in counters {
             let known_spent = self.ledger.counters().get(&counter).map_or(0, |counter| counter.known_spent());
             let Some(handed) = self.slices.get_mut(&counter) else { continue };
             handed.slice.tell_known_spent(known_spent);
             let free = handed.slice.amounts().free();
-            if free != handed.free_before || handed.asked > 0 {
+            if free != handed.free_before {
                 handed.used_at = now.mono_ms;
             }
             handed.free_before = free;
@@ -247,6 +251,9 @@ impl Task {
             } else {
                 self.take_back(now, counter, Recall::Nothing);
                 self.refill(now, counter);
+                if let Some(handed) = self.slices.get_mut(&counter) {
+                    handed.asked /= 2;
+                }
             }
         }
     }
