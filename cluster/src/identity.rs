@@ -233,17 +233,24 @@ impl Identity {
         };
         Ok((identity, Some(lock)))
     }
+}
 
-    /// Makes the next start another actor of the same name: what is kept for this one is not its to use any more. The
-    /// new incarnation is on disk before this returns.
-    pub fn renew(data_dir: &Path, _held: &DataDirLock, now_micros: u64) -> Result<Incarnation, IdentityError> {
-        let path = data_dir.join(STATE_FILE);
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
-        let mut kept: Kept = serde_json::from_slice(&bytes)
-            .map_err(|error| IdentityError::Damaged { path: path.clone(), reason: error.to_string() })?;
-        kept.incarnation = now_micros.max(kept.incarnation.saturating_add(1));
-        kept.write(data_dir, &path)?;
-        Ok(Incarnation(kept.incarnation))
+impl Identity {
+    /// Becomes another actor in the same data directory, because peers know more of this one than the directory does.
+    /// The new incarnation is on disk before this returns.
+    ///
+    /// `lock` shows that the directory is this process's. What belonged to the old incarnation must be set aside before
+    /// the next start.
+    pub fn renew(&self, data_dir: &Path, _lock: &DataDirLock, now_micros: u64) -> Result<Identity, IdentityError> {
+        let kept = Kept {
+            cluster: self.cluster.clone(),
+            node_id: self.node_id.clone(),
+            incarnation: now_micros.max(self.incarnation.0.saturating_add(1)),
+            generation: now_micros.max(self.generation.0.saturating_add(1)),
+        };
+        kept.write(data_dir, &data_dir.join(STATE_FILE))?;
+        let (incarnation, generation) = (Incarnation(kept.incarnation), Generation(kept.generation));
+        Ok(Identity { incarnation, generation, ..self.clone() })
     }
 }
 
@@ -332,14 +339,15 @@ mod tests {
     }
 
     #[test]
-    fn a_renewed_identity_is_another_actor_of_the_same_name() {
+    fn a_renewed_identity_is_another_actor_from_then_on() {
         let dir = tempfile::tempdir().unwrap();
-        let (first, lock) = load(dir.path(), 5_000).unwrap();
-        let renewed = Identity::renew(dir.path(), lock.as_ref().unwrap(), 400).unwrap();
+        let (first, lock) = load(dir.path(), 1_000).unwrap();
+        let renewed = first.renew(dir.path(), lock.as_ref().unwrap(), 500).unwrap();
+        assert_eq!((renewed.incarnation, renewed.generation), (Incarnation(1_001), Generation(1_001)));
+        assert_eq!((&renewed.node_id, &renewed.cluster), (&first.node_id, &first.cluster));
         drop(lock);
-        let (second, _lock) = load(dir.path(), 9_000).unwrap();
-        assert_eq!((renewed, second.incarnation), (Incarnation(5_001), Incarnation(5_001)));
-        assert_eq!((&second.node_id, second.generation), (&first.node_id, Generation(9_000)));
+        let (kept, _lock) = load(dir.path(), 2_000).unwrap();
+        assert_eq!(kept.incarnation, Incarnation(1_001));
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub struct Counting {
     gone: BTreeMap<Actor, i64>,
     /// The latest second seen, over all lives of this actor.
     clock: i64,
+    /// How long it waits for more than a quorum before it begins, and since when it has one.
+    patience: i64,
+    quorum_since: Option<i64>,
     rivals: BTreeSet<Actor>,
     rolled_back: bool,
     #[cfg(test)]
@@ -147,6 +150,8 @@ impl Counting {
             noted_gone: BTreeMap::new(),
             gone: BTreeMap::new(),
             clock: used_through,
+            patience: 0,
+            quorum_since: None,
             rivals: BTreeSet::new(),
             rolled_back: false,
             #[cfg(test)]
@@ -161,6 +166,13 @@ impl Counting {
         counting.known.extend(counting.own.counts().into_iter().flatten().cloned());
         counting.noted_gone = counting.gone.clone();
         counting
+    }
+
+    /// With a quorum it waits so many seconds more for the rest of those who may begin. Founders that start together
+    /// then divide by all of them from the beginning; who comes after it has no share in windows that have begun.
+    pub fn with_patience(mut self, seconds: i64) -> Counting {
+        self.patience = seconds;
+        self
     }
 
     /// Time passes. Call it at least every few seconds: windows that start more than [`AHEAD`] after the latest call have
@@ -349,7 +361,7 @@ impl Counting {
         }
         let begun = !self.own.statements.is_empty() || self.heard.values().any(|word| !word.statements.is_empty());
         if !begun {
-            if !self.may_begin() {
+            if !self.may_begin() || self.is_patient() {
                 return actions;
             }
             let (begin, met) = (&self.begin, self.met.iter());
@@ -381,6 +393,12 @@ impl Counting {
             return self.met.len() >= needed;
         }
         self.begin.is_founder(&self.actor.node) && met >= needed
+    }
+
+    /// True while others who may begin are likely on their way.
+    fn is_patient(&mut self) -> bool {
+        let since = *self.quorum_since.get_or_insert(self.clock);
+        !self.begin.is_complete(self.met.iter()) && self.clock < since.saturating_add(self.patience)
     }
 
     /// From which windows on all others allow it shares; none as long as a word is missing.

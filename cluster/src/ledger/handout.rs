@@ -43,6 +43,8 @@ impl<S: Shares> Ledger<S> {
             self.out.push(Action::Persist { record, durability });
         }
         if unused > 0 {
+            // What the journal has open for it is closed once the counter is at rest.
+            self.active.insert(id);
             self.retry(now);
         }
     }

@@ -136,6 +136,23 @@ impl Node {
         spent
     }
 
+    /// Waits until a node knows by itself of what was spent: the data plane's view of it is made anew with each request
+    /// that asks the ledger.
+    pub fn until_known(&self, slot: &Arc<Slot>, spent: u64) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            if let Ok(hold) = self.hold(slot, 1) {
+                hold.release();
+            }
+            let known = slot.view(unix()).spent;
+            if known >= spent {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{} knows of {known}, not {spent}", self.identity.node_id);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub fn counters(&self) -> Vec<CounterView> {
         self.run(self.ledger.counters())
     }

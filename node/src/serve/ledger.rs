@@ -79,10 +79,10 @@ pub(super) async fn begins_anew(ledger: &LedgerService) -> &'static str {
 }
 
 /// Makes the next start of this node another actor without a past. The ledger must be closed.
-pub(super) fn renew(config: &Config, held: &DataDirLock) -> Result<(), ServeError> {
+pub(super) fn renew(config: &Config, identity: &Identity, held: &DataDirLock) -> Result<(), ServeError> {
     let data_dir = data_dir(config);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64);
-    let incarnation = Identity::renew(&data_dir, held, now)?;
+    let incarnation = identity.renew(&data_dir, held, now)?.incarnation;
     let aside = set_aside(&data_dir)
         .map_err(|source| ServeError::Io { what: "the ledger's journal could not be set aside", source })?;
     warn!(%incarnation, aside = ?aside, "this node begins anew as another incarnation; its old journal is kept aside");

@@ -213,7 +213,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     finish(&options.config, cluster.as_ref(), &drain, &ledger, &end).await;
     registry.close().await;
     if let (End::StartOver(_), Some(lock)) = (&end, &lock) {
-        ledger::renew(&options.config, lock)?;
+        ledger::renew(&options.config, &identity, lock)?;
         return Ok(Next::StartOver);
     }
     info!("stopped");

@@ -53,6 +53,31 @@ fn talk(a: &mut Counting, b: &mut Counting, now: i64) {
     }
 }
 
+#[test]
+fn founders_that_come_together_begin_together_and_one_that_is_late_holds_up_nobody() {
+    let all = ["a", "b", "c"];
+    let [mut a, mut b, mut c] = all.map(|name| Counting::new(actor(name), founders(all)).with_patience(5));
+    talk(&mut a, &mut b, NOW);
+    assert_eq!((a.active_from(), b.active_from()), (None, None), "a quorum, but one may be on its way");
+    talk(&mut b, &mut c, NOW + 2);
+    talk(&mut a, &mut b, NOW + 2);
+    talk(&mut a, &mut c, NOW + 2);
+    talk(&mut b, &mut c, NOW + 2);
+    for counting in [&a, &b, &c] {
+        assert_eq!(counting.active_from(), Some(WindowFrom::Beginning));
+        assert_eq!(*counting.counted(i64::MIN), actors(all));
+    }
+
+    let [mut a, mut b] = ["a", "b"].map(|name| Counting::new(actor(name), founders(all)).with_patience(5));
+    talk(&mut a, &mut b, NOW);
+    for second in 1..=5 {
+        tick(&mut a, NOW + second);
+        tick(&mut b, NOW + second);
+    }
+    talk(&mut a, &mut b, NOW + 6);
+    assert_eq!((a.active_from(), b.active_from()), (Some(WindowFrom::Beginning), Some(WindowFrom::Beginning)));
+}
+
 /// Two founders that have met and are active from the beginning.
 fn pair() -> (Counting, Counting) {
     let mut a = Counting::new(actor("a"), founders(["a", "b"]));

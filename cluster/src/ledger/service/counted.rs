@@ -31,12 +31,7 @@ pub(super) struct Counted {
     seconds: u64,
     /// Windows that start by then had their shares when the rules last looked.
     horizon: i64,
-    signs: Signs,
-}
-
-/// What shares depend on, in short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Signs {
+    /// What the rules said of themselves; shares change with it.
     standing: counting::Standing,
 }
 
@@ -49,7 +44,7 @@ impl Counted {
             heard: BTreeMap::new(),
             seconds: 0,
             horizon: i64::MIN,
-            signs: Signs { standing: counting.standing() },
+            standing: counting.standing(),
         }
     }
 
@@ -67,6 +62,10 @@ impl Counted {
 
     pub(super) fn tell(&self, outbox: &mut Outbox, to: &Actor) {
         outbox.tell(to, &self.news, self.version);
+    }
+
+    pub(super) fn is_rolled_back(&self) -> bool {
+        self.standing.alarms.contains(&counting::Alarm::RolledBack)
     }
 
     /// True when this peer has heard all that there is to tell.
@@ -120,9 +119,9 @@ impl Task {
             self.counted.unconfirmed.push_back(record.clone());
             self.write(&Entry::Counting(record), Durability::Durable);
         }
-        let signs = Signs { standing: self.ledger.shares().standing() };
-        if signs != self.counted.signs {
-            self.counted.signs = signs;
+        let standing = self.ledger.shares().standing();
+        if standing != self.counted.standing {
+            self.counted.standing = standing;
             self.step(Event::SharesChanged);
         }
         let news = self.ledger.shares().gossip();

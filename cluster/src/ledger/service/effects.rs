@@ -3,11 +3,19 @@
 //! Records go to the journal at once; what comes behind a durable one waits here for the disk, while the ledger goes on.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 use super::log::{BoxFutureOf, Outcome};
+use super::task::Said;
 use crate::journal::WriteError;
 use crate::ledger::event::Action;
-use tokio::sync::oneshot;
+use crate::ledger::hot::{Hold, Slot};
+use crate::ledger::reservation::Denial;
+
+/// With so much that waits for a disk that does not answer, requests are refused and messages lost.
+const MAX_WAITING: usize = 1 << 16;
 
 /// Something to do once all records before it are durable.
 #[derive(Debug)]
@@ -18,6 +26,10 @@ pub(super) enum Effect {
     Counted(usize),
     /// Somebody waits for what was written before.
     Tell(oneshot::Sender<()>),
+    /// A request that needs what is about to be opened.
+    Hold(Vec<(Arc<Slot>, u64)>, oneshot::Sender<Result<Hold, Denial>>),
+    /// A peer that needs it.
+    Said(Said),
 }
 
 #[derive(Debug)]
@@ -35,6 +47,11 @@ pub(super) struct Effects {
 impl Effects {
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// True when the disk has not answered for so long that no more should wait for it.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= MAX_WAITING
     }
 
     /// All that comes after this waits for it.

@@ -12,6 +12,8 @@ use crate::actor::Actor;
 use crate::identity::NodeId;
 use crate::ledger::allowance::Unit;
 use crate::ledger::counting;
+use crate::ledger::share::share;
+use crate::ledger::statement::Record;
 
 /// What was forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl Task {
             match self.ledger.shares_mut().forget(&actor, now) {
                 Ok(actions) => {
                     let from = actions.persist.iter().find_map(|record| match record {
-                        crate::ledger::statement::Record::Forgotten(_, from) => Some(*from),
+                        Record::Forgotten(_, from) => Some(*from),
                         _ => None,
                     });
                     self.keep(actions);
@@ -100,9 +102,10 @@ impl Task {
         for slot in self.slots.all() {
             let allowance = slot.allowance();
             let id = allowance.counter(now);
-            let shares = self.ledger.shares().shares(&id, allowance.limit);
+            // Also of one that was never heard to have a share: its last words may have been lost.
+            let counted = self.ledger.shares().counted(id.window_start);
             for actor in actors {
-                let share = shares.get(actor).copied().unwrap_or(0);
+                let share = share(&id, allowance.limit, actor, &counted);
                 let rights =
                     self.ledger.counters().get(&id).map_or(share, |counter| part_of(counter, actor, share).rights);
                 let sum = bound.entry(allowance.unit).or_default();

@@ -112,8 +112,9 @@ impl Log {
 /// Sets the journal of a data directory aside, so that the node can begin anew as another incarnation; answers with its
 /// new place. For a journal that peers know more of than it holds ([`super::LedgerStatus::fenced`]).
 ///
-/// The service must be closed. Make the new incarnation durable first ([`Identity::renew`]): a journal belongs to one
-/// incarnation, and a crash in between leaves one that the next start refuses as foreign, by name.
+/// The service must be closed. A journal belongs to one incarnation: set aside what is there, then make the new one
+/// durable ([`Identity::renew`]). After a crash in between, the old incarnation comes back without a journal, peers know
+/// more of it again, and the same happens anew.
 pub fn set_aside(data_dir: &Path) -> io::Result<Option<PathBuf>> {
     let from = data_dir.join(DIRECTORY);
     for number in 1_u32.. {

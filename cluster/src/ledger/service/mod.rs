@@ -72,6 +72,8 @@ pub use status::{Cliff, LedgerStatus, Locked};
 const COMMANDS: usize = 4096;
 /// What peers said and the task has not heard.
 const SAID: usize = 4096;
+/// Founders that start within so many seconds of one another begin together.
+const PATIENCE_S: i64 = 5;
 /// How long peers have to tell their counters.
 const VIEW: Duration = Duration::from_secs(1);
 
@@ -367,7 +369,7 @@ fn recover(me: &Actor, begin: Begin, config: LedgerConfig, entries: Vec<Entry>) 
         }
     }
     let used_through = of_counters.iter().map(used_through).max().unwrap_or(i64::MIN);
-    let counting = Counting::restore(me.clone(), begin, of_counting, used_through);
+    let counting = Counting::restore(me.clone(), begin, of_counting, used_through).with_patience(PATIENCE_S);
     Ledger::recover(me.clone(), config, counting, of_counters)
 }
 

@@ -25,11 +25,20 @@ impl Task {
         self.closing = true;
         // What requests still hold stays reserved, and so is charged in full by who reads the journal.
         self.sweep();
+        // What is about to be opened comes back when the disk has it.
+        self.come_to_rest().await;
         if parting == Parting::ForGood {
             self.leave();
         }
         self.step(Event::Close);
         self.step(Event::Tick);
+        self.come_to_rest().await;
+        self.publish();
+        self.log.close().await;
+    }
+
+    /// Waits for the disk and for what is on its way to peers.
+    async fn come_to_rest(&mut self) {
         let deadline = Instant::now() + FAREWELL;
         while !self.effects.is_empty() || !self.outbox.is_empty() {
             let Self { effects, outbox, .. } = self;
@@ -50,8 +59,6 @@ impl Task {
                 }
             }
         }
-        self.publish();
-        self.log.close().await;
     }
 
     /// Rights go to one peer, which passes them on to whoever asks.

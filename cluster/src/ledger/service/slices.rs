@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::effects::Effect;
 use super::task::{Task, Waiting};
 use crate::ledger::allowance::CounterId;
 use crate::ledger::event::{Charge, Event, Now, Urgency};
-use crate::ledger::hot::{Hold, Slice, Slot};
+use crate::ledger::hot::{Hold, Part, Slice, Slot, try_hold};
 use crate::ledger::reservation::{Denial, ReservationId};
 
 /// A slice that was not used for so long is closed.
@@ -81,11 +82,33 @@ impl Task {
         if reply.is_closed() {
             return;
         }
+        if self.is_fenced() || self.effects.is_full() {
+            let denial = if self.is_fenced() { Denial::Fenced } else { Denial::Busy };
+            let _ = reply.send(Err(denial));
+            return;
+        }
+        let now = self.clock.now();
+        // What is on its way to a slice is in nobody's hands until the disk has it.
+        if parts.iter().any(|(slot, _)| self.is_opening(&slot.allowance().counter(now.unix))) {
+            return self.then(Effect::Hold(parts, reply));
+        }
+        self.ask_ledger(parts, reply);
+    }
+
+    pub(super) fn ask_ledger(&mut self, parts: Vec<(Arc<Slot>, u64)>, reply: oneshot::Sender<Result<Hold, Denial>>) {
         if self.closing {
             let _ = reply.send(Err(Denial::Busy));
             return;
         }
         let now = self.clock.now();
+        // What was opened in the meantime may be enough.
+        let there: Vec<Part<'_>> = parts.iter().map(|(slot, amount)| Part { slot, amount: *amount }).collect();
+        if let Some(hold) = try_hold(&there, now.unix) {
+            if let Err(Ok(hold)) = reply.send(Ok(hold)) {
+                hold.release();
+            }
+            return;
+        }
         let parts: Vec<(CounterId, Arc<Slot>, u64)> =
             parts.into_iter().map(|(slot, amount)| (slot.allowance().counter(now.unix), slot, amount)).collect();
         for (counter, slot, amount) in &parts {
@@ -142,7 +165,6 @@ impl Task {
         }
         handed.opening = true;
         let want = handed.target();
-        handed.asked = 0;
         self.step_at(now, Event::Open { counter, want });
     }
 
@@ -190,8 +212,18 @@ impl Task {
     /// A peer asks: what lies free in the slice here is better given than denied.
     pub(super) fn make_room(&mut self, counter: CounterId, urgency: Urgency) {
         let now = self.clock.now();
-        let recall = if urgency == Urgency::Background { Recall::Half } else { Recall::All };
-        self.take_back(now, counter, recall);
+        if urgency == Urgency::Background {
+            return self.take_back(now, counter, Recall::Half);
+        }
+        self.take_back(now, counter, Recall::All);
+        // It will ask again for what is left: that must not be on its way to the slice then.
+        if let Some(handed) = self.slices.get_mut(&counter) {
+            handed.again_at = now.mono_ms.saturating_add(AGAIN_MS);
+        }
+    }
+
+    pub(super) fn is_opening(&self, counter: &CounterId) -> bool {
+        self.slices.get(counter).is_some_and(|handed| handed.opening)
     }
 
     /// What any request may take of this counter at this moment.
@@ -202,14 +234,14 @@ impl Task {
     /// Looks at every slice that is out.
     pub(super) fn sweep(&mut self) {
         let now = self.clock.now();
-        let stop = self.closing || self.ledger.is_fenced();
+        let stop = self.closing || self.is_fenced();
         let counters: Vec<CounterId> = self.slices.keys().copied().collect();
         for counter in counters {
             let known_spent = self.ledger.counters().get(&counter).map_or(0, |counter| counter.known_spent());
             let Some(handed) = self.slices.get_mut(&counter) else { continue };
             handed.slice.tell_known_spent(known_spent);
             let free = handed.slice.amounts().free();
-            if free != handed.free_before || handed.asked > 0 {
+            if free != handed.free_before {
                 handed.used_at = now.mono_ms;
             }
             handed.free_before = free;
@@ -219,6 +251,9 @@ impl Task {
             } else {
                 self.take_back(now, counter, Recall::Nothing);
                 self.refill(now, counter);
+                if let Some(handed) = self.slices.get_mut(&counter) {
+                    handed.asked /= 2;
+                }
             }
         }
     }

@@ -15,6 +15,8 @@ use crate::ledger::event::{Alarm, Now};
 use crate::ledger::statement::WindowFrom;
 use crate::ledger::window::WindowKind;
 
+/// So many places are named where rights are locked, or will be.
+const MAX_NAMED: usize = 4096;
 /// Looks at all counters cost time; a change of who is there makes one at once.
 const LOOK_MS: u64 = 5_000;
 /// Of what peers do wrong one line in so long is enough.
@@ -43,9 +45,9 @@ pub struct LedgerStatus {
     pub live: Vec<Actor>,
     /// By unit: what the journal holds for spent and nobody has settled yet. A crash charges so much too much at most.
     pub open: BTreeMap<Unit, u64>,
-    /// Rights that nobody can use, because their actors are not there.
+    /// Rights that nobody can use, because their actors are not there; the first 4,096 of them.
     pub locked: Vec<Locked>,
-    /// Allowances of which nobody who is there will have a share.
+    /// Allowances of which nobody who is there will have a share; the first 4,096 of them.
     pub cliffs: Vec<Cliff>,
     /// True when peers know more of this actor than its journal: nothing is granted any more. Close the service, make
     /// the identity a new one ([`crate::identity::Identity::renew`]), set the journal aside ([`super::set_aside`]), and
@@ -167,7 +169,7 @@ impl Task {
             self.watched.tell(&standing.alarms, &[]);
             self.watched.seen.1 = cliffs;
         }
-        let fenced = self.ledger.is_fenced() || standing.alarms.contains(&counting::Alarm::RolledBack);
+        let fenced = self.is_fenced();
         let status = LedgerStatus {
             actor: self.me.clone(),
             counted: standing.counted.into_iter().map(|peer| peer.actor).collect(),
@@ -243,7 +245,7 @@ impl Task {
             for actor in absent {
                 let share = shares.get(actor).copied().unwrap_or(0);
                 let amount = part_of(counter, actor, share).rights;
-                if amount > 0 {
+                if amount > 0 && locked.len() < MAX_NAMED {
                     locked.push(Locked { counter: *id, unit: slot.allowance().unit, actor: actor.clone(), amount });
                 }
             }
@@ -268,7 +270,7 @@ impl Task {
             let shares = self.ledger.shares().shares(&next, allowance.limit);
             let (there, absent): (Vec<&Actor>, Vec<&Actor>) =
                 shares.iter().filter(|(_, share)| **share > 0).map(|(actor, _)| actor).partition(|a| self.is_there(a));
-            if there.is_empty() && !absent.is_empty() {
+            if there.is_empty() && !absent.is_empty() && cliffs.len() < MAX_NAMED {
                 let unless_forgotten = absent.into_iter().map(|actor| actor.node.clone()).collect();
                 cliffs.push(Cliff { allowance: allowance.id, window: allowance.window, from, unless_forgotten });
             }

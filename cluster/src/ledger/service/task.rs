@@ -162,7 +162,6 @@ impl Task {
         let due = self.due();
         let Task { effects, outbox, slots, .. } = self;
         tokio::select! {
-            biased;
             outcome = effects.first(), if !effects.is_empty() => Turn::Durable(outcome),
             () = sleep_until(due) => Turn::Time,
             arrived = outbox.next(), if !outbox.is_empty() => Turn::Arrived(arrived),
@@ -195,6 +194,15 @@ impl Task {
     }
 
     pub(super) fn on_said(&mut self, said: Said) {
+        match said {
+            Said::Message { message: Message::Ask { counter, .. }, .. } if self.is_opening(&counter) => {
+                self.then(Effect::Said(said));
+            }
+            said => self.hear(said),
+        }
+    }
+
+    fn hear(&mut self, said: Said) {
         match said {
             Said::Message { from, to, message } => {
                 if let Message::Ask { counter, urgency, .. } = &message {
@@ -297,6 +305,10 @@ impl Task {
 
     /// Does it when all that was written before is durable.
     pub(super) fn then(&mut self, effect: Effect) {
+        let may_be_lost = matches!(effect, Effect::Do(Action::Send { .. }) | Effect::Said(_));
+        if may_be_lost && self.effects.is_full() {
+            return;
+        }
         if let Some(effect) = self.effects.after(effect) {
             self.run_effect(effect);
         }
@@ -338,6 +350,8 @@ impl Task {
             Effect::Tell(reply) => {
                 let _ = reply.send(());
             }
+            Effect::Hold(parts, reply) => self.ask_ledger(parts, reply),
+            Effect::Said(said) => self.hear(said),
         }
     }
 
@@ -347,6 +361,11 @@ impl Task {
         let counting = self.ledger.shares().records().into_iter();
         let unconfirmed: VecDeque<_> = self.counted.unconfirmed.clone();
         ledger.chain(counting.chain(unconfirmed).map(Entry::Counting)).collect()
+    }
+
+    /// True when peers know more of this actor than its journal: of its counters, or of whom it counts.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.ledger.is_fenced() || self.counted.is_rolled_back()
     }
 
     /// The nodes that can be reached.
