@@ -212,13 +212,11 @@ fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
             Some(usage) => account.stated(&usage),
             None if !status.is_success() => account.nothing(),
             None => {
-                let mut written = Written::default();
-                count_answer(body, &mut written);
                 // Whole JSON is a whole answer, though we may not understand it.
                 if answer.is_some() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
-                    account.counted(&written, None, Reason::NoUsage);
+                    account.counted(&written(body), None, Reason::NoUsage);
                 } else {
-                    account.worst_case(&written, Reason::Malformed);
+                    account.worst_case(&written(body), Reason::Malformed);
                 }
             }
         },
@@ -255,7 +253,7 @@ async fn attempt(worker: usize, target: &Target, request: Request<Full<Bytes>>) 
     if let Some(broken) = broken {
         // A provider that sends an answer in one piece has written all of it; an error costs nothing.
         let spent = |reason| {
-            if status.is_success() { Spent::Answer(partly(&body), reason) } else { Spent::Nothing }
+            if status.is_success() { Spent::Answer(written(&body), reason) } else { Spent::Nothing }
         };
         return Err(match broken {
             Broken::Late => Failure::deadline(
@@ -330,10 +328,9 @@ async fn read(body: Incoming, limit: usize, within: Duration) -> (Bytes, Option<
     (whole, broken)
 }
 
-/// All of a piece of JSON as text, as it has no end to be read by.
-fn partly(body: &[u8]) -> Written {
+fn written(body: &[u8]) -> Written {
     let mut written = Written::default();
-    written.text(&String::from_utf8_lossy(body));
+    count_answer(body, &mut written);
     written
 }
 

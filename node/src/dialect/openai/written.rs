@@ -17,7 +17,7 @@ pub fn count_chunk(event: &[u8], written: &mut Written) {
     count(event, &DELTA, written);
 }
 
-/// Counts the messages of a plain answer.
+/// Counts the messages of a plain answer, and of one without an end what there is of them.
 pub fn count_answer(body: &[u8], written: &mut Written) {
     count(body, &MESSAGE, written);
 }
@@ -27,13 +27,24 @@ fn count(data: &[u8], key: &Finder<'_>, written: &mut Written) {
     let mut from = 0;
     while let Some(at) = key.find(&data[from..]) {
         from += at + key.needle().len();
-        let Some(value) = json::value_after_colon(data, from) else { continue };
+        let Some(value) = json::value_after_colon(data, from) else {
+            if is_cut_off(&data[from..]) {
+                // There is no telling text from framing any more, nor a further key.
+                return written.text(&String::from_utf8_lossy(&data[from..]));
+            }
+            continue;
+        };
         from = value.range.end;
         let mut deserializer = serde_json::Deserializer::from_slice(&data[value.range]);
         // What was read before an error is counted; the walker has found the value's end, so errors are oddities of
         // numbers and escapes.
         let _ = Text { key: Key::Other, written }.deserialize(&mut deserializer);
     }
+}
+
+/// A value begins behind the colon, and the data ends before it does.
+fn is_cut_off(data: &[u8]) -> bool {
+    data.trim_ascii_start().starts_with(b":")
 }
 
 /// What a value is, by its key.
@@ -166,7 +177,6 @@ mod tests {
             )) >= 5
         );
         assert_eq!(chunk("data: [DONE]\n\n"), 0);
-        assert_eq!(chunk("data: {\"delta\":"), 0);
     }
 
     #[test]
@@ -179,5 +189,13 @@ mod tests {
         text.text("one two");
         text.text("three");
         assert_eq!(written, text);
+    }
+
+    #[test]
+    fn of_an_answer_without_an_end_the_rest_is_counted() {
+        let mut written = Written::default();
+        let body = br#"{"id":"chatcmpl-1","choices":[{"message":{"role":"assistant","content":"one two three four fi"#;
+        count_answer(body, &mut written);
+        assert!((6..30).contains(&written.tokens()), "{}", written.tokens());
     }
 }
