@@ -417,7 +417,7 @@ pub struct KeyProvider {
     pub limits: Vec<Limit>,
 }
 
-/// A sum of money in a calendar window (UTC). Checked, but not enforced by this version.
+/// A sum of money in a calendar window (UTC).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -427,7 +427,7 @@ pub struct Budget {
     pub window: String,
 }
 
-/// A number of requests or tokens in a calendar window (UTC). Checked, but not enforced by this version.
+/// A number of requests or tokens in a calendar window (UTC).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peerway_cluster::ledger::allowance::Unit;
 use peerway_cluster::ledger::hot::{Part, try_hold};
-use peerway_cluster::ledger::reservation::Denial;
+use peerway_cluster::ledger::reservation::{Denial, MAX_CHARGES};
 
 use super::Worker;
 use crate::governance::account::Asked;
@@ -19,6 +19,15 @@ pub(super) fn charges(key: Option<&VirtualKey>) -> Result<Option<&Charges>, ApiE
     let Some(charges) = key.charges() else {
         return Err(ApiError::BudgetsNotReady { waits_for: "the ledger has not been started".to_owned() });
     };
+    if charges.is_too_many() {
+        let waits_for = format!(
+            "key `{}`, its team, its customer and one of its providers have {} budgets and limits together, at most {} can be counted",
+            key.id,
+            charges.most(),
+            MAX_CHARGES,
+        );
+        return Err(ApiError::BudgetsNotReady { waits_for });
+    }
     Ok(Some(charges).filter(|charges| !charges.is_empty()))
 }
 

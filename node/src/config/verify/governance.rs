@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use peerway_cluster::ledger::reservation::MAX_CHARGES;
+
 use super::listeners::fits_header;
 use super::{Problem, Verdict};
 use crate::config::model::{Budget, Config, Customer, Governance, Limit, Team, VirtualKey};
@@ -80,7 +82,7 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
         }
     }
     not_used(keys, verdict);
-    not_enforced(&config.governance, verdict);
+    too_many(&config.governance, verdict);
 }
 
 /// The path of a part of something, which is at the root itself when it is judged alone.
@@ -221,32 +223,27 @@ fn not_used(keys: &[VirtualKey], verdict: &mut Verdict) {
     }
 }
 
-fn not_enforced(governance: &Governance, verdict: &mut Verdict) {
-    let mut places: Vec<String> = Vec::new();
-    let mut look = |path: String, budgets: &[Budget], limits: &[Limit]| {
-        places.extend((!budgets.is_empty()).then(|| format!("{path}.budgets")));
-        places.extend((!limits.is_empty()).then(|| format!("{path}.limits")));
-    };
-    for (index, customer) in governance.customers.iter().enumerate() {
-        look(format!("governance.customers[{index}]"), &customer.budgets, &customer.limits);
-    }
-    for (index, team) in governance.teams.iter().enumerate() {
-        look(format!("governance.teams[{index}]"), &team.budgets, &team.limits);
-    }
+/// A reservation takes from so many budgets and limits at most.
+fn too_many(governance: &Governance, verdict: &mut Verdict) {
     for (index, key) in governance.keys.iter().enumerate() {
-        look(format!("governance.keys[{index}]"), &key.budgets, &key.limits);
-        for (at, provider) in key.providers.iter().enumerate() {
-            look(format!("governance.keys[{index}].providers[{at}]"), &provider.budgets, &provider.limits);
+        let team = governance.teams.iter().find(|team| Some(&team.id) == key.team.as_ref());
+        let customer = team.and_then(|team| team.customer.as_ref());
+        let customer = governance.customers.iter().find(|known| Some(&known.id) == customer);
+        let at_providers = key.providers.iter().map(|provider| provider.budgets.len() + provider.limits.len());
+        let count = key.budgets.len()
+            + key.limits.len()
+            + team.map_or(0, |team| team.budgets.len() + team.limits.len())
+            + customer.map_or(0, |customer| customer.budgets.len() + customer.limits.len())
+            + at_providers.max().unwrap_or(0);
+        if count > MAX_CHARGES {
+            verdict.error_with(
+                format!("governance.keys[{index}].id"),
+                format!(
+                    "requests with key `{}` are charged to {count} budgets and limits, at most {MAX_CHARGES} are allowed",
+                    key.id
+                ),
+                "count those of its team, of its customer and of one provider with its own, and leave some out".to_owned(),
+            );
         }
     }
-    let Some(first) = places.first() else { return };
-    let more = match places.len() {
-        1 => String::new(),
-        count => format!(" ({count} blocks of them, this is the first)"),
-    };
-    verdict.warn(
-        first.clone(),
-        format!("budgets and limits are not enforced by this version{more}"),
-        "set a limit at the provider too".to_owned(),
-    );
 }
