@@ -92,6 +92,24 @@ fn one_node_alone_can_have_all_of_it() {
 }
 
 #[test]
+fn what_was_given_stays_given_when_its_giver_crashes() {
+    let dir = dir();
+    let [a, b, c] = three(dir.path());
+    let slots = [&a, &b, &c].map(|node| node.slot(1_000, FOREVER));
+    let all = b.hold(&slots[1], 1_000).unwrap();
+    let crashed = dir.path().join("a-crashed");
+    image(&a.data_dir, &crashed);
+    drop(a);
+    b.until("a is gone", |status| status.live.len() == 1);
+    let a = Node::start("a", &crashed, &[b.address()]);
+    let slot = a.slot(1_000, FOREVER);
+    a.until("back among the others", |status| status.is_active() && status.live.len() == 2);
+    assert_eq!(a.spend_all(&slot, 1), 0);
+    all.settle(&[900]);
+    assert_eq!(a.spend_all(&slot, 1), 100, "and what comes back can be had");
+}
+
+#[test]
 fn the_rest_goes_on_without_one_and_it_comes_back_with_no_less() {
     let dir = dir();
     let [a, b, c] = three(dir.path());

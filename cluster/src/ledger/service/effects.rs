@@ -101,3 +101,56 @@ impl Effects {
 pub(super) fn is_lost(outcome: &Outcome) -> bool {
     matches!(outcome, Err(WriteError::QueueFull))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::FutureExt as _;
+
+    use super::*;
+    use crate::journal::Sequence;
+
+    fn record() -> (oneshot::Sender<Outcome>, BoxFutureOf<Outcome>) {
+        let (written, outcome) = oneshot::channel();
+        (written, BoxFutureOf(outcome.map(|outcome| outcome.unwrap_or(Err(WriteError::Closed))).boxed()))
+    }
+
+    #[test]
+    fn nothing_overtakes_a_record_that_it_leans_on() {
+        let mut effects = Effects::default();
+        assert!(matches!(effects.after(Effect::Counted(1)), Some(Effect::Counted(1))), "nothing to wait for");
+        let ((first, first_record), (second, second_record)) = (record(), record());
+        effects.wait_for(first_record);
+        assert!(effects.after(Effect::Counted(2)).is_none());
+        assert!(effects.after(Effect::Counted(3)).is_none());
+        effects.wait_for(second_record);
+        assert!(effects.after(Effect::Counted(4)).is_none());
+        assert!(effects.first().now_or_never().is_none());
+        // Both are written, but one is looked at after the other.
+        second.send(Ok(Sequence(2))).unwrap();
+        assert!(effects.first().now_or_never().is_none());
+        first.send(Ok(Sequence(1))).unwrap();
+        assert_eq!(effects.first().now_or_never(), Some(Ok(Sequence(1))));
+        assert!(matches!(effects.passed()[..], [Effect::Counted(2), Effect::Counted(3)]));
+        assert!(effects.after(Effect::Counted(5)).is_none());
+        assert_eq!(effects.first().now_or_never(), Some(Ok(Sequence(2))));
+        assert!(matches!(effects.passed()[..], [Effect::Counted(4), Effect::Counted(5)]));
+        assert!(effects.is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_a_record_that_was_refused_waits_for_the_snapshot_in_its_place() {
+        let mut effects = Effects::default();
+        let ((first, first_record), (snapshot, snapshot_record)) = (record(), record());
+        effects.wait_for(first_record);
+        assert!(effects.after(Effect::Counted(1)).is_none());
+        first.send(Err(WriteError::QueueFull)).unwrap();
+        let outcome = effects.first().now_or_never().unwrap();
+        assert!(is_lost(&outcome) && !is_lost(&Err(WriteError::Degraded("full".into()))));
+        effects.instead(snapshot_record);
+        assert!(effects.first().now_or_never().is_none());
+        assert!(effects.after(Effect::Counted(2)).is_none());
+        snapshot.send(Ok(Sequence(9))).unwrap();
+        assert!(effects.first().now_or_never().is_some());
+        assert!(matches!(effects.passed()[..], [Effect::Counted(1), Effect::Counted(2)]));
+    }
+}

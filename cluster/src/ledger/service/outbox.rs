@@ -89,7 +89,7 @@ impl Outbox {
         let (to, news) = (to.clone(), Tell(news.clone()));
         self.push(
             async move {
-                match call(&link, &to, &news, LARGE).await {
+                match call(&link, &to, &news).await {
                     Ok(Taken {}) => Arrived::News(to, version),
                     Err(error) => {
                         if let CallError::Wire(WireError::Payload { reason, .. }) = &error {
@@ -128,7 +128,7 @@ fn small<M: Request<Response = Taken>>(link: Link, to: &Actor, message: M) -> Bo
 async fn rows_to(link: Link, to: Actor, route: Route, rows: Vec<PlacedRow>, role: RowsRole) -> Arrived {
     let message = Rows { route, role, rows: List(rows) };
     for attempt in 1..=ATTEMPTS {
-        match call(&link, &to, &message, LARGE).await {
+        match call(&link, &to, &message).await {
             Ok(Taken {}) => return Arrived::Nothing,
             Err(error) if attempt == ATTEMPTS => tracing::debug!(%error, "rows were lost; digests make up for them"),
             Err(_) => tokio::time::sleep(PAUSE).await,
@@ -138,11 +138,11 @@ async fn rows_to(link: Link, to: Actor, route: Route, rows: Vec<PlacedRow>, role
 }
 
 /// On the lane of small calls when it is one.
-async fn call<M: Request>(link: &Link, to: &Actor, message: &M, deadline: Duration) -> Result<M::Response, CallError> {
+async fn call<M: Request>(link: &Link, to: &Actor, message: &M) -> Result<M::Response, CallError> {
     if wire::encode(message)?.len() < MAX_LANE_MESSAGE {
-        link.call(&to.node, message, deadline).await
+        link.call(&to.node, message, SOON).await
     } else {
-        link.call_bulk(&to.node, message, deadline).await
+        link.call_bulk(&to.node, message, LARGE).await
     }
 }
 

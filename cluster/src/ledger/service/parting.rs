@@ -9,7 +9,7 @@ use crate::actor::Actor;
 use crate::ledger::event::Event;
 
 /// Peers have so long to take what is left.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why a node ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
