@@ -175,7 +175,7 @@ pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> 
 
 /// Changes a virtual key: a JSON merge patch. With `value` it gets a new one, and the old one is no longer valid.
 #[utoipa::path(patch, path = "/api/keys/{id}", tag = "keys", params(("id" = String, Path)),
-    request_body(content = KeyBody, description = "The fields to change; null makes one what it is when left out"),
+    request_body(content = Object, description = "Those fields of KeyBody that change; null makes one what it is when left out"),
     responses(
         (status = 200, body = KeyChanged),
         (status = 400, body = ProblemDetails, content_type = "application/problem+json"),

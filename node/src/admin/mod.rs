@@ -26,8 +26,9 @@ use axum::{Json, Router, middleware};
 use http::header::CONTENT_TYPE;
 use peerway_cluster::ledger::service::LedgerService;
 use peerway_cluster::registry::RegistryService;
-use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -65,8 +66,18 @@ impl Admin {
 #[openapi(info(
     title = "Peerway admin API",
     description = "Every node answers it, and a change made at one holds on all. Errors are problem details (RFC 9457)."
-))]
+), modifiers(&Token), security((), ("token" = [])))]
 struct Document;
+
+/// `admin.token`, where one is set.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut OpenApi) {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("token", bearer);
+    }
+}
 
 /// All routes, each with its description.
 fn routes() -> OpenApiRouter<Admin> {

@@ -83,7 +83,7 @@ pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> 
 
 /// Changes a team: a JSON merge patch.
 #[utoipa::path(patch, path = "/api/teams/{id}", tag = "teams", params(("id" = String, Path)),
-    request_body(content = config::Team, description = "The fields to change; null makes one what it is when left out"),
+    request_body(content = Object, description = "Those fields of Team that change; null makes one what it is when left out"),
     responses(
         (status = 200, body = TeamStored),
         (status = 400, body = ProblemDetails, content_type = "application/problem+json"),

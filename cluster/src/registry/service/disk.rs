@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use tracing::{error, info};
 
-use super::keeper::{DISK_AGAIN, Durability};
+use super::keeper::DISK_AGAIN;
+use super::status::Durability;
 use crate::identity::ClusterName;
 use crate::registry::state::Registry;
 use crate::registry::store::{Store, StoreError};

@@ -15,6 +15,7 @@ use super::courier::Peers;
 use super::disk::Disk;
 use super::reach::Reach;
 use super::snapshot::Snapshot;
+use super::status::{Durability, RegistryStatus, status_of};
 use super::{Expected, WriteError};
 use crate::actor::Actor;
 use crate::identity::{Identity, NodeId};
@@ -58,49 +59,6 @@ pub(super) enum Command {
     Attach(mpsc::Sender<Outgoing>),
     Peers(Peers),
     Close(oneshot::Sender<()>),
-}
-
-/// Whether what is written survives a restart of this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// It does.
-    Ok,
-    /// There is no data directory.
-    None,
-    /// The disk failed; it is tried again.
-    Degraded,
-}
-
-impl Durability {
-    /// The word for it in status and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Durability::Ok => "ok",
-            Durability::None => "none",
-            Durability::Degraded => "degraded",
-        }
-    }
-}
-
-/// How the registry is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistryStatus {
-    /// Records that were not removed.
-    pub live: usize,
-    /// Records, removals included.
-    pub records: usize,
-    /// Bytes of all records.
-    pub bytes: usize,
-    /// The same on all nodes that hold the same.
-    pub revision: u64,
-    /// Whether it survives a restart.
-    pub durability: Durability,
-    /// Why the disk does not take it.
-    pub disk_error: Option<String>,
-    /// Records of peers that were not taken, in this life.
-    pub refused: u64,
-    /// Why the last of them was not.
-    pub last_refusal: Option<String>,
 }
 
 /// What readers look at.
@@ -315,25 +273,6 @@ impl Keeper {
         let status =
             status_of(&self.registry, &self.disk, self.refused, self.last_refusal.clone(), snapshot.live_len());
         self.status.send_replace(Arc::new(RegistryStatus { revision: snapshot.revision, ..status }));
-    }
-}
-
-fn status_of(
-    registry: &Registry,
-    disk: &Disk,
-    refused: u64,
-    last_refusal: Option<String>,
-    live: usize,
-) -> RegistryStatus {
-    RegistryStatus {
-        live,
-        records: registry.len(),
-        bytes: registry.bytes(),
-        revision: registry.digest().fold(),
-        durability: disk.durability(),
-        disk_error: disk.error(),
-        refused,
-        last_refusal,
     }
 }
 

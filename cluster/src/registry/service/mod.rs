@@ -14,6 +14,7 @@ mod disk;
 mod keeper;
 mod reach;
 mod snapshot;
+mod status;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,8 +38,8 @@ use crate::wire::{self, Kind, Message};
 use keeper::Command;
 use reach::Reach;
 
-pub use keeper::{Durability, RegistryStatus};
 pub use snapshot::Snapshot;
+pub use status::{Durability, RegistryStatus};
 
 /// How long a write waits for the word of the peers. It holds whatever they say.
 pub const PEERS_WAIT: Duration = Duration::from_millis(300);

@@ -2,6 +2,7 @@ use peerway_cluster::identity::{Generation, Identity, Incarnation};
 use peerway_cluster::registry::service::{Expected, ServiceConfig};
 use peerway_cluster::registry::store::WhenAhead;
 use peerway_cluster::registry::{Limits, RegistryService};
+use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Value, json};
 
 use super::*;
@@ -186,4 +187,130 @@ async fn a_changed_key_costs_little_however_many_there_are() {
     assert_eq!(access.load().keys.len(), 9_999);
     assert!(access.load().key_of(&sent("made-00007")).is_err() && access.load().key_of(&sent("made-00008")).is_ok());
     assert!(again < std::time::Duration::from_millis(200), "without optimisation: {again:?}");
+}
+
+/// One edit: at run time, or of the file.
+#[derive(Debug, Clone)]
+enum Edit {
+    Customer(u8, Option<u64>),
+    Team(u8, Option<Option<u8>>),
+    Key(u8, Option<(Option<u8>, Option<u8>)>),
+    Garbage(u16, u8),
+    File { customers: Vec<u8>, teams: Vec<(u8, Option<u8>)>, keys: Vec<(u8, Option<u8>, u8)> },
+}
+
+fn edits() -> impl Strategy<Value = Edit> {
+    let id = || 0..3u8;
+    let some = proptest::option::of(id());
+    prop_oneof![
+        (id(), proptest::option::of(0..3u64)).prop_map(|(id, limit)| Edit::Customer(id, limit)),
+        (id(), proptest::option::of(some.clone())).prop_map(|(id, customer)| Edit::Team(id, customer)),
+        (id(), proptest::option::of((some.clone(), some.clone()))).prop_map(|(id, parts)| Edit::Key(id, parts)),
+        (1..4u16, id()).prop_map(|(kind, id)| Edit::Garbage(kind, id)),
+        (
+            proptest::collection::vec(id(), 0..3),
+            proptest::collection::vec((id(), some.clone()), 0..3),
+            proptest::collection::vec((id(), some, id()), 0..3),
+        )
+            .prop_map(|(customers, teams, keys)| Edit::File { customers, teams, keys }),
+    ]
+}
+
+/// Everything that can be told of an access, in words.
+fn dump(access: &Access) -> String {
+    let owner = |team: &Team| {
+        format!("{:?} {:?} {:?}", team.definition, team.source, team.customer.as_ref().map(|it| &it.definition))
+    };
+    let keys: Vec<String> = access
+        .keys
+        .values()
+        .map(|key| {
+            let (team, customer) =
+                (key.team.as_ref().map(|team| owner(team)), key.customer.as_ref().map(|it| &it.definition));
+            format!(
+                "{:?} {:?} {:?} {:?} {:?} {team:?} {customer:?} {:?}",
+                key.definition,
+                key.source,
+                key.hash,
+                key.caps,
+                key.providers,
+                key.check(|| 0)
+            )
+        })
+        .collect();
+    let teams: Vec<String> = access.teams.values().map(|team| owner(team)).collect();
+    let customers: Vec<_> = access.customers.values().map(|it| (&it.definition, it.source, &it.caps)).collect();
+    let found: BTreeMap<_, _> = access.by_hash.iter().map(|(hash, key)| (hash, &key.id)).collect();
+    format!("{keys:#?} {teams:#?} {customers:#?} {found:#?} {:?} {:?}", access.unreadable, access.hidden)
+}
+
+fn named(kind: &str, id: u8) -> String {
+    format!("{kind}-{id}")
+}
+
+fn written(edit: &Edit, hasher: &KeyHasher) -> Option<(RecordKind, String, Option<Vec<u8>>)> {
+    Some(match edit {
+        Edit::Customer(id, limit) => {
+            let limits = |limit: &u64| json!([{"unit": "requests", "limit": limit, "window": "1d"}]);
+            let customer = limit.as_ref().map(|limit| json!({"id": named("customer", *id), "limits": limits(limit)}));
+            let bytes = customer.map(|it| record::of_customer(&serde_json::from_value(it).unwrap()));
+            (RecordKind::CUSTOMER, named("customer", *id), bytes)
+        }
+        Edit::Team(id, customer) => {
+            let team =
+                customer.map(|it| json!({"id": named("team", *id), "customer": it.map(|it| named("customer", it))}));
+            let bytes = team.map(|it| record::of_team(&serde_json::from_value(it).unwrap()));
+            (RecordKind::TEAM, named("team", *id), bytes)
+        }
+        Edit::Key(id, parts) => {
+            let bytes = parts.map(|(team, value)| {
+                let made = key(json!({"id": named("key", *id), "team": team.map(|it| named("team", it))}));
+                record::of_key(&made, value.map(|it| hasher.hash(&[it])))
+            });
+            (RecordKind::KEY, named("key", *id), bytes)
+        }
+        Edit::Garbage(kind, id) => {
+            let kind = RecordKind(*kind);
+            (kind, named(&kind.to_string(), *id), Some(br#"{"v":9}"#.to_vec()))
+        }
+        Edit::File { .. } => return None,
+    })
+}
+
+fn file_of(customers: &[u8], teams: &[(u8, Option<u8>)], keys: &[(u8, Option<u8>, u8)]) -> Config {
+    config(json!({
+        "customers": customers.iter().map(|id| json!({"id": named("customer", *id)})).collect::<Vec<_>>(),
+        "teams": teams.iter().map(|(id, customer)| {
+            json!({"id": named("team", *id), "customer": customer.map(|it| named("customer", it))})
+        }).collect::<Vec<_>>(),
+        "keys": keys.iter().map(|(id, team, value)| {
+            json!({"id": named("key", *id), "team": team.map(|it| named("team", it)), "value": format!("sk-{value}")})
+        }).collect::<Vec<_>>(),
+    }))
+}
+
+proptest! {
+    /// What is taken over from before is what would be made anew.
+    #[test]
+    fn an_access_does_not_depend_on_the_one_before(edits in proptest::collection::vec(edits(), 1..24)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let registry = registry();
+        let mut config = file_of(&[], &[], &[]);
+        let access = CurrentAccess::new(Base::new(&config), Some(registry.clone()));
+        for edit in &edits {
+            if let Edit::File { customers, teams, keys } = edit {
+                config = file_of(customers, teams, keys);
+                access.reload(&config);
+            } else if let Some((kind, id, bytes)) = written(edit, &access.load().hasher) {
+                let done = match bytes {
+                    Some(bytes) => runtime.block_on(registry.put(kind, &id, &bytes, Expected::Anything)),
+                    None => runtime.block_on(registry.remove(kind, &id, Expected::Anything)),
+                };
+                done.unwrap();
+                access.refresh();
+            }
+            let anew = Access::new(&Base::new(&config), &registry.snapshot(), None);
+            prop_assert_eq!(dump(&access.load()), dump(&anew));
+        }
+    }
 }
