@@ -78,7 +78,13 @@ pub struct Charges {
     /// By every request.
     always: Box<[Charge]>,
     /// By requests to one provider, by its name.
-    at: Box<[(Arc<str>, Box<[Charge]>)]>,
+    at: Box<[AtProvider]>,
+}
+
+#[derive(Debug)]
+struct AtProvider {
+    provider: Arc<str>,
+    charges: Box<[Charge]>,
 }
 
 impl Charges {
@@ -92,11 +98,11 @@ impl Charges {
         let at = key.providers.iter().map(|it| {
             let name = provider_config(&key.id, &it.provider);
             let owner = Owner { tier: Tier::ProviderConfig, name: &name, caps: &it.caps };
-            (Arc::clone(&it.provider), owner.charges(ledger))
+            AtProvider { provider: Arc::clone(&it.provider), charges: owner.charges(ledger) }
         });
         Self {
             always: owners.into_iter().flatten().flat_map(|owner| owner.charges(ledger)).collect(),
-            at: at.filter(|(_, charges)| !charges.is_empty()).collect(),
+            at: at.filter(|at| !at.charges.is_empty()).collect(),
         }
     }
 
@@ -112,12 +118,12 @@ impl Charges {
     /// The key's own: not its team's or customer's.
     pub fn own(&self) -> impl Iterator<Item = &Charge> {
         let own = self.always.iter().filter(|charge| charge.tier == Tier::Key);
-        own.chain(self.at.iter().flat_map(|(_, charges)| charges.iter()))
+        own.chain(self.at.iter().flat_map(|at| at.charges.iter()))
     }
 
     /// What requests to this provider are charged to besides.
     pub fn at(&self, provider: &str) -> &[Charge] {
-        self.at.iter().find(|(name, _)| **name == *provider).map_or(&[], |(_, charges)| charges)
+        self.at.iter().find(|at| *at.provider == *provider).map_or(&[], |at| &at.charges)
     }
 
     /// Whether money spent at this provider is counted.
@@ -127,7 +133,7 @@ impl Charges {
 
     /// How many allowances a request to one provider takes from, at most; a reservation holds [`MAX_CHARGES`].
     pub fn most(&self) -> usize {
-        self.always.len() + self.at.iter().map(|(_, charges)| charges.len()).max().unwrap_or(0)
+        self.always.len() + self.at.iter().map(|at| at.charges.len()).max().unwrap_or(0)
     }
 
     /// More than a reservation holds.
