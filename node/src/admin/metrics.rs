@@ -58,6 +58,17 @@ fn budgets(admin: &Admin, page: &mut Page) {
         page.sample(name, &[("allowance", &label)], ratio);
     }
     admin.alerts.write_metrics(page);
+    let transfers = admin.ledger.transfers();
+    let name = "peerway_ledger_transfers_total";
+    page.family(name, Kind::Counter, "Rights to spend that were asked of peers and given to them, by result.");
+    for (result, count) in [
+        ("asked", transfers.asked),
+        ("received", transfers.received),
+        ("given", transfers.given),
+        ("refused", transfers.refused),
+    ] {
+        page.sample(name, &[("result", result)], count);
+    }
     let status = admin.ledger.status();
     for (name, help, value) in [
         ("peerway_ledger_active", "1 if this node has a share of the limits.", u64::from(status.is_active())),

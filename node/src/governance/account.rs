@@ -15,12 +15,17 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use tracing::warn;
 
 use super::{Estimate, Limits, Mode, NanoUsd, Price, Written};
 use crate::dialect::openai::Usage;
 
 /// Larger bodies are not kept for an estimate that is seldom needed.
 const KEEP: usize = 16 << 10;
+
+/// No model takes or writes more tokens for one request: a usage beyond it is a mistake, and must not use a budget up for
+/// good.
+const MOST_TOKENS: u64 = 100_000_000;
 
 /// Why a charge is an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -158,7 +163,17 @@ impl Account {
 
     /// The attempt has cost what the provider says.
     pub fn stated(&mut self, usage: &Usage) {
-        self.charge(usage, None);
+        let most = usage.prompt_tokens.max(usage.completion_tokens).max(usage.total_tokens);
+        if most <= MOST_TOKENS {
+            return self.charge(usage, None);
+        }
+        warn!(tokens = most, "a provider states a usage that cannot be: charged as {MOST_TOKENS} tokens");
+        let usage = Usage {
+            prompt_tokens: usage.prompt_tokens.min(MOST_TOKENS),
+            completion_tokens: usage.completion_tokens.min(MOST_TOKENS),
+            ..Usage::default()
+        };
+        self.charge(&usage, Some(Reason::Malformed));
     }
 
     /// The answer is whole, or as much of it as will ever come, and this was `written`. What was `stated` before that
@@ -337,6 +352,14 @@ mod tests {
         account.begin(None);
         account.stated(&used(1, 1));
         assert_eq!((account.cost(), account.tokens()), (None, Some((11, 6))));
+    }
+
+    #[test]
+    fn an_absurd_usage_does_not_use_a_budget_up_for_good() {
+        let mut absurd = account();
+        absurd.stated(&used(10, u64::MAX));
+        assert_eq!(absurd.tokens(), Some((10, MOST_TOKENS)));
+        assert_eq!(absurd.estimated().unwrap().reason, Reason::Malformed);
     }
 
     #[test]

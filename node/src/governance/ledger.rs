@@ -21,7 +21,10 @@ impl Reserve for LedgerService {
     fn not_ready(&self) -> Option<String> {
         let status = self.status();
         if status.fenced {
-            return Some("this node's journal is older than what its peers know; it begins anew".to_owned());
+            return Some(
+                "this node's journal is older than what its peers know of it; it begins anew as another incarnation"
+                    .to_owned(),
+            );
         }
         // A newcomer that has met the cluster lives on transfers: what it is refused nobody had.
         match &status.waits_for {

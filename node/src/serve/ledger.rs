@@ -67,7 +67,7 @@ pub(super) async fn begins_anew(ledger: &LedgerService) -> &'static str {
     let mut status = ledger.watch();
     let why = |status: &LedgerStatus| {
         if status.fenced {
-            Some("peers know more of its ledger than its journal does")
+            Some("its journal is older than what its peers know of it")
         } else {
             status.leaves_from.map(|_| "it has left the cluster for good before")
         }

@@ -24,6 +24,7 @@ mod slices;
 mod slots;
 mod status;
 mod task;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -47,6 +48,7 @@ use self::outbox::Outbox;
 use self::slots::Slots;
 use self::status::Watched;
 use self::task::{Clock, Command, Inbox, Said, Task, unix_seconds};
+use self::transfers::Transfers;
 use super::allowance::{Allowance, CounterId};
 use super::counting::{Begin, Counting};
 use super::event::Message as Word;
@@ -67,6 +69,7 @@ pub use log::set_aside;
 pub use parting::Parting;
 pub use parts::{CounterView, NodePart};
 pub use status::{Cliff, LedgerStatus, Locked};
+pub use transfers::TransferCounts;
 
 /// Requests of this node that wait for the task.
 const COMMANDS: usize = 4096;
@@ -125,6 +128,7 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     said: mpsc::Sender<Said>,
     slots: Arc<Slots>,
+    transfers: Arc<Transfers>,
     cluster: Arc<ArcSwapOption<Cluster>>,
     status: watch::Receiver<Arc<LedgerStatus>>,
 }
@@ -141,6 +145,7 @@ impl LedgerService {
         let ledger = recover(&me, config.begin, ledger_config, entries);
         let cluster: Arc<ArcSwapOption<Cluster>> = Arc::default();
         let slots: Arc<Slots> = Arc::default();
+        let transfers: Arc<Transfers> = Arc::default();
         let (commands, command_queue) = mpsc::channel(COMMANDS);
         let (said, said_queue) = mpsc::channel(SAID);
         let now = Instant::now();
@@ -151,7 +156,7 @@ impl LedgerService {
             ledger,
             log,
             effects: Effects::default(),
-            outbox: Outbox::new(me.clone(), Arc::clone(&cluster)),
+            outbox: Outbox::new(me.clone(), Arc::clone(&cluster), Arc::clone(&transfers)),
             slots: Arc::clone(&slots),
             slices: BTreeMap::new(),
             current: BTreeMap::new(),
@@ -167,7 +172,7 @@ impl LedgerService {
             me: me.clone(),
         };
         runtime.spawn(task.run(Inbox { commands: command_queue, said: said_queue }));
-        Ok(LedgerService { shared: Arc::new(Shared { me, commands, said, slots, cluster, status }) })
+        Ok(LedgerService { shared: Arc::new(Shared { me, commands, said, slots, transfers, cluster, status }) })
     }
 
     /// Its part of what peers ask of this node; `None`: not of this room. `from` is whom the link has authenticated.
@@ -201,6 +206,9 @@ impl LedgerService {
         if speaker != from {
             tracing::warn!(%from, %speaker, "a peer speaks in the name of another node: not believed");
             return Err(Refusal::Failed("nobody speaks for another node".to_owned()));
+        }
+        if let Said::Message { message, .. } = &said {
+            self.shared.transfers.hears(message);
         }
         self.shared.said.try_send(said).map_err(|_| Refusal::Overloaded)?;
         wire::encode(&Taken {}).map_err(|_| Refusal::Malformed)
@@ -256,6 +264,11 @@ impl LedgerService {
         self.shared.commands.try_send(Command::Hold { parts, reply }).map_err(|_| Denial::Busy)?;
         let mut asked = Asked(answer);
         (&mut asked.0).await.unwrap_or(Err(Denial::Busy))
+    }
+
+    /// How often rights were asked for and given.
+    pub fn transfers(&self) -> TransferCounts {
+        self.shared.transfers.counts()
     }
 
     /// Where the ledger stands.

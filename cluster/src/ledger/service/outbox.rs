@@ -10,6 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::messages::{Ask, Digest, Give, List, Route, Rows, Taken, Want};
 use super::news::Tell;
+use super::transfers::Transfers;
 use crate::actor::Actor;
 use crate::cluster::Cluster;
 use crate::ledger::event::{Message, PlacedRow, RowsRole};
@@ -43,12 +44,13 @@ pub(super) enum Arrived {
 pub(super) struct Outbox {
     me: Actor,
     cluster: Arc<ArcSwapOption<Cluster>>,
+    transfers: Arc<Transfers>,
     under_way: FuturesUnordered<BoxFuture<'static, Arrived>>,
 }
 
 impl Outbox {
-    pub(super) fn new(me: Actor, cluster: Arc<ArcSwapOption<Cluster>>) -> Outbox {
-        Outbox { me, cluster, under_way: FuturesUnordered::new() }
+    pub(super) fn new(me: Actor, cluster: Arc<ArcSwapOption<Cluster>>, transfers: Arc<Transfers>) -> Outbox {
+        Outbox { me, cluster, transfers, under_way: FuturesUnordered::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -66,6 +68,7 @@ impl Outbox {
     pub(super) fn send(&mut self, to: &Actor, message: Message) {
         let Some(link) = self.link() else { return };
         let route = Route { from: self.me.clone(), to: to.clone() };
+        self.transfers.sends(&message);
         match message {
             Message::Ask { counter, want, seen, urgency } => {
                 self.push(small(link, to, Ask { route, counter, want, seen, urgency }));
