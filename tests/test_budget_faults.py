@@ -205,6 +205,9 @@ def test_an_old_copy_of_the_data_directory_is_noticed(cluster: Cluster) -> None:
     outcomes = Clients(urls, VALUE, BODY, count=20, most=1000).start().join(120)
     assert outcomes[200, ""] >= 990
     before = money.quiet(cluster.nodes, "payer")
+    # What a node has spent and told nobody is lost with its disk. Its peers hear of it within a second; nothing that can be
+    # asked tells when.
+    time.sleep(2)
     kill(victim)
     shutil.rmtree(victim.folder / "data")
     (victim.folder / "copy").rename(victim.folder / "data")
