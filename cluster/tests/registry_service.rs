@@ -147,6 +147,11 @@ async fn a_write_and_a_removal_are_known_to_all_within_a_second_and_survive_a_re
     let removal = tell("removal known to all of three", removals);
     assert!(put < Duration::from_secs(1) && removal < Duration::from_secs(1));
     let revision = a.registry.status().revision;
+
+    let newcomer = Node::start("d", 1, None, &[a.address()]).await;
+    tokio::time::timeout(PATIENCE, newcomer.registry.caught_up()).await.unwrap();
+    assert_eq!(newcomer.registry.status().revision, revision, "it has caught up");
+    newcomer.stop().await;
     assert_eq!([b.registry.status().revision, c.registry.status().revision], [revision; 2]);
 
     for node in [a, b, c] {

@@ -64,7 +64,15 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
     let (head, body) = request.into_parts();
-    let key = authenticate(&plan, &gateway.access.load(), &head.headers)?;
+    let authenticated = authenticate(&plan, &gateway.access.load(), &head.headers);
+    let key = match authenticated {
+        Ok(key) => key,
+        Err(error) => {
+            // With its body unread the connection would be closed under the client's next request.
+            discard(body).await;
+            return Err(error);
+        }
+    };
     exchange.set_key(key.clone());
     let body = read_body(&plan, &head.headers, body).await?;
     let envelope = Envelope::scan(&body)?;
