@@ -120,7 +120,7 @@ impl Node {
     /// Holds until it is denied several times in a row: what was on its way to a peer has come by then.
     pub fn spend_all(&self, slot: &Arc<Slot>, amount: u64) -> u64 {
         let (mut spent, mut denied) = (0, 0);
-        while denied < 5 {
+        while denied < 10 {
             match self.hold(slot, amount) {
                 Ok(hold) => {
                     hold.settle(&[amount]);

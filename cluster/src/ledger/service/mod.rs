@@ -236,7 +236,8 @@ impl LedgerService {
         }
     }
 
-    /// The slot of an allowance: always the same for the same id, with the limit of the last call.
+    /// The slot of an allowance: the same for the same id as long as anybody holds it, with the limit of the last call. An
+    /// allowance whose slot nobody holds is listed no more; what was spent of it is kept.
     pub fn slot(&self, allowance: Allowance) -> Arc<Slot> {
         self.shared.slots.slot(allowance)
     }
@@ -244,12 +245,13 @@ impl LedgerService {
     /// Takes all parts, or nothing: from what is open on this node, else from what this node and its peers have left.
     pub async fn hold(&self, parts: &[Part<'_>]) -> Result<Hold, Denial> {
         let now = unix_seconds();
-        if let Some(hold) = try_hold(parts, now) {
-            return Ok(hold);
-        }
+        // First, because something may still lie open by a limit that was lowered a moment ago.
         if let Some(part) = parts.iter().find(|part| part.slot.is_beyond(part.amount, now)) {
             let allowance = part.slot.allowance().id;
             return Err(Denial::Exhausted { allowance, window_end: part.slot.view(now).window_end });
+        }
+        if let Some(hold) = try_hold(parts, now) {
+            return Ok(hold);
         }
         let parts = parts.iter().map(|part| (Arc::clone(part.slot), part.amount)).collect();
         let (reply, answer) = oneshot::channel();
