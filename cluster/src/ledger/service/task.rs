@@ -143,7 +143,7 @@ impl Task {
             match self.turn(&mut inbox).await {
                 Turn::Command(None) => return,
                 Turn::Command(Some(Command::Close { parting, reply })) => {
-                    self.close(parting).await;
+                    self.close(parting, &mut inbox.said).await;
                     // Who does not wait for the end does not need to hear of it.
                     let _ = reply.send(());
                     return;
@@ -193,7 +193,7 @@ impl Task {
         }
     }
 
-    fn on_said(&mut self, said: Said) {
+    pub(super) fn on_said(&mut self, said: Said) {
         // A peer may have heard of an allowance through the same change of configuration.
         self.take_changes();
         match said {
