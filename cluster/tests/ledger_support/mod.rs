@@ -27,6 +27,17 @@ use tokio::runtime::Runtime;
 pub const SECRET: &str = "a secret for the tests of the ledger";
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+pub const FOREVER: WindowKind = WindowKind::Forever;
+
+pub fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// What a node says that all have spent of the one allowance.
+pub fn spent(node: &Node) -> u64 {
+    node.counters()[0].spent
+}
+
 /// The part of a node's rooms that matters here.
 #[derive(Debug, Default)]
 struct Rooms(OnceLock<LedgerService>);
