@@ -385,3 +385,65 @@ fn used_through(record: &Record) -> i64 {
         Record::Pruned { until, .. } => *until,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::messages::Route;
+    use super::messages::tests::{actor, counter};
+    use super::*;
+    use crate::identity::{Generation, Incarnation};
+    use crate::ledger::event::Urgency;
+    use crate::ledger::statement::News;
+
+    fn service() -> LedgerService {
+        let identity = Identity {
+            cluster: "test".parse().unwrap(),
+            node_id: "me".parse().unwrap(),
+            incarnation: Incarnation(1),
+            generation: Generation(1),
+        };
+        let gather = Duration::from_millis(50);
+        LedgerService::start(ServiceConfig { identity, begin: Begin::Alone, data_dir: None, gather }).unwrap()
+    }
+
+    fn said<M: wire::Message>(service: &LedgerService, from: &str, message: &M) -> Result<Bytes, Refusal> {
+        let payload = wire::encode(message).unwrap();
+        match service.answer(&from.parse().unwrap(), M::KIND, &payload) {
+            Some(Answer::Now(answer)) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_speaks_for_another_node() {
+        let service = service();
+        let route = Route { from: actor("a"), to: actor("me") };
+        let ask = Ask { route, counter: counter(), want: 1, seen: 0, urgency: Urgency::Last };
+        let news = Tell(News { from: actor("a"), words: BTreeMap::new() });
+        assert_eq!(said(&service, "a", &ask), Ok(wire::encode(&Taken {}).unwrap()));
+        assert!(said(&service, "a", &news).is_ok());
+        assert!(matches!(said(&service, "b", &ask), Err(Refusal::Failed(_))));
+        assert!(matches!(said(&service, "b", &news), Err(Refusal::Failed(_))));
+        let nonsense = Bytes::from_static(b"\xff\xff\xff");
+        let answer = service.answer(&"a".parse().unwrap(), Kind::LedgerRows, &nonsense);
+        assert!(matches!(answer, Some(Answer::Now(Err(Refusal::Malformed)))));
+        assert!(service.answer(&"a".parse().unwrap(), Kind::CacheGet, &nonsense).is_none());
+    }
+
+    #[tokio::test]
+    async fn without_a_data_directory_it_works_and_says_that_nothing_lasts() {
+        let service = service();
+        service.watch().wait_for(|status| status.is_active()).await.unwrap();
+        assert_eq!(service.status().durability.to_string(), "degraded");
+        let id = crate::ledger::allowance::AllowanceId::from_bytes([1; 16]);
+        let unit = crate::ledger::allowance::Unit::Tokens;
+        let window = crate::ledger::window::WindowKind::Forever;
+        let slot = service.slot(Allowance { id, unit, limit: 10, window });
+        service.hold(&[Part { slot: &slot, amount: 10 }]).await.unwrap().settle(&[4]);
+        let late = service.hold(&[Part { slot: &slot, amount: 7 }]).await.unwrap_err();
+        assert_eq!(late, Denial::Exhausted { allowance: id, window_end: i64::MAX });
+        assert_eq!(service.counters().await[0].spent, 4);
+        service.close(Parting::Restart).await;
+        assert_eq!(service.hold(&[Part { slot: &slot, amount: 1 }]).await.unwrap_err(), Denial::Busy);
+    }
+}
