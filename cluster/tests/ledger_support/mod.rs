@@ -27,6 +27,17 @@ use tokio::runtime::Runtime;
 pub const SECRET: &str = "a secret for the tests of the ledger";
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+pub const FOREVER: WindowKind = WindowKind::Forever;
+
+pub fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// What a node says that all have spent of the one allowance.
+pub fn spent(node: &Node) -> u64 {
+    node.counters()[0].spent
+}
+
 /// The part of a node's rooms that matters here.
 #[derive(Debug, Default)]
 struct Rooms(OnceLock<LedgerService>);
@@ -120,7 +131,7 @@ impl Node {
     /// Holds until it is denied several times in a row: what was on its way to a peer has come by then.
     pub fn spend_all(&self, slot: &Arc<Slot>, amount: u64) -> u64 {
         let (mut spent, mut denied) = (0, 0);
-        while denied < 5 {
+        while denied < 10 {
             match self.hold(slot, amount) {
                 Ok(hold) => {
                     hold.settle(&[amount]);

@@ -89,6 +89,9 @@ impl Task {
         }
         self.counted.seconds += 1;
         let refresh = self.counted.seconds.is_multiple_of(REFRESH_S);
+        if refresh {
+            self.slots.let_go();
+        }
         if self.counted.seconds.is_multiple_of(RETELL_S) {
             let due: Vec<&Actor> = self.live.keys().filter(|actor| refresh || !self.counted.has_heard(actor)).collect();
             for actor in due {

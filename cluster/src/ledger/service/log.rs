@@ -133,3 +133,57 @@ pub fn set_aside(data_dir: &Path) -> io::Result<Option<PathBuf>> {
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::messages::tests::counter;
+    use super::*;
+    use crate::identity::{Generation, Incarnation};
+    use crate::ledger::record::Record;
+
+    fn identity(incarnation: u64) -> Identity {
+        Identity {
+            cluster: "test".parse().unwrap(),
+            node_id: "a".parse().unwrap(),
+            incarnation: Incarnation(incarnation),
+            generation: Generation(1),
+        }
+    }
+
+    fn settled(up_to: u64) -> Entry {
+        Entry::Ledger(Record::Settled { counter: counter(), up_to })
+    }
+
+    #[tokio::test]
+    async fn what_was_written_comes_back_and_a_snapshot_stands_in_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut log, nothing) = Log::open(Some(dir.path()), &identity(1)).unwrap();
+        assert_eq!(nothing, []);
+        log.append(&settled(1));
+        log.append_durable(&settled(2)).unwrap().0.await.unwrap();
+        log.close().await;
+        let (mut log, entries) = Log::open(Some(dir.path()), &identity(1)).unwrap();
+        assert_eq!(entries, [settled(1), settled(2)]);
+        log.write_snapshot(&[settled(2)]).unwrap().0.await.unwrap();
+        log.append(&settled(3));
+        log.close().await;
+        let (mut log, entries) = Log::open(Some(dir.path()), &identity(1)).unwrap();
+        assert_eq!(entries, [settled(2), settled(3)]);
+        log.close().await;
+
+        assert!(matches!(Log::open(Some(dir.path()), &identity(2)), Err(ServiceError::Journal(_))), "of another actor");
+        assert_eq!(set_aside(dir.path()).unwrap(), Some(dir.path().join("ledger-aside-1")));
+        assert_eq!(Log::open(Some(dir.path()), &identity(2)).unwrap().1, []);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_not_known_stops_the_start_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path().join(DIRECTORY), Tag::of(&identity(1))).unwrap();
+        let disk = GroupCommit::start(journal, Pace::default()).unwrap();
+        disk.append_durable(vec![1, 250]).await.unwrap();
+        disk.close().await.unwrap();
+        let refused = Log::open(Some(dir.path()), &identity(1)).unwrap_err().to_string();
+        assert!(refused.contains("unknown tag 250") && refused.contains("ledger"), "{refused}");
+    }
+}

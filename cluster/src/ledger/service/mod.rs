@@ -244,7 +244,8 @@ impl LedgerService {
         }
     }
 
-    /// The slot of an allowance: always the same for the same id, with the limit of the last call.
+    /// The slot of an allowance: the same for the same id as long as anybody holds it, with the limit of the last call. An
+    /// allowance whose slot nobody holds is listed no more; what was spent of it is kept.
     pub fn slot(&self, allowance: Allowance) -> Arc<Slot> {
         self.shared.slots.slot(allowance)
     }
@@ -252,12 +253,13 @@ impl LedgerService {
     /// Takes all parts, or nothing: from what is open on this node, else from what this node and its peers have left.
     pub async fn hold(&self, parts: &[Part<'_>]) -> Result<Hold, Denial> {
         let now = unix_seconds();
-        if let Some(hold) = try_hold(parts, now) {
-            return Ok(hold);
-        }
+        // First, because something may still lie open by a limit that was lowered a moment ago.
         if let Some(part) = parts.iter().find(|part| part.slot.is_beyond(part.amount, now)) {
             let allowance = part.slot.allowance().id;
             return Err(Denial::Exhausted { allowance, window_end: part.slot.view(now).window_end });
+        }
+        if let Some(hold) = try_hold(parts, now) {
+            return Ok(hold);
         }
         let parts = parts.iter().map(|part| (Arc::clone(part.slot), part.amount)).collect();
         let (reply, answer) = oneshot::channel();
@@ -394,5 +396,67 @@ fn used_through(record: &Record) -> i64 {
         }
         Record::Received { .. } => i64::MIN,
         Record::Pruned { until, .. } => *until,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::messages::Route;
+    use super::messages::tests::{actor, counter};
+    use super::*;
+    use crate::identity::{Generation, Incarnation};
+    use crate::ledger::event::Urgency;
+    use crate::ledger::statement::News;
+
+    fn service() -> LedgerService {
+        let identity = Identity {
+            cluster: "test".parse().unwrap(),
+            node_id: "me".parse().unwrap(),
+            incarnation: Incarnation(1),
+            generation: Generation(1),
+        };
+        let gather = Duration::from_millis(50);
+        LedgerService::start(ServiceConfig { identity, begin: Begin::Alone, data_dir: None, gather }).unwrap()
+    }
+
+    fn said<M: wire::Message>(service: &LedgerService, from: &str, message: &M) -> Result<Bytes, Refusal> {
+        let payload = wire::encode(message).unwrap();
+        match service.answer(&from.parse().unwrap(), M::KIND, &payload) {
+            Some(Answer::Now(answer)) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_speaks_for_another_node() {
+        let service = service();
+        let route = Route { from: actor("a"), to: actor("me") };
+        let ask = Ask { route, counter: counter(), want: 1, seen: 0, urgency: Urgency::Last };
+        let news = Tell(News { from: actor("a"), words: BTreeMap::new() });
+        assert_eq!(said(&service, "a", &ask), Ok(wire::encode(&Taken {}).unwrap()));
+        assert!(said(&service, "a", &news).is_ok());
+        assert!(matches!(said(&service, "b", &ask), Err(Refusal::Failed(_))));
+        assert!(matches!(said(&service, "b", &news), Err(Refusal::Failed(_))));
+        let nonsense = Bytes::from_static(b"\xff\xff\xff");
+        let answer = service.answer(&"a".parse().unwrap(), Kind::LedgerRows, &nonsense);
+        assert!(matches!(answer, Some(Answer::Now(Err(Refusal::Malformed)))));
+        assert!(service.answer(&"a".parse().unwrap(), Kind::CacheGet, &nonsense).is_none());
+    }
+
+    #[tokio::test]
+    async fn without_a_data_directory_it_works_and_says_that_nothing_lasts() {
+        let service = service();
+        service.watch().wait_for(|status| status.is_active()).await.unwrap();
+        assert_eq!(service.status().durability.to_string(), "degraded");
+        let id = crate::ledger::allowance::AllowanceId::from_bytes([1; 16]);
+        let unit = crate::ledger::allowance::Unit::Tokens;
+        let window = crate::ledger::window::WindowKind::Forever;
+        let slot = service.slot(Allowance { id, unit, limit: 10, window });
+        service.hold(&[Part { slot: &slot, amount: 10 }]).await.unwrap().settle(&[4]);
+        let late = service.hold(&[Part { slot: &slot, amount: 7 }]).await.unwrap_err();
+        assert_eq!(late, Denial::Exhausted { allowance: id, window_end: i64::MAX });
+        assert_eq!(service.counters().await[0].spent, 4);
+        service.close(Parting::Restart).await;
+        assert_eq!(service.hold(&[Part { slot: &slot, amount: 1 }]).await.unwrap_err(), Denial::Busy);
     }
 }

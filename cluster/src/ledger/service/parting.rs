@@ -2,14 +2,27 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
-use super::task::Task;
+use super::log::Outcome;
+use super::outbox::Arrived;
+use super::task::{Said, Task};
 use crate::actor::Actor;
 use crate::ledger::event::Event;
 
 /// Peers have so long to take what is left.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What peers were asked for arrives within this.
+const LISTEN: Duration = Duration::from_millis(250);
+
+enum Turn {
+    Durable(Outcome),
+    Arrived(Arrived),
+    Said(Said),
+    Time,
+}
 
 /// Why a node ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,41 +34,50 @@ pub enum Parting {
 }
 
 impl Task {
-    pub(super) async fn close(&mut self, parting: Parting) {
+    pub(super) async fn close(&mut self, parting: Parting, said: &mut mpsc::Receiver<Said>) {
         self.closing = true;
         // What requests still hold stays reserved, and so is charged in full by who reads the journal.
         self.sweep();
-        // What is about to be opened comes back when the disk has it.
-        self.come_to_rest().await;
+        self.step(Event::Close);
         if parting == Parting::ForGood {
+            // What peers were asked for and give at this moment must go on to the heir, too.
+            self.come_to_rest(said, LISTEN).await;
             self.leave();
         }
+        self.come_to_rest(said, Duration::ZERO).await;
         self.step(Event::Close);
         self.step(Event::Tick);
-        self.come_to_rest().await;
+        self.come_to_rest(said, Duration::ZERO).await;
         self.publish();
         self.log.close().await;
     }
 
-    /// Waits for the disk and for what is on its way to peers.
-    async fn come_to_rest(&mut self) {
-        let deadline = Instant::now() + FAREWELL;
-        while !self.effects.is_empty() || !self.outbox.is_empty() {
+    /// Waits for the disk, for what is on its way to peers, and for so long at least.
+    async fn come_to_rest(&mut self, said: &mut mpsc::Receiver<Said>, least: Duration) {
+        let start = Instant::now();
+        let (least, most) = (start + least, start + FAREWELL);
+        loop {
+            let is_quiet = self.effects.is_empty() && self.outbox.is_empty();
+            if is_quiet && least <= Instant::now() {
+                return;
+            }
             let Self { effects, outbox, .. } = self;
-            let next = async {
+            let turn = async {
                 tokio::select! {
-                    biased;
-                    outcome = effects.first(), if !effects.is_empty() => (Some(outcome), None),
-                    arrived = outbox.next(), if !outbox.is_empty() => (None, Some(arrived)),
+                    outcome = effects.first(), if !effects.is_empty() => Turn::Durable(outcome),
+                    arrived = outbox.next(), if !outbox.is_empty() => Turn::Arrived(arrived),
+                    Some(said) = said.recv() => Turn::Said(said),
+                    () = sleep_until(if is_quiet { least } else { most }) => Turn::Time,
                 }
             };
-            match timeout_at(deadline, next).await {
-                Ok((Some(outcome), _)) => self.on_durable(outcome),
-                Ok((_, Some(arrived))) => self.counted.arrived(arrived),
-                Ok((None, None)) => {}
-                Err(_) => {
+            match turn.await {
+                Turn::Durable(outcome) => self.on_durable(outcome),
+                Turn::Arrived(arrived) => self.counted.arrived(arrived),
+                Turn::Said(said) => self.on_said(said),
+                Turn::Time if is_quiet => return,
+                Turn::Time => {
                     tracing::warn!("not all that the ledger had to tell has reached its peers");
-                    break;
+                    return;
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::messages::{List, MAX_VIEWED, Part, Viewed, ViewedCounter};
+use super::slices::Recall;
 use super::slots::Slots;
 use super::task::Task;
 use crate::actor::Actor;
@@ -80,7 +81,7 @@ impl Task {
     }
 
     fn view_one(&mut self, now: Now, id: CounterId, limit: u64) -> ViewedCounter {
-        self.take_back(now, id, super::slices::Recall::Nothing);
+        self.take_back(now, id, Recall::Nothing);
         let free = self.free_in_slice(&id);
         let counting = self.ledger.shares();
         let Some(counter) = self.ledger.counters().get(&id) else {

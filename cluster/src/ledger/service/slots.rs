@@ -49,6 +49,12 @@ impl Slots {
         self.table.lock().unwrap_or_else(PoisonError::into_inner).slots.values().cloned().collect()
     }
 
+    /// Lets go of slots that nobody else holds: their allowances are in no configuration any more.
+    pub(super) fn let_go(&self) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+    }
+
     /// Takes what the ledger was not told yet.
     pub(super) fn changes(&self) -> Vec<Allowance> {
         std::mem::take(&mut self.table.lock().unwrap_or_else(PoisonError::into_inner).changes).into_values().collect()

@@ -15,7 +15,7 @@ use super::log::{BoxFutureOf, Log, Outcome};
 use super::messages::Viewed;
 use super::outbox::{Arrived, Outbox};
 use super::parting::Parting;
-use super::slices::Handed;
+use super::slices::{Handed, Recall};
 use super::slots::Slots;
 use super::status::{LedgerStatus, Watched};
 use crate::actor::Actor;
@@ -143,7 +143,7 @@ impl Task {
             match self.turn(&mut inbox).await {
                 Turn::Command(None) => return,
                 Turn::Command(Some(Command::Close { parting, reply })) => {
-                    self.close(parting).await;
+                    self.close(parting, &mut inbox.said).await;
                     // Who does not wait for the end does not need to hear of it.
                     let _ = reply.send(());
                     return;
@@ -194,6 +194,8 @@ impl Task {
     }
 
     pub(super) fn on_said(&mut self, said: Said) {
+        // A peer may have heard of an allowance through the same change of configuration.
+        self.take_changes();
         match said {
             Said::Message { message: Message::Ask { counter, .. }, .. } if self.is_opening(&counter) => {
                 self.then(Effect::Said(said));
@@ -217,7 +219,10 @@ impl Task {
     /// Tells the ledger of limits that are new or others.
     pub(super) fn take_changes(&mut self) {
         for allowance in self.slots.changes() {
-            self.step(Event::LimitChanged(allowance));
+            let now = self.clock.now();
+            // What lies open by the old limit may be beyond the new one.
+            self.take_back(now, allowance.counter(now.unix), Recall::All);
+            self.step_at(now, Event::LimitChanged(allowance));
         }
     }
 
