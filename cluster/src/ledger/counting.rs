@@ -32,11 +32,8 @@
 //! lowers a share already does.
 
 mod begin;
-mod planted;
 #[cfg(test)]
 mod scenarios;
-#[cfg(test)]
-mod simulation;
 mod standing;
 
 use std::borrow::Cow;
@@ -44,9 +41,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use self::begin::Begin;
-use self::planted::Planted;
 pub use self::standing::{Alarm, Peer, Standing, WaitsFor};
 use super::allowance::CounterId;
+use super::mutation::{Mutation, mutated};
 use super::share::share;
 use super::statement::{MAX_ACTORS, News, NewsError, Record, Statement, WindowFrom, Word};
 use crate::actor::Actor;
@@ -103,10 +100,10 @@ pub struct Counting {
     actor: Actor,
     begin: Begin,
     /// What this actor said, also what is not durable yet.
-    own: Word,
+    pub(super) own: Word,
     /// The durable part of it: all that others may know.
-    public: Arc<Word>,
-    pending: VecDeque<Record>,
+    pub(super) public: Arc<Word>,
+    pub(super) pending: VecDeque<Record>,
     heard: BTreeMap<Actor, Arc<Word>>,
     /// Whom it met before it began, itself included.
     met: BTreeSet<Actor>,
@@ -119,8 +116,6 @@ pub struct Counting {
     clock: i64,
     rivals: BTreeSet<Actor>,
     rolled_back: bool,
-    #[cfg(test)]
-    planted: Option<Planted>,
 }
 
 impl Counting {
@@ -149,8 +144,6 @@ impl Counting {
             clock: used_through,
             rivals: BTreeSet::new(),
             rolled_back: false,
-            #[cfg(test)]
-            planted: None,
             actor,
             begin,
         };
@@ -253,7 +246,7 @@ impl Counting {
             return Err(ForgetError::Gone { actor: actor.clone(), from });
         }
         let active = self.public.active_from.is_some() && self.own.gone_from().is_none() && !self.rolled_back;
-        if !active && !self.is_planted(Planted::ForgottenByNewcomer) {
+        if !active && !mutated(Mutation::ForgottenByNewcomer) {
             return Err(ForgetError::NotActive(actor.clone()));
         }
         if self.pending.len() >= MAX_PENDING {
@@ -268,13 +261,13 @@ impl Counting {
     /// By whom it divides in windows with this start; nobody as long as it has said nothing.
     pub fn counted(&self, window_start: i64) -> Cow<'_, BTreeSet<Actor>> {
         let mut stated = self.own.statements.iter();
-        let in_force = if self.is_planted(Planted::ShareRaisedOnJoin) {
+        let in_force = if mutated(Mutation::ShareRaisedOnJoin) {
             stated.next()
         } else {
             stated.rfind(|statement| statement.from.holds_in(window_start))
         };
         let Some(statement) = in_force else { return Cow::Owned(BTreeSet::new()) };
-        let early = if self.is_planted(Planted::LeaverDroppedEarly) { MINUTE } else { 0 };
+        let early = if mutated(Mutation::LeaverDroppedEarly) { MINUTE } else { 0 };
         let is_gone =
             |actor: &Actor| self.gone.get(actor).is_some_and(|from| from.saturating_sub(early) <= window_start);
         if statement.counted.iter().any(is_gone) {
@@ -324,12 +317,12 @@ impl Counting {
         if *actor == self.actor { Some(&self.own) } else { self.heard.get(actor).map(Arc::as_ref) }
     }
 
-    fn horizon(&self) -> i64 {
+    pub(super) fn horizon(&self) -> i64 {
         self.clock.saturating_add(AHEAD)
     }
 
     fn advance(&mut self, now: i64) {
-        self.clock = if self.is_planted(Planted::ClockBelieved) { now } else { self.clock.max(now) };
+        self.clock = if mutated(Mutation::ClockBelieved) { now } else { self.clock.max(now) };
     }
 
     /// Of two data directories of one node only the later can still be there.
@@ -377,7 +370,7 @@ impl Counting {
 
     fn may_begin(&self) -> bool {
         let (met, needed) = self.begin.quorum(self.met.iter());
-        if self.is_planted(Planted::NewcomerAsFounder) {
+        if mutated(Mutation::NewcomerAsFounder) {
             return self.met.len() >= needed;
         }
         self.begin.is_founder(&self.actor.node) && met >= needed
@@ -454,7 +447,7 @@ impl Counting {
     }
 
     fn published(&self) -> Arc<Word> {
-        if self.is_planted(Planted::ToldBeforeDurable) { Arc::new(self.own.clone()) } else { Arc::clone(&self.public) }
+        if mutated(Mutation::ToldBeforeDurable) { Arc::new(self.own.clone()) } else { Arc::clone(&self.public) }
     }
 }
 

@@ -1,0 +1,105 @@
+//! Requests: what they ask for, what they cost, and how they end.
+
+use std::rc::Rc;
+
+use super::oracle::{Checked, ensure};
+use super::provider::Dispatched;
+use super::rng::Rng;
+use super::world::World;
+use crate::ledger::event::{Charge, Event};
+use crate::ledger::reservation::{Outcome, Reservation, ReservationId};
+
+impl World {
+    pub(super) fn request(&mut self, rng: &mut Rng, at: usize) -> Checked {
+        let mut charges = Vec::new();
+        for allowance in &self.allowances {
+            if rng.percent(60) || charges.is_empty() {
+                let most = (allowance.limit / [2, 10, 50][rng.index(3)]).max(1);
+                charges.push(Charge { allowance: allowance.id, amount: 1 + rng.below(most) });
+            }
+        }
+        self.reserve(Some(rng), at, charges).map(|_| ())
+    }
+
+    /// Asks; the name of the request, if the node runs.
+    pub(super) fn reserve(
+        &mut self,
+        rng: Option<&mut Rng>,
+        at: usize,
+        charges: Vec<Charge>,
+    ) -> Result<Option<ReservationId>, String> {
+        let unix = self.now(at).unix;
+        let node = &mut self.nodes[at];
+        let Some(process) = &mut node.process else { return Ok(None) };
+        let id = process.ids.fresh();
+        let holds = charges.iter().map(|c| (node.limits[&c.allowance].counter(unix), c.amount)).collect();
+        process.asked.insert(id, holds);
+        self.happen(rng, at, Event::Reserve { id, charges })?;
+        Ok(Some(id))
+    }
+
+    /// The request goes to the provider, which bills it at once, whatever becomes of its asker.
+    pub(super) fn dispatch(&mut self, at: usize, id: ReservationId) -> Checked {
+        self.verdicts.insert(id, true);
+        let (since, excess) = (self.mono_ms, self.mix.excess);
+        let node = &mut self.nodes[at];
+        let Some(process) = &mut node.process else { return Ok(()) };
+        ensure(!process.ledger.is_fenced(), || format!("I5: {at} grants though its journal is known to be old"))?;
+        let holds = process.asked.remove(&id).ok_or_else(|| format!("I7: {id} granted twice or never asked for"))?;
+        let mut rng = Rng::new(id.generation, id.number);
+        let reached = !rng.percent(5);
+        let mut costs = Vec::new();
+        for (counter, amount) in holds {
+            let actual = match () {
+                () if !reached => 0,
+                () if excess && rng.percent(2) => amount + rng.below(amount / 2 + 2),
+                () if rng.percent(40) => amount,
+                () => rng.below(amount + 1),
+            };
+            self.oracle.bill(node.who, counter, amount, actual);
+            costs.push((counter, amount, actual));
+        }
+        let guard = Reservation::new(id, Rc::clone(&process.ended));
+        process.running.push((guard, Dispatched { reached, since, costs }));
+        Ok(())
+    }
+
+    pub(super) fn finish_one(&mut self, rng: &mut Rng, at: usize) -> Checked {
+        let running = self.running(at);
+        if running == 0 {
+            return Ok(());
+        }
+        let index = rng.index(running);
+        let dropped = rng.percent(10);
+        self.finish(Some(rng), at, index, dropped)
+    }
+
+    pub(super) fn running(&self, at: usize) -> usize {
+        self.nodes[at].process.as_ref().map_or(0, |process| process.running.len())
+    }
+
+    pub(super) fn finish_all(&mut self, at: usize) -> Checked {
+        while self.running(at) > 0 {
+            self.finish(None, at, 0, false)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, rng: Option<&mut Rng>, at: usize, index: usize, dropped: bool) -> Checked {
+        let who = self.nodes[at].who;
+        let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
+        let (guard, dispatched) = process.running.swap_remove(index);
+        if dropped {
+            self.oracle.aborted(who, &dispatched);
+            drop(guard);
+        } else if dispatched.reached {
+            guard.settle(dispatched.costs.iter().map(|(_, _, actual)| *actual).collect());
+        } else {
+            guard.release();
+        }
+        let (id, outcome) = process.ended.take().ok_or("I7: a guard said nothing")?;
+        self.happen(rng, at, Event::End { id, outcome: outcome.clone() })?;
+        // The end comes twice: the second one must change nothing.
+        self.happen(None, at, Event::End { id, outcome: Outcome::Full })
+    }
+}

@@ -1,0 +1,135 @@
+//! Runs of many seeds, the first that fails told in full, and the mistakes that must be found.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use super::oracle;
+use super::rest::End;
+use super::rng::Rng;
+use super::world::World;
+use crate::ledger::mutation::{Mutation, plant};
+
+/// What was broken, and how it came to that.
+type Broken = (String, Vec<String>);
+
+/// Runs these steps of a seed.
+fn run(seed: u64, steps: &[u64], trace: bool) -> Result<End, Broken> {
+    let mut world = World::new(seed).map_err(|what| (format!("at the start: {what}"), Vec::new()))?;
+    world.trace = trace.then(Vec::new);
+    play(&mut world, seed, steps).map_err(|what| (what, world.trace.take().unwrap_or_default()))
+}
+
+fn play(world: &mut World, seed: u64, steps: &[u64]) -> Result<End, String> {
+    for step in steps {
+        world.step(&mut Rng::new(seed, *step)).map_err(|what| format!("step {step}: {what}"))?;
+    }
+    let end = world.quiesce().map_err(|what| format!("while all comes to rest: {what}"))?;
+    oracle::check_quiet(world).map_err(|what| format!("at rest: {what}"))?;
+    world.check_liveness(seed).map_err(|what| format!("at rest: {what}"))?;
+    Ok(end)
+}
+
+/// Which promise was broken; a shorter run must break the same one.
+fn promise(what: &str) -> Option<&str> {
+    what.split(' ').find(|word| word.starts_with('I') && word.ends_with(':'))
+}
+
+/// Leaves out ever smaller stretches of steps as long as the run still fails.
+fn shrink(seed: u64, steps: Vec<u64>, what: &str) -> Vec<u64> {
+    let mut steps = steps;
+    let mut chunk = steps.len() / 2;
+    let mut tries = 400;
+    while chunk > 0 && tries > 0 {
+        let mut at = 0;
+        while at < steps.len() && tries > 0 {
+            tries -= 1;
+            let mut fewer = steps.clone();
+            fewer.drain(at..(at + chunk).min(steps.len()));
+            if run(seed, &fewer, false).is_err_and(|(other, _)| promise(&other) == promise(what)) {
+                steps = fewer;
+            } else {
+                at += chunk;
+            }
+        }
+        chunk /= 2;
+    }
+    steps
+}
+
+/// What a failing seed comes to, in full.
+fn told(seed: u64, count: u64, first: &str) -> String {
+    let fewest = shrink(seed, (0..count).collect(), first);
+    let (what, trace) = run(seed, &fewest, true).err().unwrap_or((first.to_owned(), Vec::new()));
+    let from = trace.len().saturating_sub(60);
+    let (steps, trace) = (fewest.len(), trace[from..].join("\n"));
+    in_short(&format!("seed {seed}: {first}\nshrunk to {steps} of {count} steps {fewest:?}: {what}\n{trace}"))
+}
+
+/// Actors as people write them.
+fn in_short(text: &str) -> String {
+    let mut parts = text.split("Actor { node: \"");
+    let mut short = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        short += &part.replacen("\", incarnation: Incarnation(", "@", 1).replacen(") }", "", 1);
+    }
+    short
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// Runs the seeds on all cores: the first that fails, or in how many the living hold all in the end.
+fn run_all(seeds: Range<u64>, count: u64) -> Result<usize, (u64, String)> {
+    let (next, whole, failed) = (AtomicU64::new(seeds.start), AtomicUsize::new(0), AtomicU64::new(u64::MAX));
+    let steps: Vec<u64> = (0..count).collect();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || seed > failed.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    match run(seed, &steps, false) {
+                        Ok(End::Whole) => drop(whole.fetch_add(1, Ordering::Relaxed)),
+                        Ok(End::NobodyLeft) => {}
+                        Err(_) => drop(failed.fetch_min(seed, Ordering::Relaxed)),
+                    }
+                }
+            });
+        }
+    });
+    match failed.into_inner() {
+        u64::MAX => Ok(whole.into_inner()),
+        seed => Err((seed, run(seed, &steps, false).err().map_or("not again".to_owned(), |(what, _)| what))),
+    }
+}
+
+#[test]
+fn no_fault_breaks_an_invariant() {
+    let (first, seeds, steps) =
+        (setting("LEDGER_FIRST_SEED", 0), setting("LEDGER_SEEDS", 200), setting("LEDGER_STEPS", 2_000));
+    let whole = run_all(first..first + seeds, steps)
+        .unwrap_or_else(|(seed, what)| panic!("0 violations wanted\n{}", told(seed, steps, &what)));
+    println!("{seeds} seeds x {steps} steps: 0 violations; in {whole} the living held all of the limit in the end");
+    assert!(whole as u64 * 10 >= seeds * 7, "only in {whole} of {seeds} runs was anybody left to hold the limit");
+}
+
+/// Plants a mistake and looks for it from this seed on.
+fn is_found(mutation: Mutation, first: u64, promises: &[&str]) {
+    const WITHIN: u64 = 20;
+    plant(Some(mutation));
+    let steps: Vec<u64> = (0..2_000).collect();
+    let found = (first..first + WITHIN).find_map(|seed| Some((seed, run(seed, &steps, false).err()?.0)));
+    plant(None);
+    let (seed, what) = found.unwrap_or_else(|| panic!("{mutation:?} is not found"));
+    println!("{mutation:?}: seed {seed}: {what}");
+    assert!(promise(&what).is_some_and(|broken| promises.contains(&broken)), "{mutation:?} shows otherwise: {what}");
+}
+
+#[test]
+fn a_double_counted_transfer_is_found() {
+    is_found(Mutation::DoubleCountedTransfer, 0, &["I5:"]);
+}
