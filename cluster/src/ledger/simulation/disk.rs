@@ -1,6 +1,8 @@
 //! The journal of a simulated node: what the ledger and the counting rules write, in one order, of which a crash keeps
 //! all that was synced and some of the rest.
 
+use std::collections::BTreeMap;
+
 use crate::actor::Actor;
 use crate::ledger::allowance::CounterId;
 use crate::ledger::counting::{Begin, Counting};
@@ -70,12 +72,18 @@ impl Disk {
 
     /// Up to where the journal says that a counter was spent: the last word counts.
     pub(super) fn spent_up_to(&self, id: &CounterId) -> u64 {
-        self.lines.iter().rev().find_map(|line| up_to(line, id)).unwrap_or(0)
+        let said = self.lines.iter().rev().filter_map(up_to).find(|(counter, _)| counter == id);
+        said.map_or(0, |(_, up_to)| up_to)
     }
 
-    /// The most that a journal which is lost now may come to say.
-    pub(super) fn open_up_to(&self, id: &CounterId) -> u64 {
-        self.buffered.iter().filter_map(|line| up_to(line, id)).fold(self.spent_up_to(id), u64::max)
+    /// The most that a journal may come to say of each counter when the process is lost now.
+    pub(super) fn open_now(&self) -> BTreeMap<CounterId, u64> {
+        let mut open: BTreeMap<CounterId, u64> = self.lines.iter().filter_map(up_to).collect();
+        for (id, up_to) in self.buffered.iter().filter_map(up_to) {
+            let known = open.entry(id).or_default();
+            *known = up_to.max(*known);
+        }
+        open
     }
 
     pub(super) fn recover(&self, actor: &Actor, begin: &Begin, config: LedgerConfig) -> Ledger<Counting> {
@@ -105,13 +113,13 @@ impl Disk {
     }
 }
 
-fn up_to(line: &Line, id: &CounterId) -> Option<u64> {
+fn up_to(line: &Line) -> Option<(CounterId, u64)> {
     match line {
         Line::Ledger(
             Record::SliceOpened { counter, up_to }
             | Record::Settled { counter, up_to }
             | Record::Given { counter, up_to, .. },
-        ) if counter == id => Some(*up_to),
+        ) => Some((*counter, *up_to)),
         _ => None,
     }
 }

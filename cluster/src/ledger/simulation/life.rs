@@ -1,7 +1,7 @@
 //! Crashes, restarts, joins, leaves, deaths, the word of operators, and data directories put back from old copies.
 
 use super::node::Node;
-use super::oracle::{Checked, Oracle};
+use super::oracle::Checked;
 use super::rng::Rng;
 use super::world::{World, actor};
 use crate::actor::Actor;
@@ -29,7 +29,7 @@ impl World {
         }
         self.note(|| format!("{at} stops"));
         let node = &mut self.nodes[at];
-        node.open_at_crash = Oracle::open_now(node);
+        node.open_at_crash = node.disk.open_now();
         let done = node.disk.sync(kept);
         node.disk.lose_buffer();
         let Some(process) = node.process.take() else { return };

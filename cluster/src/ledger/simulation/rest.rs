@@ -4,10 +4,11 @@ use super::node::Node;
 use super::oracle::{self, Checked, ensure};
 use super::rng::Rng;
 use super::world::World;
+use crate::actor::Actor;
 use crate::ledger::allowance::CounterId;
 use crate::ledger::counter::Counter;
 use crate::ledger::counting::Counting;
-use crate::ledger::event::Charge;
+use crate::ledger::event::{Charge, Event};
 use crate::ledger::ledger::Ledger;
 
 /// What a run without a failure came to.
@@ -43,6 +44,7 @@ impl World {
         self.retire_old_copies()?;
         let end = self.forget_the_dead()?;
         self.meet_all()?;
+        self.lose_sight_of_the_gone()?;
         self.settle_down(400)?;
         (0..self.nodes.len()).try_for_each(|at| self.finish_all(at))?;
         self.settle_down(10_200)?;
@@ -79,6 +81,19 @@ impl World {
         Ok(End::Whole)
     }
 
+    /// What membership tells of those that do not answer.
+    fn lose_sight_of_the_gone(&mut self) -> Checked {
+        let there: Vec<Actor> = self.nodes.iter().filter_map(|node| Some(node.ledger()?.actor().clone())).collect();
+        for at in self.up() {
+            let peers = self.nodes[at].ledger().into_iter().flat_map(|ledger| &ledger.peers);
+            let gone: Vec<Actor> = peers.filter(|peer| !there.contains(peer)).cloned().collect();
+            for peer in gone {
+                self.happen(None, at, Event::PeerGone(peer))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Delivers everything, every millisecond, for so long.
     fn settle_down(&mut self, ms: u64) -> Checked {
         let end = self.mono_ms + ms;
@@ -86,7 +101,7 @@ impl World {
             self.deliver_all()?;
             let due = self.nodes.iter().filter_map(|node| Some(node.ledger()?.next_deadline())).min();
             let wait = due.map_or(100, |due| due.saturating_sub(self.mono_ms)).clamp(1, 100);
-            self.pass(wait);
+            self.pass(if self.packets.is_empty() { wait } else { 1 });
             self.tick_all()?;
         }
         Ok(())
@@ -98,6 +113,11 @@ impl World {
         for allowance in self.allowances.clone() {
             let up = self.up();
             let Some(at) = rng.pick(&up) else { return Ok(()) };
+            // All of it within one window.
+            let second = self.unix.rem_euclid(60);
+            if second > 50 {
+                self.settle_down(u64::try_from(61 - second).unwrap_or(0) * 1_000)?;
+            }
             let id = allowance.counter(self.now(at).unix);
             // A clock that was ahead for longer than windows are kept has closed this one for its node: safe, but not
             // live.
@@ -124,12 +144,7 @@ impl World {
         let Some(reservation) = self.reserve(None, at, vec![Charge { allowance: id.allowance, amount }])? else {
             return Ok(());
         };
-        for _ in 0..25 {
-            self.deliver_all()?;
-            self.pass(1);
-            self.tick_all()?;
-        }
-        self.settle_down(60)?;
+        self.settle_down(80)?;
         let granted = self.verdicts.get(&reservation).copied();
         let sound = granted == Some(true) && amount <= most || granted == Some(false) && amount > left;
         ensure(sound, || format!("I6: {amount} of {left} asked for at {at}, granted: {granted:?}, in {id:?}"))?;

@@ -66,14 +66,20 @@ fn told(seed: u64, count: u64, first: &str) -> String {
     in_short(&format!("seed {seed}: {first}\nshrunk to {steps} of {count} steps {fewest:?}: {what}\n{trace}"))
 }
 
-/// Actors as people write them.
+/// Actors and counters as people write them.
 fn in_short(text: &str) -> String {
     let mut parts = text.split("Actor { node: \"");
     let mut short = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         short += &part.replacen("\", incarnation: Incarnation(", "@", 1).replacen(") }", "", 1);
     }
-    short
+    let mut parts = short.split("AllowanceId(");
+    let mut shorter = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shorter += &part[..4];
+        shorter += &part[33..];
+    }
+    shorter.replace("CounterId { allowance: ", "{").replace("window_start: ", "")
 }
 
 fn setting(name: &str, default: u64) -> u64 {

@@ -119,12 +119,6 @@ impl Oracle {
         self.check(node)
     }
 
-    /// What each counter has open in the journal, or may have if that is lost now.
-    pub(super) fn open_now(node: &Node) -> BTreeMap<CounterId, u64> {
-        let counters = node.ledger().into_iter().flat_map(|ledger| ledger.counters().keys());
-        counters.map(|id| (*id, node.disk.open_up_to(id))).collect()
-    }
-
     /// A node that has closed in good order comes back with exactly what it spent.
     pub(super) fn closed(&self, node: &Node) -> Checked {
         for (id, counter) in node.ledger().iter().flat_map(|ledger| ledger.counters()) {
