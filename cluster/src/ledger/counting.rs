@@ -304,9 +304,9 @@ impl Counting {
         records.extend(word.active_from.map(Record::Active));
         records.extend(word.leaves_from.map(Record::Leaves));
         records.extend(word.forgotten_from.map(|from| Record::Forgotten(self.actor.clone(), from)));
-        // Who is not active may not lean on this without the statements that came with it; it hears them again.
-        let heard = self.heard.iter().filter(|_| word.active_from.is_some());
-        let told = heard.filter_map(|(actor, word)| Some((actor, word.forgotten_from?)));
+        // Only what the journal holds after the statements that came with it.
+        let noted = self.heard.iter().filter(|(actor, _)| self.gone.contains_key(*actor));
+        let told = noted.filter_map(|(actor, word)| Some((actor, word.forgotten_from?)));
         records.extend(told.map(|(actor, from)| Record::Forgotten(actor.clone(), from)));
         records.extend(self.gone.iter().map(|(actor, from)| Record::Gone(actor.clone(), *from)));
         records
@@ -336,14 +336,20 @@ impl Counting {
     /// Rules 1 and 2, after anything was learned.
     fn count(&mut self) -> Actions {
         let mut actions = Actions::default();
+        self.state(&mut actions);
+        // After the statement: who comes back with this on its disk must still count all that came with the word.
         self.note_the_gone(&mut actions);
+        actions
+    }
+
+    fn state(&mut self, actions: &mut Actions) {
         if self.own.gone_from().is_some() || self.rolled_back || self.pending.len() >= MAX_PENDING {
-            return actions;
+            return;
         }
         let begun = !self.own.statements.is_empty() || self.heard.values().any(|word| !word.statements.is_empty());
         if !begun {
             if !self.may_begin() {
-                return actions;
+                return;
             }
             let (begin, met) = (&self.begin, self.met.iter());
             self.known.extend(met.filter(|actor| begin.is_founder(&actor.node)).cloned());
@@ -357,15 +363,14 @@ impl Counting {
             };
             let statement = Statement { from, counted: self.known.clone() };
             self.own.state(statement.clone());
-            self.emit(Record::Stated(statement), &mut actions);
+            self.emit(Record::Stated(statement), actions);
         }
         if self.own.active_from.is_none()
             && let Some(from) = self.allowed_from()
         {
             self.own.active_from = Some(from);
-            self.emit(Record::Active(from), &mut actions);
+            self.emit(Record::Active(from), actions);
         }
-        actions
     }
 
     fn may_begin(&self) -> bool {
@@ -410,18 +415,25 @@ impl Counting {
         }
     }
 
+    /// Who is gone by another's word is kept as such, to be told on: those who heard that word first may not be there any
+    /// more, and the actor itself may still live and must hear it.
     fn note_the_gone(&mut self, actions: &mut Actions) {
-        let news: Vec<(Actor, i64)> = self
+        let news: Vec<Record> = self
             .heard
             .iter()
-            .filter_map(|(actor, word)| Some((actor, word.gone_from()?)))
-            .filter(|(actor, from)| self.noted_gone.get(actor).is_none_or(|noted| from < noted))
-            .map(|(actor, from)| (actor.clone(), from))
+            .filter_map(|(actor, word)| Some((actor, word.gone_from()?, word.forgotten_from)))
+            .filter(|(actor, from, _)| self.noted_gone.get(actor).is_none_or(|noted| from < noted))
+            .map(|(actor, from, forgotten)| match forgotten {
+                Some(forgotten) if forgotten == from => Record::Forgotten(actor.clone(), from),
+                _ => Record::Gone(actor.clone(), from),
+            })
             .take(MAX_PENDING.saturating_sub(self.pending.len()))
             .collect();
-        for (actor, from) in news {
-            self.noted_gone.insert(actor.clone(), from);
-            self.emit(Record::Gone(actor, from), actions);
+        for record in news {
+            if let Record::Forgotten(actor, from) | Record::Gone(actor, from) = &record {
+                self.noted_gone.insert(actor.clone(), *from);
+            }
+            self.emit(record, actions);
         }
     }
 

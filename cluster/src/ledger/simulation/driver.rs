@@ -1,7 +1,7 @@
 //! What drives a node: tells the ledger and the counting rules what happens, and does what they want, in their order.
 
 use super::disk::Line;
-use super::network::Payload;
+use super::network::Payload; use super::node::Node;
 use super::oracle::{Checked, ensure};
 use super::rng::Rng;
 use super::world::World;
@@ -50,6 +50,9 @@ impl World {
         let mut sync = false;
         for action in actions {
             if let Action::Persist { record, durability } = action {
+                if let crate::ledger::record::Record::Given { .. } = record {
+                    self.tally("gifts");
+                }
                 self.nodes[at].write(Line::Ledger(record));
                 sync |= durability == Durability::Durable;
                 continue;
@@ -61,11 +64,15 @@ impl World {
                 Action::Persist { .. } => {}
                 Action::Send { to, message } => self.send(at, to, Payload::Ledger(message)),
                 Action::Granted(id) => self.dispatch(at, id)?,
-                Action::Denied { id, .. } => {
+                Action::Denied { id, denial } => {
+                    match denial { crate::ledger::reservation::Denial::Exhausted{..} => self.tally("denied ex"),crate::ledger::reservation::Denial::Closed(_) => self.tally("denied closed"),_=> self.tally("denied other") };
+                    if self.nodes[at].counting().unwrap().active_from().is_some() {self.tally("denied active")}; let up=self.up().len() as u64; *self.tally.entry("up").or_default() += up;
+                    if !self.with(Node::is_active).is_empty() {self.tally("denied some active")}
                     if let Some(process) = &mut self.nodes[at].process {
                         process.asked.remove(&id);
                     }
                     self.verdicts.insert(id, false);
+                    self.tally("denied");
                 }
                 Action::Alarm(alarm) => self.on_alarm(at, alarm)?,
             }
@@ -81,6 +88,7 @@ impl World {
             Alarm::LostReservation(id) => self.lost_reservation(at, id),
             Alarm::RolledBack { .. } if self.oracle.lives.get(self.nodes[at].who).astray => {
                 self.nodes[at].ousted = true;
+                self.tally("old copies noticed by rows");
                 Ok(())
             }
             alarm => Err(format!("I5: an honest cluster raised {alarm:?} at {at}")),
@@ -94,6 +102,7 @@ impl World {
         let index = process.running.iter().position(|(guard, _)| guard.id() == id);
         let (guard, dispatched) = process.running.swap_remove(index.ok_or("I7: one was lost that nobody held")?);
         std::mem::forget(guard);
+        self.tally.entry("lost reservations").and_modify(|count| *count += 1).or_insert(1);
         self.oracle.charged_in_full(who, &dispatched);
         ensure(now - dispatched.since > LedgerConfig::default().max_hold_ms, || {
             format!("I7: {id} was lost though it was held")
@@ -112,6 +121,7 @@ impl World {
         let Some(process) = &mut node.process else { return };
         process.ledger.shares_mut().persisted(done.len());
         process.shares_changed = true;
+        self.tally.entry("counting records").and_modify(|count| *count += 1).or_insert(1);
         if !self.oracle.lives.get(node.who).astray {
             self.oracle.parts.plan(node.who, &process.ledger.shares);
         }
@@ -121,6 +131,7 @@ impl World {
     pub(super) fn note_forgotten(&mut self, records: &[Record]) {
         for record in records {
             if let Record::Forgotten(actor, from) = record {
+                self.tally("forgotten");
                 let lives = self.nodes.iter().any(|node| node.actor == *actor && node.process.is_some());
                 self.oracle.lives.forget(actor, *from, lives || self.mix.far_clocks);
             }
@@ -202,7 +213,10 @@ impl World {
             match alarm {
                 CountingAlarm::Forgotten(_) if self.oracle.lives.is_forgotten(who) => self.nodes[at].ousted = true,
                 // Its ledger still holds what others gave it, so the node must stop at once.
-                CountingAlarm::RolledBack if self.oracle.lives.get(self.nodes[at].who).astray => self.kill(at),
+                CountingAlarm::RolledBack if self.oracle.lives.get(self.nodes[at].who).astray => {
+                    self.tally("old copies noticed by statements");
+                    self.kill(at);
+                }
                 alarm => return Err(format!("I5: an honest cluster raised {alarm:?} at {who}")),
             }
         }

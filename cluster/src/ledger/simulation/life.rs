@@ -28,6 +28,7 @@ impl World {
             return;
         }
         self.note(|| format!("{at} stops"));
+        self.tally("stops");
         let node = &mut self.nodes[at];
         node.open_at_crash = node.disk.open_now();
         let done = node.disk.sync(kept);
@@ -65,6 +66,7 @@ impl World {
     /// A fresh node takes the name of one that is gone.
     fn return_as_another(&mut self, at: usize) -> Checked {
         self.note(|| format!("{at} comes back with an empty disk"));
+        self.tally("new incarnations");
         let (old, begin) = (self.nodes[at].actor.clone(), self.nodes[at].begin.clone());
         let reused = mutated(Mutation::ActorReused);
         let incarnation = Incarnation(old.incarnation.0 + u64::from(!reused));
@@ -103,6 +105,7 @@ impl World {
     /// One more node, with a name that was never used.
     pub(super) fn join(&mut self) -> Checked {
         let at = self.nodes.len();
+        self.tally("joins");
         let actor = actor(at, 1);
         // Who joins one that began alone has been told of it.
         let begin = match (&self.begin, self.nodes.first()) {
@@ -151,6 +154,7 @@ impl World {
     /// Ends its requests, hands its rights over and closes its journal.
     fn go(&mut self, rng: &mut Rng, at: usize) -> Checked {
         self.note(|| format!("{at} leaves"));
+        self.tally("leavers");
         self.finish_all(at)?;
         let heirs: Vec<usize> = self.up().into_iter().filter(|&other| other != at).collect();
         if let Some(heir) = rng.pick(&heirs) {
@@ -176,9 +180,10 @@ impl World {
         let dead = self.with(|node| node.gone && !self.oracle.lives.get(node.who).left);
         // When nobody is left that has shares, little more happens; most runs should go on.
         let goes_on = self.with(Node::is_active).iter().any(|&other| other != at);
-        if dead.len() >= MOST_DEAD || (!goes_on && !rng.percent(10)) || self.nodes[at].gone {
+        if dead.len() >= MOST_DEAD || (!goes_on && !rng.percent(2)) || self.nodes[at].gone {
             return Ok(());
         }
+        self.tally("deaths");
         self.kill(at);
         Ok(())
     }
@@ -203,6 +208,7 @@ impl World {
             return Ok(());
         }
         self.crash(rng, at);
+        self.tally("old copies put back");
         self.note(|| format!("the data directory of {at} is put back from an older copy"));
         let node = &mut self.nodes[at];
         self.oracle.lives.end(node.who, false);

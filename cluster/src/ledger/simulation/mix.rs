@@ -36,22 +36,22 @@ pub(super) enum What {
 
 /// The kinds of steps with their weights: in runs that are about money, and in runs that are about who is counted.
 const WEIGHTS: [(What, [u64; 2]); 18] = [
-    (What::Deliver, [400, 350]),
+    (What::Deliver, [450, 350]),
     (What::Gossip, [30, 280]),
-    (What::Request, [200, 50]),
-    (What::Finish, [170, 40]),
+    (What::Request, [300, 60]),
+    (What::Finish, [250, 50]),
     (What::Tick, [80, 60]),
     (What::Pass, [45, 50]),
     (What::Sync, [10, 70]),
     (What::Crash, [10, 20]),
-    (What::Restart, [15, 40]),
+    (What::Restart, [30, 45]),
     (What::Cut, [7, 10]),
     (What::Reconnect, [8, 10]),
     (What::LimitChange, [7, 2]),
     (What::ClockStep, [4, 20]),
     (What::Join, [2, 10]),
-    (What::Leave, [2, 6]),
-    (What::Die, [3, 4]),
+    (What::Leave, [1, 5]),
+    (What::Die, [1, 4]),
     (What::Forget, [5, 30]),
     (What::OldCopy, [4, 4]),
 ];

@@ -77,6 +77,7 @@ impl World {
     }
 
     fn hand_over(&mut self, rng: Option<&mut Rng>, packet: Packet) -> Checked {
+        self.tally("messages");
         let Packet { to, sender, receiver, payload, .. } = packet;
         match payload {
             Payload::Ledger(message) => {
@@ -138,6 +139,7 @@ impl World {
             }
         }
         let cut = self.cut.len();
+        self.tally("cuts");
         self.note(|| format!("the network is cut anew or healed: {cut} ways are closed"));
     }
 

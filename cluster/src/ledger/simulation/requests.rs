@@ -13,12 +13,12 @@ impl World {
     pub(super) fn request(&mut self, rng: &mut Rng, at: usize) -> Checked {
         let mut charges = Vec::new();
         for allowance in &self.allowances {
-            if rng.percent(60) || charges.is_empty() {
-                let most = (allowance.limit / [2, 10, 50][rng.index(3)]).max(1);
+            if rng.percent(60) {
+                let most = (allowance.limit / [2, 10, 50, 200][rng.index(4)]).max(1);
                 charges.push(Charge { allowance: allowance.id, amount: 1 + rng.below(most) });
             }
         }
-        self.reserve(Some(rng), at, charges).map(|_| ())
+        if charges.is_empty() { Ok(()) } else { self.reserve(Some(rng), at, charges).map(|_| ()) }
     }
 
     /// Asks; the name of the request, if the node runs.
@@ -41,6 +41,7 @@ impl World {
     /// The request goes to the provider, which bills it at once, whatever becomes of its asker.
     pub(super) fn dispatch(&mut self, at: usize, id: ReservationId) -> Checked {
         self.verdicts.insert(id, true);
+        self.tally("granted");
         let (since, excess) = (self.mono_ms, self.mix.excess);
         let node = &mut self.nodes[at];
         let Some(process) = &mut node.process else { return Ok(()) };
@@ -89,6 +90,7 @@ impl World {
         let who = self.nodes[at].who;
         let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
         let (guard, dispatched) = process.running.swap_remove(index);
+        self.tally.entry("ended").and_modify(|count| *count += 1).or_insert(1);
         if dropped {
             self.oracle.aborted(who, &dispatched);
             drop(guard);

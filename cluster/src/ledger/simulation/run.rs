@@ -1,7 +1,9 @@
 //! Runs of many seeds, the first that fails told in full, and the mistakes that must be found.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use super::oracle;
@@ -13,11 +15,17 @@ use crate::ledger::mutation::{Mutation, plant};
 /// What was broken, and how it came to that.
 type Broken = (String, Vec<String>);
 
+/// How often what happened.
+type Tally = BTreeMap<&'static str, u64>;
+
 /// Runs these steps of a seed.
-fn run(seed: u64, steps: &[u64], trace: bool) -> Result<End, Broken> {
+fn run(seed: u64, steps: &[u64], trace: bool) -> Result<(End, Tally), Broken> {
     let mut world = World::new(seed).map_err(|what| (format!("at the start: {what}"), Vec::new()))?;
     world.trace = trace.then(Vec::new);
-    play(&mut world, seed, steps).map_err(|what| (what, world.trace.take().unwrap_or_default()))
+    match play(&mut world, seed, steps) {
+        Ok(end) => Ok((end, world.tally)),
+        Err(what) => Err((what, world.trace.unwrap_or_default())),
+    }
 }
 
 fn play(world: &mut World, seed: u64, steps: &[u64]) -> Result<End, String> {
@@ -86,10 +94,11 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
-/// Runs the seeds on all cores: the first that fails, or in how many the living hold all in the end.
-fn run_all(seeds: Range<u64>, count: u64) -> Result<usize, (u64, String)> {
-    let (next, whole, failed) = (AtomicU64::new(seeds.start), AtomicUsize::new(0), AtomicU64::new(u64::MAX));
+/// Runs the seeds on all cores: the first that fails, or what happened in all of them.
+fn run_all(seeds: Range<u64>, count: u64) -> Result<Tally, (u64, String)> {
+    let (next, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(u64::MAX));
     let steps: Vec<u64> = (0..count).collect();
+    let sum = Mutex::new(Tally::new());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
@@ -98,17 +107,22 @@ fn run_all(seeds: Range<u64>, count: u64) -> Result<usize, (u64, String)> {
                     if seed >= seeds.end || seed > failed.load(Ordering::Relaxed) {
                         break;
                     }
-                    match run(seed, &steps, false) {
-                        Ok(End::Whole) => drop(whole.fetch_add(1, Ordering::Relaxed)),
-                        Ok(End::NobodyLeft) => {}
-                        Err(_) => drop(failed.fetch_min(seed, Ordering::Relaxed)),
+                    let Ok((end, tally)) = run(seed, &steps, false) else {
+                        failed.fetch_min(seed, Ordering::Relaxed);
+                        continue;
+                    };
+                    let mut sum = sum.lock().unwrap();
+                    *sum.entry("runs").or_default() += 1;
+                    *sum.entry("whole in the end").or_default() += u64::from(end == End::Whole);
+                    for (what, count) in tally {
+                        *sum.entry(what).or_default() += count;
                     }
                 }
             });
         }
     });
     match failed.into_inner() {
-        u64::MAX => Ok(whole.into_inner()),
+        u64::MAX => Ok(sum.into_inner().unwrap()),
         seed => Err((seed, run(seed, &steps, false).err().map_or("not again".to_owned(), |(what, _)| what))),
     }
 }
@@ -117,10 +131,11 @@ fn run_all(seeds: Range<u64>, count: u64) -> Result<usize, (u64, String)> {
 fn no_fault_breaks_an_invariant() {
     let (first, seeds, steps) =
         (setting("LEDGER_FIRST_SEED", 0), setting("LEDGER_SEEDS", 200), setting("LEDGER_STEPS", 2_000));
-    let whole = run_all(first..first + seeds, steps)
+    let tally = run_all(first..first + seeds, steps)
         .unwrap_or_else(|(seed, what)| panic!("0 violations wanted\n{}", told(seed, steps, &what)));
-    println!("{seeds} seeds x {steps} steps: 0 violations; in {whole} the living held all of the limit in the end");
-    assert!(whole as u64 * 10 >= seeds * 7, "only in {whole} of {seeds} runs was anybody left to hold the limit");
+    println!("{seeds} seeds x {steps} steps: 0 violations; {tally:?}");
+    let whole = tally["whole in the end"];
+    assert!(whole * 10 >= seeds * 7, "only in {whole} of {seeds} runs was anybody left to hold the limit");
 }
 
 /// Plants a mistake and looks for it from this seed on.

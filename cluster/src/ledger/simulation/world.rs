@@ -35,11 +35,27 @@ pub(super) struct World {
     pub(super) unix: i64,
     pub(super) mono_ms: u64,
     pub(super) generations: u64,
+    /// How often what happened, to see that a run is about something.
+    pub(super) tally: BTreeMap<&'static str, u64>,
 }
 
 pub(super) fn actor(index: usize, incarnation: u64) -> Actor {
     let node: NodeId = format!("node-{index}").parse().unwrap();
     Actor { node, incarnation: Incarnation(incarnation) }
+}
+
+/// One to three, of which the short ones begin anew often enough that there is always something to spend.
+fn allowances(rng: &mut Rng) -> Vec<Allowance> {
+    let long = [WindowKind::M5, WindowKind::H1, WindowKind::D1, WindowKind::Month, WindowKind::Forever];
+    let mut windows = vec![WindowKind::M1];
+    windows.extend((0..rng.index(3)).map(|_| long[rng.index(long.len())]));
+    let mut allowance = |(ordinal, window): (u32, WindowKind)| Allowance {
+        id: AllowanceId::of(Tier::Key, "k", Unit::NanoUsd, window, ordinal),
+        unit: Unit::NanoUsd,
+        limit: [5, 100, 1_000, 1_000_000][rng.index(4)] + rng.below(7),
+        window,
+    };
+    (0..).zip(windows).map(&mut allowance).collect()
 }
 
 impl World {
@@ -52,15 +68,7 @@ impl World {
             1 | 2 => Begin::Expect(size / 2 + 1),
             _ => Begin::Founders((0..1 + rng.index(size)).map(|number| actor(number, 1).node).collect()),
         };
-        let windows = [WindowKind::M1, WindowKind::D1, WindowKind::Forever];
-        let allowances: Vec<Allowance> = (0..2 + rng.index(2))
-            .map(|i| Allowance {
-                id: AllowanceId::of(Tier::Key, "k", Unit::NanoUsd, windows[i], 0),
-                unit: Unit::NanoUsd,
-                limit: [5, 100, 1_000, 1_000_000][rng.index(4)] + rng.below(7),
-                window: windows[i],
-            })
-            .collect();
+        let allowances = allowances(&mut rng);
         let limit = [1, 2, 5, 7, 100, 1_000][rng.index(6)];
         let mut world = World {
             nodes: Vec::new(),
@@ -76,12 +84,13 @@ impl World {
             unix: BEGIN + rng.below(40 * 86_400) as i64,
             mono_ms: 1_000_000,
             generations: 0,
+            tally: BTreeMap::new(),
         };
         world.pass(0);
         for _ in 0..size {
             world.join()?;
         }
-        if rng.percent(70) {
+        if rng.percent(80) {
             world.talk()?;
         }
         Ok(world)
@@ -95,6 +104,10 @@ impl World {
         if let Some(trace) = &mut self.trace {
             trace.push(line());
         }
+    }
+
+    pub(super) fn tally(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
     }
 
     pub(super) fn with(&self, wanted: impl Fn(&Node) -> bool) -> Vec<usize> {
@@ -156,6 +169,7 @@ impl World {
         let near = [0, 0, 7, 61, 120];
         let far = [0, 7, 61, 290, 3_600];
         let seconds = if self.mix.far_clocks { far[rng.index(5)] } else { near[rng.index(5)] };
+        self.tally("clock steps");
         self.nodes[at].clock = if rng.percent(50) { seconds } else { -seconds };
         self.note(|| format!("the clock of {at} is off by {seconds} s, one way or the other"));
     }
@@ -167,6 +181,7 @@ impl World {
             self.allowances[index].limit = [limit / 2, limit * 2, limit + 1, limit / 3 + 1][rng.index(4)].min(1 << 40);
         }
         let allowance = self.allowances[index];
+        self.tally("limits learned");
         self.learn_limit(at, allowance)
     }
 

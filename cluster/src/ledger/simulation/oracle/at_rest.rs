@@ -85,7 +85,12 @@ pub(in super::super) fn check_the_living_hold_all(world: &World) -> Checked {
         let living = || world.nodes.iter().filter_map(|node| node.ledger());
         let sum: u64 = living().map(|ledger| ledger.shares.planned(&next, limit)).sum();
         ensure(sum == limit, || {
-            let standings = living().map(|ledger| format!("\n{:?}", ledger.shares.standing()));
+            let standings = living().map(|ledger| {
+                let counting = &ledger.shares;
+                let (part, by) = (counting.planned(&next, limit), counting.counted(window_start));
+                let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+                format!("\n{} has {part} by {by:?} in {window_start}, {:?}", ledger.actor(), counting.public.statements)
+            });
             format!("I4: the living hold {sum} of {limit} in the {kind} to come:{}", standings.collect::<String>())
         })?;
     }
