@@ -1,7 +1,7 @@
 //! What drives a node: tells the ledger and the counting rules what happens, and does what they want, in their order.
 
 use super::disk::Line;
-use super::network::Payload; use super::node::Node;
+use super::network::Payload;
 use super::oracle::{Checked, ensure};
 use super::rng::Rng;
 use super::world::World;
@@ -64,10 +64,7 @@ impl World {
                 Action::Persist { .. } => {}
                 Action::Send { to, message } => self.send(at, to, Payload::Ledger(message)),
                 Action::Granted(id) => self.dispatch(at, id)?,
-                Action::Denied { id, denial } => {
-                    match denial { crate::ledger::reservation::Denial::Exhausted{..} => self.tally("denied ex"),crate::ledger::reservation::Denial::Closed(_) => self.tally("denied closed"),_=> self.tally("denied other") };
-                    if self.nodes[at].counting().unwrap().active_from().is_some() {self.tally("denied active")}; let up=self.up().len() as u64; *self.tally.entry("up").or_default() += up;
-                    if !self.with(Node::is_active).is_empty() {self.tally("denied some active")}
+                Action::Denied { id, .. } => {
                     if let Some(process) = &mut self.nodes[at].process {
                         process.asked.remove(&id);
                     }

@@ -14,7 +14,7 @@ impl World {
         let mut charges = Vec::new();
         for allowance in &self.allowances {
             if rng.percent(60) {
-                let most = (allowance.limit / [2, 10, 50, 200][rng.index(4)]).max(1);
+                let most = (allowance.limit / [2, 20, 100, 500][rng.index(4)]).max(1);
                 charges.push(Charge { allowance: allowance.id, amount: 1 + rng.below(most) });
             }
         }
