@@ -115,7 +115,7 @@ impl Trio {
                     }
                     Action::Granted(id) => self.granted.push((at, id.number, 0)),
                     Action::Alarm(alarm) => panic!("{alarm:?}"),
-                    Action::Persist { .. } | Action::Denied { .. } => {}
+                    Action::Persist { .. } | Action::Denied { .. } | Action::Opened { .. } => {}
                 }
             }
         }

@@ -8,5 +8,8 @@
 `provider` the control routes of the simulated provider
 `balancer` a real HAProxy in front of nodes
 `load`     an open-loop load driver that knows which request failed, when and on which node
+`clients`  many clients at once, one request after the other each
+`http1`    the wire under `load` and `clients`
+`namespaces` a network of its own for each node, and cuts between them
 `sse`      server-sent events, strictly
 """

@@ -8,15 +8,17 @@ import httpx
 import yaml
 
 from . import ports, waiting
+from .namespaces import Network, Place
 from .process import Process, binary
 from .provider import Provider
 
 SECRET = "a secret of the acceptance tests, thirty-two bytes or more"
 KEY = "sk-test-one"
 OTHER_KEY = "sk-test-two"
+ADMIN_TOKEN = "the admin token of the acceptance tests"
 
 # One client for all (making one is costly), without kept connections: nodes die and come back on the same port.
-_HTTP = httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
+_HTTP = httpx.Client(trust_env=False, timeout=5, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 @dataclass
@@ -27,20 +29,21 @@ class Node:
     cluster_port: int
     config: Path
     folder: Path
+    place: Place = Place("127.0.0.1")
     process: Process | None = None
     starts: int = 0
 
     @property
     def http(self) -> str:
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"http://{self.place.host}:{self.http_port}"
 
     @property
     def admin(self) -> str:
-        return f"http://127.0.0.1:{self.admin_port}"
+        return f"http://{self.place.host}:{self.admin_port}"
 
     def start(self) -> None:
         self.starts += 1
-        self.process = Process([binary(), "serve", "--config", self.config], self.folder, f"{self.id}.{self.starts}", cwd=self.folder)
+        self.process = Process([*self.place.enter, binary(), "serve", "--config", self.config], self.folder, f"{self.id}.{self.starts}", cwd=self.folder)
 
     def log(self) -> str:
         return self.process.log() if self.process else ""
@@ -60,6 +63,19 @@ class Node:
         lines = [line for line in self.metrics().splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
+    def api(self, method: str, path: str, body: dict | None = None) -> httpx.Response:
+        """A call of the management API."""
+        return _HTTP.request(method, f"{self.admin}{path}", json=body)
+
+    def budgets(self) -> list[dict]:
+        return self.api("GET", "/api/budgets").raise_for_status().json()["budgets"]
+
+    def budget(self, owner: str, unit: str = "nano_usd", tier: str = "key") -> dict:
+        """The allowance of an owner, in its window of now."""
+        found = [b for b in self.budgets() if (b["tier"], b["id"], b["unit"]) == (tier, owner, unit)]
+        assert found, f"{self.id} lists no {unit} of {tier} {owner}"
+        return max(found, key=lambda b: b["window_start"] or "")
+
     def cache_entries(self) -> int:
         return int(self.metric("peerway_cache_entries"))
 
@@ -76,14 +92,17 @@ class Cluster:
     overrides: dict = field(default_factory=dict)
     """Blocks laid over every node's configuration."""
     provider_args: list[str] = field(default_factory=list)
+    network: Network | None = None
+    """Where the nodes live, when not all on loopback."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         provider_port = ports.one()
+        here = self.network.here if self.network else "127.0.0.1"
         self.provider_process = Process(
-            [binary(), "simulate-provider", "--listen", f"127.0.0.1:{provider_port}", *self.provider_args], self.folder, "provider"
+            [binary(), "simulate-provider", "--listen", f"{here}:{provider_port}", *self.provider_args], self.folder, "provider"
         )
-        self.provider = Provider(f"http://127.0.0.1:{provider_port}")
+        self.provider = Provider(f"http://{here}:{provider_port}")
         taken = {provider_port}
         self.nodes: list[Node] = []
         for i in range(1, self.count + 1):
@@ -101,7 +120,8 @@ class Cluster:
 
         folder = self.folder / node_id
         folder.mkdir(parents=True, exist_ok=True)
-        return Node(node_id, fresh(ports.one), fresh(ports.one), fresh(ports.udp), folder / "peerway.yaml", folder)
+        place = self.network.places[len(self.nodes)] if self.network else Place("127.0.0.1")
+        return Node(node_id, fresh(ports.one), fresh(ports.one), fresh(ports.udp), folder / "peerway.yaml", folder, place)
 
     def another(self, node_id: str, **blocks) -> Node:
         """A further node with its configuration, not started."""
@@ -111,12 +131,13 @@ class Cluster:
         return node
 
     def write_config(self, node: Node, blocks: dict | None = None) -> None:
-        join = [f"127.0.0.1:{n.cluster_port}" for n in self.nodes if n.id != node.id]
+        join = [f"{n.place.host}:{n.cluster_port}" for n in self.nodes if n.id != node.id]
+        host = node.place.host
         config: dict = {
             "node": {"id": node.id, "data_dir": str(node.folder / "data")},
-            "http": {"listen": f"127.0.0.1:{node.http_port}"},
-            "admin": {"listen": f"127.0.0.1:{node.admin_port}"},
-            "cluster": {"name": "acceptance", "listen": f"127.0.0.1:{node.cluster_port}", "join": join, "secret": SECRET},
+            "http": {"listen": f"{host}:{node.http_port}"},
+            "admin": {"listen": f"{host}:{node.admin_port}", **({"token": ADMIN_TOKEN} if self.network else {})},
+            "cluster": {"name": "acceptance", "listen": f"{host}:{node.cluster_port}", "join": join, "secret": SECRET},
             "providers": [
                 {
                     "name": "demo",

@@ -5,11 +5,11 @@ beside a whole cluster on two cores. Each request's fate is kept.
 """
 
 import asyncio
-import json
 import threading
 import time
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+
+from .http1 import Answer, Pool
 
 
 @dataclass
@@ -29,22 +29,14 @@ class Fate:
         return f"{self.status or self.error} after {(self.ended - self.sent) * 1000:.0f} ms from {self.headers}"
 
 
-Kept = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
 class Load:
     """Runs in a thread of its own from `start` to `stop`; times are those of `time.monotonic`."""
 
     def __init__(self, base_url: str, path: str, body: dict, headers: dict[str, str], rate: float, timeout: float = 15):
-        url = urlsplit(base_url)
-        self.host, self.port = url.hostname or "127.0.0.1", url.port or 80
-        payload = json.dumps(body).encode()
-        head = [f"POST {path} HTTP/1.1", f"Host: {self.host}:{self.port}", "Content-Type: application/json", f"Content-Length: {len(payload)}"]
-        head += [f"{k}: {v}" for k, v in headers.items()]
-        self.request = ("\r\n".join(head) + "\r\n\r\n").encode() + payload
+        self.pool = Pool(base_url)
+        self.request = self.pool.request(path, body, headers)
         self.rate, self.timeout = rate, timeout
         self.fates: list[Fate] = []
-        self._kept: list[Kept] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._drive()), daemon=True)
 
@@ -82,48 +74,17 @@ class Load:
             await asyncio.sleep(max(0.0, begin + number / self.rate - time.monotonic()))
         if running:
             await asyncio.wait(running)
-        for _, writer in self._kept:
-            writer.close()
+        self.pool.close()
 
     async def _one(self, fate: Fate) -> None:
         fate.sent = time.monotonic()
-        connection: Kept | None = None
+        answer = Answer()
         try:
             async with asyncio.timeout(self.timeout):
-                connection = self._take() or await asyncio.open_connection(self.host, self.port)
-                keep = await self._exchange(fate, *connection)
-                if keep:
-                    self._kept.append(connection)
-                    connection = None
+                await self.pool.send(self.request, into=answer)
+            fate.status = answer.status
         except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError) as error:
-            fate.status, fate.error = 0, f"{type(error).__name__}: {error}"
+            fate.error = f"{type(error).__name__}: {error}"
         finally:
+            fate.headers = answer.headers
             fate.ended = time.monotonic()
-            if connection:
-                connection[1].close()
-
-    def _take(self) -> Kept | None:
-        while self._kept:
-            reader, writer = self._kept.pop()
-            if not reader.at_eof() and not writer.is_closing():
-                return reader, writer
-            writer.close()
-        return None
-
-    async def _exchange(self, fate: Fate, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        writer.write(self.request)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        status = int(head[0].split(" ", 2)[1])
-        fate.headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
-        if fate.headers.get("transfer-encoding", "").lower() == "chunked":
-            while size := int(await reader.readuntil(b"\r\n"), 16):
-                await reader.readexactly(size + 2)
-            await reader.readuntil(b"\r\n")
-        elif "content-length" in fate.headers:
-            await reader.readexactly(int(fate.headers["content-length"]))
-        else:
-            await reader.read(-1)
-            fate.status = status
-            return False
-        fate.status = status
-        return fate.headers.get("connection", "").lower() != "close"

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use super::allowance::CounterId;
 use super::mutation::{Mutation, mutated};
 use super::rate::Rate;
+use super::record::Durability;
 use super::row::{MAX_VALUE, Row};
 use crate::actor::Actor;
 
@@ -162,6 +163,34 @@ impl Counter {
         let slice = self.slice(now_ms).max(amount).min(self.available());
         self.opened = self.own.spent.saturating_add(self.reserved).saturating_add(slice);
         Some(self.opened)
+    }
+
+    /// How much of it the data plane should have at hand: about one slice, or `want` when that is no more than an eighth
+    /// of what is left.
+    pub(super) fn slice_for(&mut self, want: u64, now_ms: u64) -> u64 {
+        let available = self.available();
+        self.slice(now_ms).max(want.min(available / 8)).min(available)
+    }
+
+    /// Opens just enough for `amount`; `None` when it is open already.
+    pub(super) fn open_exactly(&mut self, amount: u64) -> Option<u64> {
+        if self.is_open_for(amount) {
+            return None;
+        }
+        self.opened = self.own.spent.saturating_add(self.reserved).saturating_add(amount);
+        Some(self.opened)
+    }
+
+    /// Takes back a part of what was reserved: `spent` of it and `above` more was used, `unused` was not. Answers with
+    /// how surely the journal must know of it, if it must at all.
+    pub(super) fn take_back(&mut self, spent: u64, above: u64, unused: u64, now_ms: u64) -> Option<Durability> {
+        let before = self.opened;
+        let raised = self.settle(spent.saturating_add(unused), spent.saturating_add(above), now_ms);
+        match (raised, self.opened == before) {
+            (true, _) => Some(Durability::Durable),
+            (false, false) => Some(Durability::Buffered),
+            (false, true) => None,
+        }
     }
 
     /// Small against what is left, so that a crash costs little; large against the rate, so that the disk is not asked

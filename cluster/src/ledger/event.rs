@@ -41,6 +41,30 @@ pub enum Event {
         /// What is to be charged.
         outcome: Outcome,
     },
+    /// A granted reservation was handed to the data plane: what it holds is part of the slices of its counters from here
+    /// on, and comes back by [`Event::Return`].
+    Drawn {
+        /// The reservation.
+        id: ReservationId,
+    },
+    /// A slice of a counter is to be handed to the data plane: answered by [`Action::Opened`].
+    Open {
+        /// The counter.
+        counter: CounterId,
+        /// How much is wanted there at least, when there is plenty.
+        want: u64,
+    },
+    /// Something came back from a slice.
+    Return {
+        /// The counter.
+        counter: CounterId,
+        /// What was spent of it.
+        spent: u64,
+        /// What was spent beyond it: actual costs that were above what was held for them.
+        above: u64,
+        /// What was not needed.
+        unused: u64,
+    },
     /// A peer says something. `from` is what the link has authenticated.
     Peer {
         /// Who says it.
@@ -89,6 +113,13 @@ pub enum Action {
         id: ReservationId,
         /// Why.
         denial: Denial,
+    },
+    /// So much may be spent from the slice of this counter, in addition; 0 when there is nothing to spare.
+    Opened {
+        /// The counter.
+        counter: CounterId,
+        /// How much.
+        amount: u64,
     },
     /// Somebody should look at this.
     Alarm(Alarm),

@@ -154,6 +154,9 @@ impl<S: Shares> Ledger<S> {
         match event {
             Event::Reserve { id, charges } => self.on_reserve(now, id, &charges),
             Event::End { id, outcome } => self.on_end(now, id, &outcome),
+            Event::Drawn { id } => drop(self.reservations.take(&id)),
+            Event::Open { counter, want } => self.on_open(now, counter, want),
+            Event::Return { counter, spent, above, unused } => self.on_return(now, counter, spent, above, unused),
             Event::Peer { from, to, message } => self.on_message(now, &from, &to, message),
             Event::PeerSeen(peer) => self.on_peer_seen(peer),
             Event::PeerGone(peer) => self.on_peer_gone(now, &peer),

@@ -26,6 +26,8 @@
 //! - [`row`]: what one actor says of itself in a counter; grows, merges, is checked before it is merged.
 //! - [`counter`]: the rows of a counter and what this node may spend of it.
 //! - [`reservation`]: all parts of a request or none, settled once; the guard that charges when it is dropped.
+//! - [`hot`]: what the data plane touches: slices, and the hold of a request on them.
+//! - `handout`: slices that go out to it, and come back.
 //! - `transfer`: rights that move, ahead of need or for a request that waits.
 //! - [`spread`]: rows to their replicas, for totals and to notice a journal that was rolled back.
 //! - [`record`] and `recovery`: what the journal must hold, and the way back from it.
@@ -35,6 +37,8 @@ pub mod allowance;
 pub mod counter;
 pub mod counting;
 pub mod event;
+mod handout;
+pub mod hot;
 #[allow(clippy::module_inception, reason = "the state machine is what this room is named for")]
 pub mod ledger;
 mod mutation;

@@ -79,6 +79,9 @@ async fn answer(shared: &Arc<Shared>, connection: Connection) -> Result<(), Stre
     let Some((certified, agreed)) = judge(shared, connection, &theirs) else {
         return Ok(());
     };
+    if is_double(shared, connection, &certified, &theirs).await {
+        return Ok(());
+    }
     let Some(start) = enter(shared, connection, Side::Theirs, certified, &theirs, agreed) else {
         return Ok(());
     };
@@ -124,6 +127,11 @@ async fn ask(shared: &Arc<Shared>, address: SocketAddr) -> Result<NodeId, Asked>
     let Some((certified, agreed)) = judge(shared, connection, &theirs) else {
         return Err(Asked::Dial(DialError::Failed("its hello was refused".to_owned())));
     };
+    if is_double(shared, connection, &certified, &theirs).await {
+        return Err(Asked::Dial(DialError::Failed(
+            "another process with its identity is connected and lives".to_owned(),
+        )));
+    }
     let Some(start) = enter(shared, connection, Side::Ours, certified.clone(), &theirs, agreed) else {
         return Err(Asked::Dial(DialError::Failed("a younger process of that node is connected".to_owned())));
     };
@@ -190,6 +198,9 @@ fn judge(shared: &Shared, connection: &Connection, theirs: &Hello) -> Option<(No
             if let Some(reason) = objection.reason() {
                 shared.refuse(address, reason, &format!("the peer at {address} is refused: {objection}"));
             }
+            if let Objection::Elder(_) = objection {
+                shared.found_double(&format!("the node at {address} lives and {objection}"));
+            }
             let code = objection.code();
             // The peer reads this text in its own log, so it must be right from there too.
             let told = match objection {
@@ -203,6 +214,27 @@ fn judge(shared: &Shared, connection: &Connection, theirs: &Hello) -> Option<(No
             None
         }
     }
+}
+
+/// A younger process of a connected peer: the elder has died, or has been cloned. It is asked; if it answers, the
+/// younger is refused, and nothing happens to the elder.
+async fn is_double(shared: &Shared, connection: &Connection, id: &NodeId, theirs: &Hello) -> bool {
+    let Some(elder) = shared.peers.by_id(id).filter(|elder| elder.generation.0 < theirs.generation) else {
+        return false;
+    };
+    if !session::answers(&elder).await {
+        return false;
+    }
+    let address = connection.remote_address();
+    let told = format!(
+        "another process with the node id {:?} lives at {}: two processes run with one identity; give one of them a \
+         node id and a data directory of its own",
+        id.as_str(),
+        elder.connection.remote_address()
+    );
+    shared.refuse(address, RefusalReason::SameIdentity, &format!("the peer at {address} is refused: {told}"));
+    close(connection, CloseCode::SameIdentity, &told);
+    true
 }
 
 fn certified(connection: &Connection) -> Result<NodeId, String> {
@@ -284,6 +316,9 @@ fn explain(shared: &Shared, address: SocketAddr, error: &StreamError) -> DialErr
                 return DialError::Oneself;
             }
             let said = String::from_utf8_lossy(&closed.reason);
+            if code == Some(CloseCode::SameIdentity) {
+                shared.found_double(&format!("the peer at {address} refuses this node: {said}"));
+            }
             if let Some(reason) = code.and_then(CloseCode::refusal) {
                 shared.refuse(address, reason, &format!("the peer at {address} refuses this node: {said}"));
             }

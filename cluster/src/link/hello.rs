@@ -1,5 +1,6 @@
 //! The first words on a connection, and what to make of the peer's.
 
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 
 use bincode::{Decode, Encode};
@@ -55,6 +56,10 @@ pub(super) enum Objection {
          data directory of its own"
     )]
     SameIdentity(String),
+    #[error(
+        "it has the node id {0:?} of this node and was there before: this process is the second one with its identity"
+    )]
+    Elder(String),
     #[error("the address leads back to this node")]
     Oneself,
 }
@@ -65,6 +70,7 @@ impl Objection {
             Objection::Protocol { .. } => CloseCode::Protocol,
             Objection::Name { .. } | Objection::Cluster { .. } => CloseCode::Name,
             Objection::SameIdentity(_) => CloseCode::SameIdentity,
+            Objection::Elder(_) => CloseCode::Stale,
             Objection::Oneself => CloseCode::Oneself,
         }
     }
@@ -99,8 +105,12 @@ impl Hello {
             return Err(Objection::Cluster { found: theirs.cluster.clone(), expected: self.cluster.clone() });
         }
         if theirs.node_id == self.node_id {
-            let same_life = (theirs.incarnation, theirs.generation) == (self.incarnation, self.generation);
-            return Err(if same_life { Objection::Oneself } else { Objection::SameIdentity(self.node_id.clone()) });
+            return Err(match theirs.generation.cmp(&self.generation) {
+                Ordering::Equal if theirs.incarnation == self.incarnation => Objection::Oneself,
+                Ordering::Less => Objection::Elder(self.node_id.clone()),
+                // Whoever came later has to go.
+                Ordering::Equal | Ordering::Greater => Objection::SameIdentity(self.node_id.clone()),
+            });
         }
         let protocol = self.protocol_max.min(theirs.protocol_max);
         if protocol < self.protocol_min.max(theirs.protocol_min) {
@@ -159,6 +169,7 @@ mod tests {
         let mut second = own.clone();
         second.generation += 1;
         assert_eq!(own.judge(&second, &id).unwrap_err().code(), CloseCode::SameIdentity);
+        assert_eq!(second.judge(&own, &id).unwrap_err(), Objection::Elder("a".to_owned()), "whoever came later goes");
     }
 
     #[test]

@@ -252,6 +252,12 @@ impl Link {
         self.shared().peers.watch()
     }
 
+    /// Becomes what a peer said when it refused this node because another, earlier process lives with its identity. This
+    /// one must end then: it must not speak, write or spend in the other's name.
+    pub fn double(&self) -> watch::Receiver<Option<String>> {
+        self.shared().double.subscribe()
+    }
+
     /// The addresses that are dialled, and why there is no peer behind those that have none.
     pub fn dials(&self) -> Vec<DialStatus> {
         self.shared().dials.status(self.shared())

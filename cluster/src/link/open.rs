@@ -86,6 +86,7 @@ impl Opening {
             counters: Counters::default(),
             refusals: Mutex::new(Refusals::default()),
             inbox,
+            double: tokio::sync::watch::Sender::new(None),
             inbox_end: Mutex::new(Some(inbox_end)),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),

@@ -22,6 +22,9 @@ use crate::wire::{self, Message as _, WireError};
 
 /// What is under way on a connection that is to end gets this long.
 const RETIRE: Duration = Duration::from_secs(1);
+/// Whoever lives answers within so many round trips, and within this at least.
+const ALIVE_TRIPS: u32 = 4;
+const ALIVE_DEADLINE: Duration = Duration::from_millis(250);
 /// A clock is not asked for longer than this.
 const PING_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -68,8 +71,12 @@ fn spawn_lane(shared: &Arc<Shared>, peer: Arc<Peer>, lane: LaneWork) {
 fn farewell(shared: &Arc<Shared>, peer: &Peer, ended: &ConnectionError) {
     if let ConnectionError::ApplicationClosed(closed) = ended {
         let said = String::from_utf8_lossy(&closed.reason);
-        if let Some(reason) = CloseCode::from_varint(closed.error_code).and_then(CloseCode::refusal) {
-            let address = peer.connection.remote_address();
+        let code = CloseCode::from_varint(closed.error_code);
+        let address = peer.connection.remote_address();
+        if code == Some(CloseCode::SameIdentity) {
+            shared.found_double(&format!("{} at {address} refuses this node: {said}", peer.id));
+        }
+        if let Some(reason) = code.and_then(CloseCode::refusal) {
             shared.refuse(address, reason, &format!("{} at {address} cut this node off: {said}", peer.id));
             return;
         }
@@ -114,6 +121,12 @@ async fn compare_clocks(shared: Arc<Shared>, peer: Arc<Peer>) {
             () = peer.gone.cancelled() => return,
         }
     }
+}
+
+/// Whether there is a process at the other end. A short question: who waits for the answer is a peer that wants in.
+pub(super) async fn answers(peer: &Peer) -> bool {
+    let deadline = ALIVE_DEADLINE.max(peer.connection.rtt() * ALIVE_TRIPS);
+    peer.connection.close_reason().is_none() && peer.lane.call(Ping::KIND, &[], deadline).await.is_ok()
 }
 
 async fn ask_clock(shared: &Shared, peer: &Peer) {

@@ -8,7 +8,7 @@ use quinn::{ClientConfig, Connection, Endpoint};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) inbox: mpsc::Sender<Gossip>,
     /// The other end of the inbox while no membership has it.
     pub(super) inbox_end: Mutex<Option<mpsc::Receiver<Gossip>>>,
+    /// What was said, once a peer has refused this node because another process lives with its identity.
+    pub(super) double: watch::Sender<Option<String>>,
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
     pub(super) runtime: Handle,
@@ -72,6 +74,14 @@ impl Shared {
             },
             &self.runtime,
         );
+    }
+
+    pub(super) fn found_double(&self, said: &str) {
+        self.double.send_if_modified(|double| {
+            let first = double.is_none();
+            double.get_or_insert_with(|| said.to_owned());
+            first
+        });
     }
 
     pub(super) fn hello(&self) -> Hello {

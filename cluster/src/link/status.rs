@@ -66,7 +66,7 @@ pub enum RefusalReason {
     Trust,
     /// It claims to be another node than its certificate says.
     Name,
-    /// It has the identity of this node.
+    /// It has the identity of this node, or of a peer that lives.
     SameIdentity,
     /// It is an older life of a peer that is connected.
     Stale,

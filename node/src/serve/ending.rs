@@ -11,30 +11,44 @@ use crate::config::Config;
 use crate::http::drain::{Drain, Phase};
 use crate::peers::Rooms;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
     Signal,
     Drained,
     ParentGone,
+    /// Another process lives with this node's identity, by the word of a peer: this one may not go on for a moment.
+    Double(String),
 }
 
 impl End {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(super) fn as_str(&self) -> &'static str {
         match self {
             Self::Signal => "signal",
             Self::Drained => "drain was asked for",
             Self::ParentGone => "the parent process is gone",
+            Self::Double(_) => "another process lives with this node's identity",
         }
     }
 }
 
-pub(super) async fn until_told(exit_with_parent: bool, rooms: &Rooms) -> End {
+pub(super) async fn until_told(exit_with_parent: bool, rooms: &Rooms, cluster: Option<&Cluster>) -> End {
     let drain_asked = rooms.drain_asked();
     tokio::select! {
         () = terminated() => End::Signal,
         () = drain_asked.notified() => End::Drained,
         () = parent_gone(), if exit_with_parent => End::ParentGone,
+        said = double(cluster) => End::Double(said),
     }
+}
+
+async fn double(cluster: Option<&Cluster>) -> String {
+    if let Some(cluster) = cluster {
+        let mut double = cluster.link().double();
+        if let Ok(said) = double.wait_for(Option::is_some).await {
+            return said.clone().unwrap_or_default();
+        }
+    }
+    std::future::pending().await
 }
 
 /// Resolves on SIGTERM and SIGINT.
@@ -74,12 +88,12 @@ async fn parent_gone() {
 }
 
 /// The drain: not ready, then no new connections, then nothing in flight, then gone from the cluster.
-pub(super) async fn finish(config: &Config, cluster: Option<&Cluster>, drain: &Drain, end: End) {
+pub(super) async fn finish(config: &Config, cluster: Option<&Cluster>, drain: &Drain, end: &End) {
     drain.enter(Phase::Noticing);
     if let Some(cluster) = cluster {
         cluster.set_state(State::Draining).await;
     }
-    if end != End::ParentGone {
+    if *end != End::ParentGone {
         tokio::select! {
             () = tokio::time::sleep(config.http.drain_notice.get()) => {}
             // A second signal: whoever sends it does not want to wait.
@@ -87,7 +101,7 @@ pub(super) async fn finish(config: &Config, cluster: Option<&Cluster>, drain: &D
         }
     }
     drain.enter(Phase::Closing);
-    let limit = if end == End::ParentGone { Duration::ZERO } else { config.http.drain.get() };
+    let limit = if *end == End::ParentGone { Duration::ZERO } else { config.http.drain.get() };
     tokio::select! {
         cut = drain.finished(limit) => if cut > 0 {
             warn!(connections = cut, "the drain time is over: open connections are cut");

@@ -27,7 +27,7 @@ use crate::reload::{Reload, Source};
 use crate::telemetry::{AccessLog, Shards};
 
 pub use ending::terminated;
-use ending::{finish, until_told};
+use ending::{End, finish, until_told};
 use setup::{identity, join, ring_cache};
 
 /// How long a node with peers configured waits for the first of them before it serves alone.
@@ -47,6 +47,11 @@ pub enum ServeError {
     Cluster(#[from] ClusterError),
     #[error("`{setting}: {text}` is not an address: {reason}")]
     Address { setting: &'static str, text: String, reason: String },
+    #[error(
+        "this process ends: {said}. Each node needs a `node.id` and a data directory of its own; where {node} was moved, \
+         end the process that runs elsewhere first"
+    )]
+    Double { node: String, said: String },
     #[error("{what}: {source}")]
     Io { what: &'static str, source: std::io::Error },
 }
@@ -148,9 +153,12 @@ async fn serve(options: ServeOptions) -> Result<(), ServeError> {
     let has_seeds = config.cluster.as_ref().is_some_and(|cluster| !cluster.join.is_empty());
     begin(cluster.as_ref(), has_seeds, &drain).await;
     info!(node = %identity.node_id, http = %http_address, admin = %config.admin.listen, "ready");
-    let end = until_told(options.exit_with_parent, &rooms).await;
+    let end = until_told(options.exit_with_parent, &rooms, cluster.as_ref()).await;
     info!(reason = end.as_str(), "draining");
-    finish(&options.config, cluster.as_ref(), &drain, end).await;
+    if let End::Double(said) = end {
+        return Err(ServeError::Double { node: identity.node_id.to_string(), said });
+    }
+    finish(&options.config, cluster.as_ref(), &drain, &end).await;
     info!("stopped");
     Ok(())
 }
@@ -172,7 +180,13 @@ async fn begin(cluster: Option<&Cluster>, has_seeds: bool, drain: &Drain) {
         if has_seeds {
             let mut views = cluster.watch();
             let met = views.wait_for(|view| view.members.len() > 1);
-            if tokio::time::timeout(MEET, met).await.is_err() {
+            let mut double = cluster.link().double();
+            let met = tokio::select! {
+                met = tokio::time::timeout(MEET, met) => met.is_ok(),
+                // Nothing may be served in another process's name.
+                _ = double.wait_for(Option::is_some) => return,
+            };
+            if !met {
                 warn!("no peer answered yet: serving alone until one does");
             }
         }
