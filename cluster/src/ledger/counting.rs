@@ -410,7 +410,8 @@ impl Counting {
     fn watch_for_rivals(&mut self, other: &Actor) {
         let counts_it = self.own.counts().is_some_and(|counted| counted.contains(other));
         let lives = |word: &Word| word.active_from.is_some() && word.gone_from().is_none();
-        if !counts_it && lives(&self.own) && self.heard.get(other).is_some_and(|word| lives(word)) {
+        // One that forgot whom it counted has met nobody strange.
+        if !counts_it && !self.rolled_back && lives(&self.own) && self.heard.get(other).is_some_and(|word| lives(word)) {
             self.rivals.insert(other.clone());
         }
     }

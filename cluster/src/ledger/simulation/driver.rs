@@ -71,6 +71,7 @@ impl World {
                     self.verdicts.insert(id, false);
                     self.tally("denied");
                 }
+                Action::Opened { .. } => {}
                 Action::Alarm(alarm) => self.on_alarm(at, alarm)?,
             }
         }
@@ -210,6 +211,8 @@ impl World {
             match alarm {
                 CountingAlarm::Forgotten(_) if self.oracle.lives.is_forgotten(who) => self.nodes[at].ousted = true,
                 // Its ledger still holds what others gave it, so the node must stop at once.
+                // It does not know any more whom it counted.
+                CountingAlarm::TwoBeginnings(_) if self.oracle.lives.get(self.nodes[at].who).astray => {}
                 CountingAlarm::RolledBack if self.oracle.lives.get(self.nodes[at].who).astray => {
                     self.tally("old copies noticed by statements");
                     self.kill(at);

@@ -101,6 +101,9 @@ impl World {
         }
         let (id, outcome) = process.ended.take().ok_or("I7: a guard said nothing")?;
         self.happen(rng, at, Event::End { id, outcome: outcome.clone() })?;
+        if self.nodes[at].process.is_none() {
+            self.oracle.died(who, &dispatched);
+        }
         // The end comes twice: the second one must change nothing.
         self.happen(None, at, Event::End { id, outcome: Outcome::Full })
     }
