@@ -9,6 +9,8 @@ pub(super) enum Mutation {
     RowMergedBySum,
     /// An aborted request takes its reservation with it, uncharged.
     LostReserveOnAbort,
+    /// What is recalled from a slice is counted twice.
+    RecalledTwice,
     /// A node that lost its disk comes back as the actor that it was.
     #[cfg(test)]
     ActorReused,

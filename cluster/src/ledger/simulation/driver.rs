@@ -2,6 +2,7 @@
 
 use super::disk::Line;
 use super::network::Payload;
+use super::node::Guard;
 use super::oracle::{Checked, ensure};
 use super::rng::Rng;
 use super::world::World;
@@ -14,11 +15,16 @@ use crate::ledger::reservation::ReservationId;
 use crate::ledger::statement::{News, Record};
 
 impl World {
-    /// Tells a ledger, and then also that its shares are others if they may be.
+    /// Tells a ledger, and then also what follows from it: what was drawn, and that its shares may be others.
     pub(super) fn happen(&mut self, rng: Option<&mut Rng>, at: usize, event: Event) -> Checked {
         self.tell(rng, at, event)?;
-        while self.nodes[at].process.as_mut().is_some_and(|process| std::mem::take(&mut process.shares_changed)) {
-            self.tell(None, at, Event::SharesChanged)?;
+        while let Some(process) = &mut self.nodes[at].process {
+            let next = match process.drawn.pop() {
+                Some(id) => Event::Drawn { id },
+                None if std::mem::take(&mut process.shares_changed) => Event::SharesChanged,
+                None => break,
+            };
+            self.tell(None, at, next)?;
         }
         Ok(())
     }
@@ -43,6 +49,9 @@ impl World {
             return Ok(());
         }
         self.perform(at, actions.into_iter(), true)?;
+        if self.nodes[at].process.as_ref().is_some_and(|process| !process.drawn.is_empty()) {
+            return Ok(());
+        }
         self.oracle.check(&self.nodes[at])
     }
 
@@ -63,7 +72,7 @@ impl World {
             match action {
                 Action::Persist { .. } => {}
                 Action::Send { to, message } => self.send(at, to, Payload::Ledger(message)),
-                Action::Granted(id) => self.dispatch(at, id)?,
+                Action::Granted(id) => self.granted(at, id)?,
                 Action::Denied { id, .. } => {
                     if let Some(process) = &mut self.nodes[at].process {
                         process.asked.remove(&id);
@@ -71,7 +80,7 @@ impl World {
                     self.verdicts.insert(id, false);
                     self.tally("denied");
                 }
-                Action::Opened { .. } => {}
+                Action::Opened { counter, amount } => self.opened(at, counter, amount)?,
                 Action::Alarm(alarm) => self.on_alarm(at, alarm)?,
             }
         }
@@ -97,7 +106,8 @@ impl World {
     fn lost_reservation(&mut self, at: usize, id: ReservationId) -> Checked {
         let (now, who) = (self.mono_ms, self.nodes[at].who);
         let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
-        let index = process.running.iter().position(|(guard, _)| guard.id() == id);
+        let is_it = |guard: &Guard| matches!(guard, Guard::Asked(guard) if guard.id() == id);
+        let index = process.running.iter().position(|(guard, _)| is_it(guard));
         let (guard, dispatched) = process.running.swap_remove(index.ok_or("I7: one was lost that nobody held")?);
         std::mem::forget(guard);
         self.tally.entry("lost reservations").and_modify(|count| *count += 1).or_insert(1);

@@ -34,6 +34,9 @@ impl World {
         let done = node.disk.sync(kept);
         node.disk.lose_buffer();
         let Some(process) = node.process.take() else { return };
+        for (counter, above) in process.data_plane.above() {
+            self.oracle.lost_above(node.who, counter, above);
+        }
         for (guard, dispatched) in process.running {
             self.oracle.died(node.who, &dispatched);
             // A process that is gone drops nothing.
@@ -167,6 +170,7 @@ impl World {
                 self.happen(None, at, Event::Peer { from: heir.clone(), to, message })?;
             }
         }
+        self.sweep(None, at, true)?;
         self.happen(None, at, Event::Close)?;
         self.sync(at, usize::MAX);
         self.oracle.closed(&self.nodes[at])?;

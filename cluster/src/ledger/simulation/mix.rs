@@ -13,6 +13,8 @@ pub(super) enum What {
     Gossip,
     Request,
     Finish,
+    /// What was spent from slices is collected, sometimes what is free recalled.
+    Sweep,
     Tick,
     Pass,
     /// The disk is done with something.
@@ -35,11 +37,12 @@ pub(super) enum What {
 }
 
 /// The kinds of steps with their weights: in runs that are about money, and in runs that are about who is counted.
-const WEIGHTS: [(What, [u64; 2]); 18] = [
+const WEIGHTS: [(What, [u64; 2]); 19] = [
     (What::Deliver, [450, 350]),
     (What::Gossip, [30, 280]),
     (What::Request, [300, 60]),
     (What::Finish, [250, 50]),
+    (What::Sweep, [60, 15]),
     (What::Tick, [80, 60]),
     (What::Pass, [45, 50]),
     (What::Sync, [10, 70]),
@@ -70,6 +73,8 @@ pub(super) struct Mix {
     pub(super) rash_operators: bool,
     pub(super) loss: bool,
     pub(super) duplicates: bool,
+    /// Most requests are served from slices.
+    pub(super) slices: bool,
     /// Actual costs are sometimes above what was reserved.
     pub(super) excess: bool,
     weights: Vec<(What, u64)>,
@@ -89,6 +94,7 @@ impl Mix {
             rash_operators: rng.percent(20),
             loss: rng.percent(85),
             duplicates: rng.percent(85),
+            slices: rng.percent(75),
             excess: rng.percent(60),
             weights,
         }

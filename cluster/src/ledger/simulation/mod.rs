@@ -10,7 +10,7 @@
 //!
 //! - [`mix`]: which faults a run has, and how often.
 //! - [`world`], [`node`], [`disk`], [`network`], [`provider`]: what there is.
-//! - [`driver`], [`requests`], [`life`]: what happens.
+//! - [`driver`], [`requests`], [`slices`], [`life`]: what happens.
 //! - [`rest`]: how a run ends, and what must hold then.
 //! - [`oracle`]: what must hold after every step.
 //!
@@ -35,4 +35,5 @@ mod requests;
 mod rest;
 mod rng;
 mod run;
+mod slices;
 mod world;

@@ -5,9 +5,11 @@ use std::rc::Rc;
 
 use super::disk::{Disk, Line};
 use super::provider::{Dispatched, Ended};
+use super::slices::DataPlane;
 use crate::actor::Actor;
 use crate::ledger::allowance::{Allowance, AllowanceId, CounterId};
 use crate::ledger::counting::{Begin, Counting};
+use crate::ledger::hot::Hold;
 use crate::ledger::ledger::{Ledger, LedgerConfig};
 use crate::ledger::reservation::{Reservation, ReservationId, ReservationIds};
 
@@ -30,6 +32,15 @@ pub(super) struct Node {
     pub(super) open_at_crash: BTreeMap<CounterId, u64>,
 }
 
+/// What ends a request.
+#[derive(Debug)]
+pub(super) enum Guard {
+    /// The ledger itself waits for it.
+    Asked(Reservation<Rc<Ended>>),
+    /// It goes back to the slices.
+    Held(Hold),
+}
+
 /// What is lost in a crash.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -37,7 +48,10 @@ pub(super) struct Process {
     pub(super) ids: ReservationIds,
     pub(super) ended: Rc<Ended>,
     pub(super) asked: BTreeMap<ReservationId, Vec<(CounterId, u64)>>,
-    pub(super) running: Vec<(Reservation<Rc<Ended>>, Dispatched)>,
+    pub(super) running: Vec<(Guard, Dispatched)>,
+    pub(super) data_plane: DataPlane,
+    /// What was granted and is handed to the data plane; the ledger is to be told.
+    pub(super) drawn: Vec<ReservationId>,
     /// The ledger is to be told that its shares may be others.
     pub(super) shares_changed: bool,
 }
@@ -70,6 +84,15 @@ impl Node {
         self.process.is_none() && !self.gone
     }
 
+    /// What its requests hold at the ledger, and what is out at the data plane.
+    pub(super) fn held(&self, id: &CounterId) -> u64 {
+        let Some(process) = &self.process else { return 0 };
+        let asked = process.running.iter().filter(|(guard, _)| matches!(guard, Guard::Asked(_)));
+        let costs = asked.flat_map(|(_, dispatched)| &dispatched.costs);
+        let held: u64 = costs.filter(|(counter, _, _)| counter == id).map(|(_, reserved, _)| reserved).sum();
+        held + process.data_plane.out(id)
+    }
+
     /// It runs, has shares and means to stay.
     pub(super) fn is_active(&self) -> bool {
         !self.ousted
@@ -95,6 +118,8 @@ impl Node {
             ended: Rc::new(Ended::default()),
             asked: BTreeMap::new(),
             running: Vec::new(),
+            data_plane: DataPlane::default(),
+            drawn: Vec::new(),
             shares_changed: false,
         })
     }

@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
+use super::node::Guard;
 use super::oracle::{Checked, ensure};
 use super::provider::Dispatched;
 use super::rng::Rng;
 use super::world::World;
+use crate::ledger::allowance::CounterId;
 use crate::ledger::event::{Charge, Event};
 use crate::ledger::reservation::{Outcome, Reservation, ReservationId};
 
@@ -18,7 +20,11 @@ impl World {
                 charges.push(Charge { allowance: allowance.id, amount: 1 + rng.below(most) });
             }
         }
-        if charges.is_empty() { Ok(()) } else { self.reserve(Some(rng), at, charges).map(|_| ()) }
+        match charges.is_empty() {
+            true => Ok(()),
+            false if self.mix.slices => self.serve(rng, at, charges),
+            false => self.reserve(Some(rng), at, charges).map(|_| ()),
+        }
     }
 
     /// Asks; the name of the request, if the node runs.
@@ -38,15 +44,31 @@ impl World {
         Ok(Some(id))
     }
 
-    /// The request goes to the provider, which bills it at once, whatever becomes of its asker.
-    pub(super) fn dispatch(&mut self, at: usize, id: ReservationId) -> Checked {
+    /// The ledger has granted it: it begins, and ends at the ledger or, drawn, at the slices.
+    pub(super) fn granted(&mut self, at: usize, id: ReservationId) -> Checked {
         self.verdicts.insert(id, true);
         self.tally("granted");
-        let (since, excess) = (self.mono_ms, self.mix.excess);
-        let node = &mut self.nodes[at];
-        let Some(process) = &mut node.process else { return Ok(()) };
+        let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
         ensure(!process.ledger.is_fenced(), || format!("I5: {at} grants though its journal is known to be old"))?;
         let holds = process.asked.remove(&id).ok_or_else(|| format!("I7: {id} granted twice or never asked for"))?;
+        let drawn = self.mix.slices && id.number % 3 > 0;
+        let held = if drawn { Some(self.draw(at, &holds)?) } else { None };
+        let dispatched = self.bill(at, id, holds);
+        let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
+        let guard = match held {
+            Some(hold) => {
+                process.drawn.push(id);
+                Guard::Held(hold)
+            }
+            None => Guard::Asked(Reservation::new(id, Rc::clone(&process.ended))),
+        };
+        process.running.push((guard, dispatched));
+        Ok(())
+    }
+
+    /// The request goes to the provider, which bills it at once, whatever becomes of its asker.
+    pub(super) fn bill(&mut self, at: usize, id: ReservationId, holds: Vec<(CounterId, u64)>) -> Dispatched {
+        let (since, excess) = (self.mono_ms, self.mix.excess);
         let mut rng = Rng::new(id.generation, id.number);
         let reached = !rng.percent(5);
         let mut costs = Vec::new();
@@ -57,12 +79,10 @@ impl World {
                 () if rng.percent(40) => amount,
                 () => rng.below(amount + 1),
             };
-            self.oracle.bill(node.who, counter, amount, actual);
+            self.oracle.bill(self.nodes[at].who, counter, amount, actual);
             costs.push((counter, amount, actual));
         }
-        let guard = Reservation::new(id, Rc::clone(&process.ended));
-        process.running.push((guard, Dispatched { reached, since, costs }));
-        Ok(())
+        Dispatched { reached, since, costs }
     }
 
     pub(super) fn finish_one(&mut self, rng: &mut Rng, at: usize) -> Checked {
@@ -83,22 +103,35 @@ impl World {
         while self.running(at) > 0 {
             self.finish(None, at, 0, false)?;
         }
-        Ok(())
+        self.sweep(None, at, true)
     }
 
     fn finish(&mut self, rng: Option<&mut Rng>, at: usize, index: usize, dropped: bool) -> Checked {
         let who = self.nodes[at].who;
         let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
         let (guard, dispatched) = process.running.swap_remove(index);
-        self.tally.entry("ended").and_modify(|count| *count += 1).or_insert(1);
+        let actual = dispatched.costs.iter().map(|(_, _, actual)| *actual).collect::<Vec<u64>>();
+        self.tally("ended");
         if dropped {
             self.oracle.aborted(who, &dispatched);
-            drop(guard);
-        } else if dispatched.reached {
-            guard.settle(dispatched.costs.iter().map(|(_, _, actual)| *actual).collect());
-        } else {
-            guard.release();
         }
+        let guard = match guard {
+            Guard::Asked(guard) => guard,
+            Guard::Held(hold) => {
+                match () {
+                    () if dropped => drop(hold),
+                    () if dispatched.reached => hold.settle(&actual),
+                    () => hold.release(),
+                }
+                return Ok(());
+            }
+        };
+        match () {
+            () if dropped => drop(guard),
+            () if dispatched.reached => guard.settle(actual),
+            () => guard.release(),
+        }
+        let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
         let (id, outcome) = process.ended.take().ok_or("I7: a guard said nothing")?;
         self.happen(rng, at, Event::End { id, outcome: outcome.clone() })?;
         if self.nodes[at].process.is_none() {

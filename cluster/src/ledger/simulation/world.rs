@@ -129,6 +129,10 @@ impl World {
             What::Gossip => self.gossip(rng, at),
             What::Request => self.request(rng, at)?,
             What::Finish => self.finish_one(rng, at)?,
+            What::Sweep => {
+                let recall = rng.percent(50);
+                self.sweep(Some(rng), at, recall)?;
+            }
             What::Tick => self.tick(rng, at)?,
             What::Pass => {
                 let ms = self.stretch(rng);

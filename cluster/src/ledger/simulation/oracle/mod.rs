@@ -78,6 +78,11 @@ impl Oracle {
         }
     }
 
+    /// So much above what was held was settled into a slice that is lost.
+    pub(super) fn lost_above(&mut self, who: usize, counter: CounterId, above: u64) {
+        self.truth(who, counter).lost_excess += above;
+    }
+
     /// The limits under which a node that dies in the middle of something has acted.
     pub(super) fn note_limits(&mut self, node: &Node) {
         for (id, counter) in node.ledger().iter().flat_map(|ledger| ledger.counters()) {
@@ -137,6 +142,10 @@ impl Oracle {
             let truth = book.truths.entry(node.who).or_default();
             truth.note(counter).map_err(|what| format!("{what} at {} in {id:?}", node.actor))?;
             book.check(id, &self.lives)?;
+            let held = node.held(id);
+            ensure(counter.reserved() == held, || {
+                format!("I4: {} has {} reserved but {held} held and out in {id:?}", node.actor, counter.reserved())
+            })?;
             for (owner, row) in counter.others() {
                 ensure(book.covers(self.lives.of(owner), row), || {
                     format!("I5: {} knows more of {owner} than was true: {row:?}", node.actor)
