@@ -99,11 +99,17 @@ impl World {
         self.nodes[at].process.as_ref().map_or(0, |process| process.running.len())
     }
 
+    /// Ends all requests, also those that are granted with what comes back.
     pub(super) fn finish_all(&mut self, at: usize) -> Checked {
-        while self.running(at) > 0 {
-            self.finish(None, at, 0, false)?;
+        loop {
+            while self.running(at) > 0 {
+                self.finish(None, at, 0, false)?;
+            }
+            self.sweep(None, at, true)?;
+            if self.running(at) == 0 {
+                return Ok(());
+            }
         }
-        self.sweep(None, at, true)
     }
 
     fn finish(&mut self, rng: Option<&mut Rng>, at: usize, index: usize, dropped: bool) -> Checked {

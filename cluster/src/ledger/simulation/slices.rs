@@ -79,30 +79,39 @@ impl DataPlane {
 }
 
 impl World {
-    /// As the service does: from the slices, else a slice is asked for, or the ledger.
+    /// As the service does: from the slices, else from the ledger; slices that have run low are asked for.
     pub(super) fn serve(&mut self, rng: &mut Rng, at: usize, charges: Vec<Charge>) -> Checked {
-        let unix = self.now(at).unix;
-        let node = &mut self.nodes[at];
-        let Some(process) = &mut node.process else { return Ok(()) };
-        if let Some(hold) = process.data_plane.hold(&node.limits, &charges, unix) {
-            let id = process.ids.fresh();
-            self.tally("served from slices");
-            let holds = charges.iter().map(|c| (self.nodes[at].limits[&c.allowance].counter(unix), c.amount));
-            let dispatched = self.bill(at, id, holds.collect());
-            if let Some(process) = &mut self.nodes[at].process {
-                process.running.push((Guard::Held(hold), dispatched));
+        for _ in 0..1 + rng.index(4) {
+            if !self.serve_from_slices(at, &charges) {
+                break;
             }
-            return Ok(());
         }
-        if rng.percent(50) {
+        if rng.percent(40) {
             return self.reserve(Some(rng), at, charges).map(|_| ());
         }
-        for charge in charges {
+        let unix = self.now(at).unix;
+        for charge in &charges {
             let Some(allowance) = self.nodes[at].limits.get(&charge.allowance) else { continue };
             let (counter, want) = (allowance.counter(unix), charge.amount * [0, 1, 8][rng.index(3)]);
             self.happen(Some(rng), at, Event::Open { counter, want })?;
         }
+        self.serve_from_slices(at, &charges);
         Ok(())
+    }
+
+    fn serve_from_slices(&mut self, at: usize, charges: &[Charge]) -> bool {
+        let unix = self.now(at).unix;
+        let Node { limits, process, .. } = &mut self.nodes[at];
+        let Some(process) = process else { return false };
+        let Some(hold) = process.data_plane.hold(limits, charges, unix) else { return false };
+        let id = process.ids.fresh();
+        let holds = charges.iter().map(|c| (limits[&c.allowance].counter(unix), c.amount)).collect();
+        self.tally("served from slices");
+        let dispatched = self.bill(at, id, holds);
+        if let Some(process) = &mut self.nodes[at].process {
+            process.running.push((Guard::Held(hold), dispatched));
+        }
+        true
     }
 
     /// The ledger has opened a slice, or more of one.

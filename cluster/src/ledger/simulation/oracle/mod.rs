@@ -165,9 +165,16 @@ impl Oracle {
         self.parts.check(&self.lives, &up)
     }
 
-    /// What is left of a counter by the truth.
+    /// What is left of a counter by the truth. A life from an old copy takes what its journal had open for spent, though
+    /// the life before it may have used less: peers go by the larger.
     pub(super) fn left(&self, id: &CounterId, limit: u64) -> u64 {
-        let spent = self.books.get(id).map_or(0, |book| book.truths.values().map(Truth::spent).sum());
+        let mut spent: BTreeMap<&Actor, (i128, u64)> = BTreeMap::new();
+        for (who, truth) in self.books.get(id).into_iter().flat_map(|book| &book.truths) {
+            let (sum, most) = spent.entry(&self.lives.get(*who).actor).or_default();
+            *sum += truth.spent();
+            *most = truth.row.spent.max(*most);
+        }
+        let spent: i128 = spent.into_values().map(|(sum, most)| sum.max(i128::from(most))).sum();
         u64::try_from((i128::from(limit) - spent).max(0)).unwrap_or(u64::MAX)
     }
 }
