@@ -161,6 +161,7 @@ fn explore() {
         Mutation::ToldBeforeDurable,
         Mutation::ClockBelieved,
         Mutation::ForgottenByNewcomer,
+        Mutation::RecalledTwice,
     ] {
         let _ = std::panic::catch_unwind(|| is_found(mutation, 0, 2_000));
     }

@@ -124,7 +124,11 @@ impl World {
         let up = self.up();
         let anybody = rng.index(self.nodes.len());
         let at = rng.pick(&up).unwrap_or(anybody);
-        match self.mix.draw(rng) {
+        let what = match self.mix.draw(rng) {
+            What::Deliver if self.packets.is_empty() && self.news.is_empty() => What::Request,
+            what => what,
+        };
+        match what {
             What::Deliver => self.deliver_one(rng)?,
             What::Gossip => self.gossip(rng, at),
             What::Request => self.request(rng, at)?,
