@@ -411,7 +411,8 @@ impl Counting {
         let counts_it = self.own.counts().is_some_and(|counted| counted.contains(other));
         let lives = |word: &Word| word.active_from.is_some() && word.gone_from().is_none();
         // One that forgot whom it counted has met nobody strange.
-        if !counts_it && !self.rolled_back && lives(&self.own) && self.heard.get(other).is_some_and(|word| lives(word)) {
+        if !counts_it && !self.rolled_back && lives(&self.own) && self.heard.get(other).is_some_and(|word| lives(word))
+        {
             self.rivals.insert(other.clone());
         }
     }

@@ -60,7 +60,7 @@ impl World {
         for action in actions {
             if let Action::Persist { record, durability } = action {
                 if let crate::ledger::record::Record::Given { .. } = record {
-                    self.tally("gifts");
+                    self.tally.note("gifts");
                 }
                 self.nodes[at].write(Line::Ledger(record));
                 sync |= durability == Durability::Durable;
@@ -78,7 +78,7 @@ impl World {
                         process.asked.remove(&id);
                     }
                     self.verdicts.insert(id, false);
-                    self.tally("denied");
+                    self.tally.note("denied");
                 }
                 Action::Opened { counter, amount } => self.opened(at, counter, amount)?,
                 Action::Alarm(alarm) => self.on_alarm(at, alarm)?,
@@ -95,7 +95,7 @@ impl World {
             Alarm::LostReservation(id) => self.lost_reservation(at, id),
             Alarm::RolledBack { .. } if self.oracle.lives.get(self.nodes[at].who).astray => {
                 self.nodes[at].ousted = true;
-                self.tally("old copies noticed by rows");
+                self.tally.note("old copies noticed by rows");
                 Ok(())
             }
             alarm => Err(format!("I5: an honest cluster raised {alarm:?} at {at}")),
@@ -110,7 +110,7 @@ impl World {
         let index = process.running.iter().position(|(guard, _)| is_it(guard));
         let (guard, dispatched) = process.running.swap_remove(index.ok_or("I7: one was lost that nobody held")?);
         std::mem::forget(guard);
-        self.tally.entry("lost reservations").and_modify(|count| *count += 1).or_insert(1);
+        self.tally.note("lost reservations");
         self.oracle.charged_in_full(who, &dispatched);
         ensure(now - dispatched.since > LedgerConfig::default().max_hold_ms, || {
             format!("I7: {id} was lost though it was held")
@@ -129,7 +129,7 @@ impl World {
         let Some(process) = &mut node.process else { return };
         process.ledger.shares_mut().persisted(done.len());
         process.shares_changed = true;
-        self.tally.entry("counting records").and_modify(|count| *count += 1).or_insert(1);
+        self.tally.note("counting records");
         if !self.oracle.lives.get(node.who).astray {
             self.oracle.parts.plan(node.who, &process.ledger.shares);
         }
@@ -139,7 +139,7 @@ impl World {
     pub(super) fn note_forgotten(&mut self, records: &[Record]) {
         for record in records {
             if let Record::Forgotten(actor, from) = record {
-                self.tally("forgotten");
+                self.tally.note("forgotten");
                 let lives = self.nodes.iter().any(|node| node.actor == *actor && node.process.is_some());
                 self.oracle.lives.forget(actor, *from, lives || self.mix.far_clocks);
             }
@@ -195,7 +195,8 @@ impl World {
         }
         // Windows that come into reach have shares from now on.
         let counters = process.ledger.counters().keys();
-        process.shares_changed |= counters.map(|id| id.window_start).any(|start| reached.start < start && start <= reached.end);
+        process.shares_changed |=
+            counters.map(|id| id.window_start).any(|start| reached.start < start && start <= reached.end);
         process.shares_changed |= !actions.persist.is_empty();
         let wrote = !actions.persist.is_empty();
         for record in actions.persist {
@@ -224,7 +225,7 @@ impl World {
                 // It does not know any more whom it counted.
                 CountingAlarm::TwoBeginnings(_) if self.oracle.lives.get(self.nodes[at].who).astray => {}
                 CountingAlarm::RolledBack if self.oracle.lives.get(self.nodes[at].who).astray => {
-                    self.tally("old copies noticed by statements");
+                    self.tally.note("old copies noticed by statements");
                     self.kill(at);
                 }
                 alarm => return Err(format!("I5: an honest cluster raised {alarm:?} at {who}")),

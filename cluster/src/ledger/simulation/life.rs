@@ -28,7 +28,7 @@ impl World {
             return;
         }
         self.note(|| format!("{at} stops"));
-        self.tally("stops");
+        self.tally.note("stops");
         let node = &mut self.nodes[at];
         node.open_at_crash = node.disk.open_now();
         let done = node.disk.sync(kept);
@@ -69,7 +69,7 @@ impl World {
     /// A fresh node takes the name of one that is gone.
     fn return_as_another(&mut self, at: usize) -> Checked {
         self.note(|| format!("{at} comes back with an empty disk"));
-        self.tally("new incarnations");
+        self.tally.note("new incarnations");
         let (old, begin) = (self.nodes[at].actor.clone(), self.nodes[at].begin.clone());
         let reused = mutated(Mutation::ActorReused);
         let incarnation = Incarnation(old.incarnation.0 + u64::from(!reused));
@@ -108,7 +108,7 @@ impl World {
     /// One more node, with a name that was never used.
     pub(super) fn join(&mut self) -> Checked {
         let at = self.nodes.len();
-        self.tally("joins");
+        self.tally.note("joins");
         let actor = actor(at, 1);
         // Who joins one that began alone has been told of it.
         let begin = match (&self.begin, self.nodes.first()) {
@@ -157,7 +157,7 @@ impl World {
     /// Ends its requests, hands its rights over and closes its journal.
     fn go(&mut self, rng: &mut Rng, at: usize) -> Checked {
         self.note(|| format!("{at} leaves"));
-        self.tally("leavers");
+        self.tally.note("leavers");
         self.finish_all(at)?;
         let heirs: Vec<usize> = self.up().into_iter().filter(|&other| other != at).collect();
         if let Some(heir) = rng.pick(&heirs) {
@@ -187,7 +187,7 @@ impl World {
         if dead.len() >= MOST_DEAD || (!goes_on && !rng.percent(2)) || self.nodes[at].gone {
             return Ok(());
         }
-        self.tally("deaths");
+        self.tally.note("deaths");
         self.kill(at);
         Ok(())
     }
@@ -212,7 +212,7 @@ impl World {
             return Ok(());
         }
         self.crash(rng, at);
-        self.tally("old copies put back");
+        self.tally.note("old copies put back");
         self.note(|| format!("the data directory of {at} is put back from an older copy"));
         let node = &mut self.nodes[at];
         self.oracle.lives.end(node.who, false);
@@ -232,7 +232,9 @@ impl World {
                 let astray = self.oracle.lives.get(self.nodes[from].who).astray;
                 for to in self.up() {
                     // Told one by one: what it hears from one it may tell the next.
-                    let Some(counting) = self.nodes[from].counting().filter(|_| from != to && !astray) else { continue };
+                    let Some(counting) = self.nodes[from].counting().filter(|_| from != to && !astray) else {
+                        continue;
+                    };
                     let news = counting.gossip();
                     self.hear(None, to, &news)?;
                 }

@@ -82,10 +82,10 @@ pub(super) struct Mix {
 
 impl Mix {
     pub(super) fn of(rng: &mut Rng) -> Mix {
-        let counting = rng.percent(35);
+        let counting = rng.percent(40);
         let mut weights = Vec::new();
         for (what, by_mix) in WEIGHTS {
-            let factor = if ALWAYS.contains(&what) { 2 } else { [0, 2, 2, 2, 6][rng.index(5)] };
+            let factor = if ALWAYS.contains(&what) { 2 } else { [0, 2, 2, 2, 2, 2, 6, 6][rng.index(8)] };
             weights.push((what, by_mix[usize::from(counting)] * factor));
         }
         Mix {

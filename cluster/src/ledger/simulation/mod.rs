@@ -3,7 +3,7 @@
 //! steps that still fails and their trace.
 //!
 //! ```text
-//! LEDGER_SEEDS=20000 cargo test --release -p peerway-cluster --lib ledger::simulation::no_fault -- --nocapture
+//! LEDGER_SEEDS=20000 cargo test --release -p peerway-cluster --lib no_fault_breaks_an_invariant -- --nocapture
 //! ```
 //!
 //! is the long run. `LEDGER_STEPS` says how many steps each seed takes (2,000), `LEDGER_FIRST_SEED` where it begins.
@@ -36,4 +36,5 @@ mod rest;
 mod rng;
 mod run;
 mod slices;
+mod tally;
 mod world;

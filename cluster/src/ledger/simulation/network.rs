@@ -53,14 +53,14 @@ impl World {
     }
 
     pub(super) fn deliver_one(&mut self, rng: &mut Rng) -> Checked {
-        let news = rng.below((self.packets.len() + 2 * self.news.len()) as u64) >= self.packets.len() as u64;
+        let news = rng.percent(if self.mix.counting { 75 } else { 25 });
         let queue = if news { &mut self.news } else { &mut self.packets };
         if queue.is_empty() {
             return Ok(());
         }
         let at = rng.index(queue.len());
         let packet = queue.swap_remove(at);
-        if self.cut.contains(&(packet.from, packet.to)) || (self.mix.loss && rng.percent(10)) {
+        if self.cut.contains(&(packet.from, packet.to)) || (self.mix.loss && rng.percent(if news { 25 } else { 10 })) {
             return Ok(());
         }
         if self.mix.duplicates && rng.percent(10) {
@@ -77,7 +77,7 @@ impl World {
     }
 
     fn hand_over(&mut self, rng: Option<&mut Rng>, packet: Packet) -> Checked {
-        self.tally("messages");
+        self.tally.note("messages");
         let Packet { to, sender, receiver, payload, .. } = packet;
         match payload {
             Payload::Ledger(message) => {
@@ -139,7 +139,7 @@ impl World {
             }
         }
         let cut = self.cut.len();
-        self.tally("cuts");
+        self.tally.note("cuts");
         self.note(|| format!("the network is cut anew or healed: {cut} ways are closed"));
     }
 

@@ -47,11 +47,11 @@ impl World {
     /// The ledger has granted it: it begins, and ends at the ledger or, drawn, at the slices.
     pub(super) fn granted(&mut self, at: usize, id: ReservationId) -> Checked {
         self.verdicts.insert(id, true);
-        self.tally("granted");
+        self.tally.note("granted");
         let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
         ensure(!process.ledger.is_fenced(), || format!("I5: {at} grants though its journal is known to be old"))?;
         let holds = process.asked.remove(&id).ok_or_else(|| format!("I7: {id} granted twice or never asked for"))?;
-        let drawn = self.mix.slices && id.number % 3 > 0;
+        let drawn = self.mix.slices && !id.number.is_multiple_of(3);
         let held = if drawn { Some(self.draw(at, &holds)?) } else { None };
         let dispatched = self.bill(at, id, holds);
         let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
@@ -117,7 +117,7 @@ impl World {
         let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
         let (guard, dispatched) = process.running.swap_remove(index);
         let actual = dispatched.costs.iter().map(|(_, _, actual)| *actual).collect::<Vec<u64>>();
-        self.tally("ended");
+        self.tally.note("ended");
         if dropped {
             self.oracle.aborted(who, &dispatched);
         }

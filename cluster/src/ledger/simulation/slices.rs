@@ -106,7 +106,7 @@ impl World {
         let Some(hold) = process.data_plane.hold(limits, charges, unix) else { return false };
         let id = process.ids.fresh();
         let holds = charges.iter().map(|c| (limits[&c.allowance].counter(unix), c.amount)).collect();
-        self.tally("served from slices");
+        self.tally.note("served from slices");
         let dispatched = self.bill(at, id, holds);
         if let Some(process) = &mut self.nodes[at].process {
             process.running.push((Guard::Held(hold), dispatched));
@@ -117,7 +117,7 @@ impl World {
     /// The ledger has opened a slice, or more of one.
     pub(super) fn opened(&mut self, at: usize, counter: CounterId, amount: u64) -> Checked {
         if amount > 0 {
-            self.tally("slices opened");
+            self.tally.note("slices opened");
             self.hand_out(at, counter, amount)?.amounts().fill(amount);
         }
         Ok(())
@@ -145,7 +145,7 @@ impl World {
             let Some(process) = &mut self.nodes[at].process else { return Ok(()) };
             let over = process.data_plane.slices.get(&id).is_some_and(|out| out.slice.end() <= unix);
             if let Some(event) = process.data_plane.sweep(id, recall || over, unix) {
-                self.tally("slices swept");
+                self.tally.note("slices swept");
                 self.happen(rng.as_deref_mut(), at, event)?;
             }
         }

@@ -7,6 +7,7 @@ use super::network::Packet;
 use super::node::Node;
 use super::oracle::{Checked, Oracle};
 use super::rng::Rng;
+use super::tally::Tally;
 use crate::actor::Actor;
 use crate::identity::{Incarnation, NodeId};
 use crate::ledger::allowance::{Allowance, AllowanceId, Tier, Unit};
@@ -35,8 +36,7 @@ pub(super) struct World {
     pub(super) unix: i64,
     pub(super) mono_ms: u64,
     pub(super) generations: u64,
-    /// How often what happened, to see that a run is about something.
-    pub(super) tally: BTreeMap<&'static str, u64>,
+    pub(super) tally: Tally,
 }
 
 pub(super) fn actor(index: usize, incarnation: u64) -> Actor {
@@ -84,13 +84,13 @@ impl World {
             unix: BEGIN + rng.below(40 * 86_400) as i64,
             mono_ms: 1_000_000,
             generations: 0,
-            tally: BTreeMap::new(),
+            tally: Tally::default(),
         };
         world.pass(0);
         for _ in 0..size {
             world.join()?;
         }
-        if rng.percent(80) {
+        if rng.percent(if world.mix.counting { 30 } else { 80 }) {
             world.talk()?;
         }
         Ok(world)
@@ -104,10 +104,6 @@ impl World {
         if let Some(trace) = &mut self.trace {
             trace.push(line());
         }
-    }
-
-    pub(super) fn tally(&mut self, what: &'static str) {
-        *self.tally.entry(what).or_default() += 1;
     }
 
     pub(super) fn with(&self, wanted: impl Fn(&Node) -> bool) -> Vec<usize> {
@@ -177,7 +173,7 @@ impl World {
         let near = [0, 0, 7, 61, 120];
         let far = [0, 7, 61, 290, 3_600];
         let seconds = if self.mix.far_clocks { far[rng.index(5)] } else { near[rng.index(5)] };
-        self.tally("clock steps");
+        self.tally.note("clock steps");
         self.nodes[at].clock = if rng.percent(50) { seconds } else { -seconds };
         self.note(|| format!("the clock of {at} is off by {seconds} s, one way or the other"));
     }
@@ -189,7 +185,7 @@ impl World {
             self.allowances[index].limit = [limit / 2, limit * 2, limit + 1, limit / 3 + 1][rng.index(4)].min(1 << 40);
         }
         let allowance = self.allowances[index];
-        self.tally("limits learned");
+        self.tally.note("limits learned");
         self.learn_limit(at, allowance)
     }
 

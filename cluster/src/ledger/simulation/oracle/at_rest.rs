@@ -67,20 +67,24 @@ pub(in super::super) fn check_quiet(world: &World) -> Checked {
 fn is_open(world: &World, id: &CounterId) -> bool {
     let allowance = world.allowances.iter().find(|allowance| allowance.id == id.allowance);
     let lately = |end: i64| end >= world.unix - 600;
-    allowance.is_some_and(|allowance| {
-        id.window_start <= world.unix && lately(allowance.window.span(id.window_start).end)
-    })
+    allowance
+        .is_some_and(|allowance| id.window_start <= world.unix && lately(allowance.window.span(id.window_start).end))
 }
 
-/// Who that lives knows more of this node than its own ledger does.
+/// Who that lives knows more of this node than its own journal does: in a row, or of what it stated.
 pub(in super::super) fn knows_more(world: &World, at: usize) -> Option<Actor> {
     let ledger = world.nodes[at].ledger()?;
     let nothing = Row::default();
+    let stated = ledger.shares.public.size();
     let more = |other: &&Ledger<Counting>| {
-        other.counters().iter().any(|(id, counter)| {
-            let own = ledger.counters().get(id).map_or(&nothing, Counter::own);
-            counter.others().get(ledger.actor()).is_some_and(|row| !own.covers(row)) && !ledger.is_closed(id)
-        })
+        let heard = other.shares.gossip().words.get(ledger.actor()).map_or(0, |word| word.size());
+        let mut rows =
+            other.counters().iter().filter_map(|(id, counter)| Some((id, counter.others().get(ledger.actor())?)));
+        heard > stated
+            || rows.any(|(id, row)| {
+                let own = ledger.counters().get(id).map_or(&nothing, Counter::own);
+                !own.covers(row) && !ledger.is_closed(id)
+            })
     };
     let others = world.nodes.iter().filter_map(|node| node.ledger()).filter(|other| other.actor() != ledger.actor());
     others.into_iter().find(more).map(|other| other.actor().clone())
