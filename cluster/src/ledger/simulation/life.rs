@@ -195,11 +195,16 @@ impl World {
     /// An operator has a dead actor forgotten, or, when rash, any.
     pub(super) fn somebody_is_forgotten(&mut self, rng: &mut Rng, at: usize) -> Checked {
         let mut actors = self.oracle.lives.dead();
-        if self.mix.rash_operators && rng.percent(5) {
-            actors = self.nodes.iter().filter(|node| !node.gone).map(|node| node.actor.clone()).collect();
+        if self.mix.rash_operators && rng.percent(15) {
+            let not_here = |node: &&Node| !node.gone && node.actor != self.nodes[at].actor;
+            actors = self.nodes.iter().filter(not_here).map(|node| node.actor.clone()).collect();
         }
         let Some(actor) = rng.pick(&actors) else { return Ok(()) };
         self.note(|| format!("{at} is to forget {actor}"));
+        if let Some(other) = self.up().into_iter().find(|&other| self.nodes[other].actor == actor) {
+            // That it cannot be reached is why it is taken for dead.
+            self.isolate(other);
+        }
         self.count(Some(rng), at, |counting, now| counting.forget(&actor, now).unwrap_or_default())
     }
 

@@ -12,6 +12,8 @@ pub(super) enum What {
     /// A node tells another one whom it counts.
     Gossip,
     Request,
+    /// A node spends all that it has of an allowance at once.
+    Drain,
     Finish,
     /// What was spent from slices is collected, sometimes what is free recalled.
     Sweep,
@@ -37,10 +39,11 @@ pub(super) enum What {
 }
 
 /// The kinds of steps with their weights: in runs that are about money, and in runs that are about who is counted.
-const WEIGHTS: [(What, [u64; 2]); 19] = [
+const WEIGHTS: [(What, [u64; 2]); 20] = [
     (What::Deliver, [450, 350]),
     (What::Gossip, [30, 280]),
     (What::Request, [300, 60]),
+    (What::Drain, [12, 4]),
     (What::Finish, [250, 50]),
     (What::Sweep, [60, 15]),
     (What::Tick, [80, 60]),

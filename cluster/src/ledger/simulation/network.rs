@@ -143,6 +143,12 @@ impl World {
         self.note(|| format!("the network is cut anew or healed: {cut} ways are closed"));
     }
 
+    /// One node does not hear the others any more.
+    pub(super) fn isolate(&mut self, at: usize) {
+        self.tally.note("forgotten though they lived");
+        self.cut.extend((0..self.nodes.len()).map(|other| (other, at)));
+    }
+
     pub(super) fn reconnect(&mut self, rng: &mut Rng, at: usize) -> Checked {
         let other = rng.index(self.nodes.len());
         if rng.percent(40) {

@@ -8,6 +8,7 @@ use super::provider::Dispatched;
 use super::rng::Rng;
 use super::world::World;
 use crate::ledger::allowance::CounterId;
+use crate::ledger::counter::Counter;
 use crate::ledger::event::{Charge, Event};
 use crate::ledger::reservation::{Outcome, Reservation, ReservationId};
 
@@ -25,6 +26,20 @@ impl World {
             false if self.mix.slices => self.serve(rng, at, charges),
             false => self.reserve(Some(rng), at, charges).map(|_| ()),
         }
+    }
+
+    /// All that a node has is used: what it must not have shows.
+    pub(super) fn drain(&mut self, rng: &mut Rng, at: usize) -> Checked {
+        let Some(allowance) = rng.pick(&self.allowances) else { return Ok(()) };
+        let unix = self.now(at).unix;
+        let Some(ledger) = self.nodes[at].ledger() else { return Ok(()) };
+        let id = self.nodes[at].limits[&allowance.id].counter(unix);
+        let share = ledger.shares.share(&id, allowance.limit);
+        let amount = ledger.counters().get(&id).map_or(share, Counter::available);
+        if amount == 0 {
+            return Ok(());
+        }
+        self.reserve(Some(rng), at, vec![Charge { allowance: allowance.id, amount }]).map(|_| ())
     }
 
     /// Asks; the name of the request, if the node runs.

@@ -128,6 +128,7 @@ impl World {
             What::Deliver => self.deliver_one(rng)?,
             What::Gossip => self.gossip(rng, at),
             What::Request => self.request(rng, at)?,
+            What::Drain => self.drain(rng, at)?,
             What::Finish => self.finish_one(rng, at)?,
             What::Sweep => {
                 let recall = rng.percent(50);
@@ -156,7 +157,7 @@ impl World {
     }
 
     fn stretch(&self, rng: &mut Rng) -> u64 {
-        let money = [20, 200, 3_000, 25_000];
+        let money = if self.mix.rash_operators { [200, 3_000, 25_000, 400_000] } else { [20, 200, 3_000, 25_000] };
         let counting = [1, 7, 20, 45, 60, 60, 180, 900, 3_600, 86_400, 20 * 86_400];
         if self.mix.counting { 1_000 * counting[rng.index(counting.len())] } else { money[rng.index(money.len())] }
     }
