@@ -32,11 +32,8 @@
 //! lowers a share already does.
 
 mod begin;
-mod planted;
 #[cfg(test)]
 mod scenarios;
-#[cfg(test)]
-mod simulation;
 mod standing;
 
 use std::borrow::Cow;
@@ -44,9 +41,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use self::begin::Begin;
-use self::planted::Planted;
 pub use self::standing::{Alarm, Peer, Standing, WaitsFor};
 use super::allowance::CounterId;
+use super::mutation::{Mutation, mutated};
 use super::share::share;
 use super::statement::{MAX_ACTORS, News, NewsError, Record, Statement, WindowFrom, Word};
 use crate::actor::Actor;
@@ -103,10 +100,10 @@ pub struct Counting {
     actor: Actor,
     begin: Begin,
     /// What this actor said, also what is not durable yet.
-    own: Word,
+    pub(super) own: Word,
     /// The durable part of it: all that others may know.
-    public: Arc<Word>,
-    pending: VecDeque<Record>,
+    pub(super) public: Arc<Word>,
+    pub(super) pending: VecDeque<Record>,
     heard: BTreeMap<Actor, Arc<Word>>,
     /// Whom it met before it began, itself included.
     met: BTreeSet<Actor>,
@@ -122,8 +119,6 @@ pub struct Counting {
     quorum_since: Option<i64>,
     rivals: BTreeSet<Actor>,
     rolled_back: bool,
-    #[cfg(test)]
-    planted: Option<Planted>,
 }
 
 impl Counting {
@@ -154,8 +149,6 @@ impl Counting {
             quorum_since: None,
             rivals: BTreeSet::new(),
             rolled_back: false,
-            #[cfg(test)]
-            planted: None,
             actor,
             begin,
         };
@@ -265,7 +258,7 @@ impl Counting {
             return Err(ForgetError::Gone { actor: actor.clone(), from });
         }
         let active = self.public.active_from.is_some() && self.own.gone_from().is_none() && !self.rolled_back;
-        if !active && !self.is_planted(Planted::ForgottenByNewcomer) {
+        if !active && !mutated(Mutation::ForgottenByNewcomer) {
             return Err(ForgetError::NotActive(actor.clone()));
         }
         if self.pending.len() >= MAX_PENDING {
@@ -280,13 +273,13 @@ impl Counting {
     /// By whom it divides in windows with this start; nobody as long as it has said nothing.
     pub fn counted(&self, window_start: i64) -> Cow<'_, BTreeSet<Actor>> {
         let mut stated = self.own.statements.iter();
-        let in_force = if self.is_planted(Planted::ShareRaisedOnJoin) {
+        let in_force = if mutated(Mutation::ShareRaisedOnJoin) {
             stated.next()
         } else {
             stated.rfind(|statement| statement.from.holds_in(window_start))
         };
         let Some(statement) = in_force else { return Cow::Owned(BTreeSet::new()) };
-        let early = if self.is_planted(Planted::LeaverDroppedEarly) { MINUTE } else { 0 };
+        let early = if mutated(Mutation::LeaverDroppedEarly) { MINUTE } else { 0 };
         let is_gone =
             |actor: &Actor| self.gone.get(actor).is_some_and(|from| from.saturating_sub(early) <= window_start);
         if statement.counted.iter().any(is_gone) {
@@ -323,9 +316,9 @@ impl Counting {
         records.extend(word.active_from.map(Record::Active));
         records.extend(word.leaves_from.map(Record::Leaves));
         records.extend(word.forgotten_from.map(|from| Record::Forgotten(self.actor.clone(), from)));
-        // Who is not active may not lean on this without the statements that came with it; it hears them again.
-        let heard = self.heard.iter().filter(|_| word.active_from.is_some());
-        let told = heard.filter_map(|(actor, word)| Some((actor, word.forgotten_from?)));
+        // Only what the journal holds after the statements that came with it.
+        let noted = self.heard.iter().filter(|(actor, _)| self.gone.contains_key(*actor));
+        let told = noted.filter_map(|(actor, word)| Some((actor, word.forgotten_from?)));
         records.extend(told.map(|(actor, from)| Record::Forgotten(actor.clone(), from)));
         records.extend(self.gone.iter().map(|(actor, from)| Record::Gone(actor.clone(), *from)));
         records
@@ -336,12 +329,12 @@ impl Counting {
         if *actor == self.actor { Some(&self.own) } else { self.heard.get(actor).map(Arc::as_ref) }
     }
 
-    fn horizon(&self) -> i64 {
+    pub(super) fn horizon(&self) -> i64 {
         self.clock.saturating_add(AHEAD)
     }
 
     fn advance(&mut self, now: i64) {
-        self.clock = if self.is_planted(Planted::ClockBelieved) { now } else { self.clock.max(now) };
+        self.clock = if mutated(Mutation::ClockBelieved) { now } else { self.clock.max(now) };
     }
 
     /// Of two data directories of one node only the later can still be there.
@@ -355,14 +348,20 @@ impl Counting {
     /// Rules 1 and 2, after anything was learned.
     fn count(&mut self) -> Actions {
         let mut actions = Actions::default();
+        self.state(&mut actions);
+        // After the statement: who comes back with this on its disk must still count all that came with the word.
         self.note_the_gone(&mut actions);
+        actions
+    }
+
+    fn state(&mut self, actions: &mut Actions) {
         if self.own.gone_from().is_some() || self.rolled_back || self.pending.len() >= MAX_PENDING {
-            return actions;
+            return;
         }
         let begun = !self.own.statements.is_empty() || self.heard.values().any(|word| !word.statements.is_empty());
         if !begun {
             if !self.may_begin() || self.is_patient() {
-                return actions;
+                return;
             }
             let (begin, met) = (&self.begin, self.met.iter());
             self.known.extend(met.filter(|actor| begin.is_founder(&actor.node)).cloned());
@@ -376,20 +375,19 @@ impl Counting {
             };
             let statement = Statement { from, counted: self.known.clone() };
             self.own.state(statement.clone());
-            self.emit(Record::Stated(statement), &mut actions);
+            self.emit(Record::Stated(statement), actions);
         }
         if self.own.active_from.is_none()
             && let Some(from) = self.allowed_from()
         {
             self.own.active_from = Some(from);
-            self.emit(Record::Active(from), &mut actions);
+            self.emit(Record::Active(from), actions);
         }
-        actions
     }
 
     fn may_begin(&self) -> bool {
         let (met, needed) = self.begin.quorum(self.met.iter());
-        if self.is_planted(Planted::NewcomerAsFounder) {
+        if mutated(Mutation::NewcomerAsFounder) {
             return self.met.len() >= needed;
         }
         self.begin.is_founder(&self.actor.node) && met >= needed
@@ -430,23 +428,32 @@ impl Counting {
     fn watch_for_rivals(&mut self, other: &Actor) {
         let counts_it = self.own.counts().is_some_and(|counted| counted.contains(other));
         let lives = |word: &Word| word.active_from.is_some() && word.gone_from().is_none();
-        if !counts_it && lives(&self.own) && self.heard.get(other).is_some_and(|word| lives(word)) {
+        // One that forgot whom it counted has met nobody strange.
+        if !counts_it && !self.rolled_back && lives(&self.own) && self.heard.get(other).is_some_and(|word| lives(word))
+        {
             self.rivals.insert(other.clone());
         }
     }
 
+    /// Who is gone by another's word is kept as such, to be told on: those who heard that word first may not be there any
+    /// more, and the actor itself may still live and must hear it.
     fn note_the_gone(&mut self, actions: &mut Actions) {
-        let news: Vec<(Actor, i64)> = self
+        let news: Vec<Record> = self
             .heard
             .iter()
-            .filter_map(|(actor, word)| Some((actor, word.gone_from()?)))
-            .filter(|(actor, from)| self.noted_gone.get(actor).is_none_or(|noted| from < noted))
-            .map(|(actor, from)| (actor.clone(), from))
+            .filter_map(|(actor, word)| Some((actor, word.gone_from()?, word.forgotten_from)))
+            .filter(|(actor, from, _)| self.noted_gone.get(actor).is_none_or(|noted| from < noted))
+            .map(|(actor, from, forgotten)| match forgotten {
+                Some(forgotten) if forgotten == from => Record::Forgotten(actor.clone(), from),
+                _ => Record::Gone(actor.clone(), from),
+            })
             .take(MAX_PENDING.saturating_sub(self.pending.len()))
             .collect();
-        for (actor, from) in news {
-            self.noted_gone.insert(actor.clone(), from);
-            self.emit(Record::Gone(actor, from), actions);
+        for record in news {
+            if let Record::Forgotten(actor, from) | Record::Gone(actor, from) = &record {
+                self.noted_gone.insert(actor.clone(), *from);
+            }
+            self.emit(record, actions);
         }
     }
 
@@ -472,7 +479,7 @@ impl Counting {
     }
 
     fn published(&self) -> Arc<Word> {
-        if self.is_planted(Planted::ToldBeforeDurable) { Arc::new(self.own.clone()) } else { Arc::clone(&self.public) }
+        if mutated(Mutation::ToldBeforeDurable) { Arc::new(self.own.clone()) } else { Arc::clone(&self.public) }
     }
 }
 

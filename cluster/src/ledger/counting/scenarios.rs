@@ -263,6 +263,47 @@ fn an_actor_forgotten_alive_overspends_at_most_its_own_part_and_stops_when_it_he
     assert_eq!(again.planned(&day, 100), 0, "also after a restart");
 }
 
+/// Who drops a forgotten actor tells it on: those who said so first may be dead, and the actor may live.
+#[test]
+fn the_word_that_an_actor_is_forgotten_outlives_those_who_gave_it() {
+    let (mut a, b) = pair();
+    let mut x = newcomer("x", &a);
+    let mut journal = x.records();
+    let forgets = a.forget(&b.actor, NOW).unwrap();
+    done(&mut a, forgets);
+    let heard = x.receive(&a.gossip(), NOW).unwrap();
+    journal.extend(heard.persist.iter().cloned());
+    done(&mut x, heard);
+    let day = counter(NOW + 86_400);
+    for records in [journal, x.records()] {
+        let again = Counting::restore(actor("x"), founders(["a", "b"]), records, i64::MIN);
+        assert!(!again.counted(day.window_start).contains(&b.actor));
+        assert_eq!(again.active_from(), None, "a has not said that it counts x");
+        let mut lives = b.clone();
+        assert_eq!(lives.planned(&day, 100), 50);
+        tell(&again, &mut lives, NOW);
+        assert_eq!(lives.planned(&day, 100), 0);
+    }
+}
+
+/// With the word comes whom one must count, and the journal keeps the two in this order.
+#[test]
+fn nobody_leans_on_a_forgotten_actor_without_counting_those_who_forgot_it() {
+    let (mut a, b) = pair();
+    let forgets = a.forget(&b.actor, NOW).unwrap();
+    done(&mut a, forgets);
+    let mut x = Counting::new(actor("x"), founders(["a", "b"]));
+    let heard = x.receive(&a.gossip(), NOW).unwrap().persist;
+    for kept in 0..=heard.len() {
+        let mut again = Counting::restore(actor("x"), founders(["a", "b"]), heard[..kept].to_vec(), i64::MIN);
+        tick(&mut again, NOW);
+        let drops = again.heard.values().any(|word| word.forgotten_from.is_some());
+        assert!(!drops || again.known.contains(&a.actor), "{kept} of {heard:?}");
+        assert_eq!(again.active_from(), None);
+    }
+    assert!(matches!(heard[..], [Record::Stated(_), Record::Forgotten(..)]), "{heard:?}");
+}
+
 #[test]
 fn who_has_said_nothing_holds_up_nobody() {
     let names = ["a", "b", "c"];

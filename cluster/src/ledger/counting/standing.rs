@@ -108,18 +108,23 @@ pub struct Standing {
 impl Counting {
     /// Where this actor stands.
     pub fn standing(&self) -> Standing {
-        let rivals = self.rivals.iter().cloned().map(Alarm::TwoBeginnings);
-        let rolled_back = self.rolled_back.then_some(Alarm::RolledBack);
-        let forgotten = self.own.forgotten_from.map(Alarm::Forgotten);
         Standing {
             actor: self.actor.clone(),
             active_from: self.public.active_from,
             leaves_from: self.own.leaves_from,
             waits_for: self.waits_for(),
             counted: self.own.counts().into_iter().flatten().map(|actor| self.peer(actor)).collect(),
-            alarms: rivals.chain(rolled_back).chain(forgotten).collect(),
+            alarms: self.alarms(),
             unconfirmed: self.pending.len(),
         }
+    }
+
+    /// What a person must look at.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let rivals = self.rivals.iter().cloned().map(Alarm::TwoBeginnings);
+        let rolled_back = self.rolled_back.then_some(Alarm::RolledBack);
+        let forgotten = self.own.forgotten_from.map(Alarm::Forgotten);
+        rivals.chain(rolled_back).chain(forgotten).collect()
     }
 
     /// Who has how much of `limit`, as far as this actor knows: what is locked in those of them that do not answer. An
