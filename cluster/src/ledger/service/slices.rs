@@ -59,14 +59,14 @@ impl Handed {
         }
     }
 
-    /// What it should have at hand.
-    fn target(&self) -> u64 {
+    /// What requests hold at once, and so may take at once; the ledger adds by the rate of use.
+    fn want(&self) -> u64 {
         let held = self.out.saturating_sub(self.slice.amounts().free());
-        held.max(self.asked).max(self.opened)
+        held.max(self.asked)
     }
 
     fn is_low(&self) -> bool {
-        self.slice.amounts().free() <= self.target() / 2
+        self.slice.amounts().free() <= self.want().max(self.opened) / 2
     }
 
     /// True when nothing of it is anywhere and nobody can reach it any more.
@@ -164,7 +164,7 @@ impl Task {
             return;
         }
         handed.opening = true;
-        let want = handed.target();
+        let want = handed.want();
         self.step_at(now, Event::Open { counter, want });
     }
 
