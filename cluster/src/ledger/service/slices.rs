@@ -179,6 +179,13 @@ impl Task {
         handed
     }
 
+    /// There may be more of it than there was.
+    pub(super) fn may_refill(&mut self, counter: &CounterId) {
+        if let Some(handed) = self.slices.get_mut(counter) {
+            handed.again_at = 0;
+        }
+    }
+
     /// Opens more of a counter when its slice runs low.
     fn refill(&mut self, now: Now, counter: CounterId) {
         let Some(handed) = self.slices.get_mut(&counter) else { return };

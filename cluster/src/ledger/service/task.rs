@@ -243,6 +243,7 @@ impl Task {
             // What lies open by the old limit may be beyond the new one.
             self.take_back(now, allowance.counter(now.unix), Recall::All);
             self.step_at(now, Event::LimitChanged(allowance));
+            self.may_refill(&allowance.counter(now.unix));
         }
     }
 
