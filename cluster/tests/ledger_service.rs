@@ -63,6 +63,29 @@ fn three_nodes_share_a_limit_to_the_last_unit() {
     }
 }
 
+/// Several tiers at once: a request that one of them refuses leaves nothing behind in the others.
+#[test]
+fn all_tiers_are_held_or_none() {
+    let dir = dir();
+    let node = Node::alone("a", dir.path());
+    let (team, key) = (node.slot(1_000, FOREVER), node.slot(100, WindowKind::Year));
+    node.until("active", |status| status.is_active());
+    let both = |amount| {
+        let (team, key) = (Part { slot: &team, amount }, Part { slot: &key, amount });
+        node.run(node.ledger.hold(&[team, key]))
+    };
+    let mut spent = 0;
+    while let Ok(hold) = both(8) {
+        hold.settle(&[8, 8]);
+        spent += 8;
+    }
+    assert_eq!(spent, 96);
+    assert!(matches!(both(5), Err(Denial::Exhausted { allowance, .. }) if allowance == key.allowance().id));
+    both(4).unwrap().settle(&[4, 4]);
+    node.until_counters("nothing is held", |counters| counters.iter().all(|c| (c.spent, c.reserved) == (100, 0)));
+    assert_eq!(node.spend_all(&team, 9), 900, "nothing of the team's was lost");
+}
+
 #[test]
 fn one_node_alone_can_have_all_of_it() {
     let dir = dir();

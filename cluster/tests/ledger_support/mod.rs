@@ -213,7 +213,8 @@ fn config(identity: &Identity, begin: Begin, data_dir: &Path) -> ServiceConfig {
         identity: identity.clone(),
         begin,
         data_dir: Some(data_dir.to_owned()),
-        gather: Duration::from_millis(250),
+        // Longer than in life: tests share a slow disk.
+        gather: Duration::from_secs(1),
     }
 }
 

@@ -10,6 +10,7 @@ use super::outbox::Arrived;
 use super::task::{Said, Task};
 use crate::actor::Actor;
 use crate::ledger::event::Event;
+use crate::ledger::reservation::Denial;
 
 /// Peers have so long to take what is left.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -36,6 +37,9 @@ pub enum Parting {
 impl Task {
     pub(super) async fn close(&mut self, parting: Parting, said: &mut mpsc::Receiver<Said>) {
         self.closing = true;
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            waiting.deny(Denial::Busy);
+        }
         // What requests still hold stays reserved, and so is charged in full by who reads the journal.
         self.sweep();
         self.step(Event::Close);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::effects::Effect;
-use super::task::{Task, Waiting};
+use super::task::{Task, Waiting, Wanted};
 use crate::ledger::allowance::CounterId;
 use crate::ledger::event::{Charge, Event, Now, Urgency};
 use crate::ledger::hot::{Hold, Part, Slice, Slot, try_hold};
-use crate::ledger::reservation::{Denial, ReservationId};
+use crate::ledger::reservation::{Denial, Outcome, ReservationId};
 
 /// A slice that was not used for so long is closed.
 const IDLE_MS: u64 = 3_000;
@@ -109,36 +109,59 @@ impl Task {
             }
             return;
         }
-        let parts: Vec<(CounterId, Arc<Slot>, u64)> =
-            parts.into_iter().map(|(slot, amount)| (slot.allowance().counter(now.unix), slot, amount)).collect();
-        for (counter, slot, amount) in &parts {
-            self.take_back(now, *counter, Recall::All);
-            let handed = self.handed(now, *counter, slot);
-            handed.asked = handed.asked.saturating_add(*amount);
+        // Only what is short is recalled: the slices of other tiers serve many more requests than this one.
+        let mut wanted = Vec::with_capacity(parts.len());
+        let mut charges = Vec::with_capacity(parts.len());
+        for (slot, amount) in parts {
+            let counter = slot.allowance().counter(now.unix);
+            let handed = self.handed(now, counter, &slot);
             handed.used_at = now.mono_ms;
+            let taken = handed.slice.amounts().take(amount).then(|| Arc::clone(&handed.slice));
+            if taken.is_none() {
+                handed.asked = handed.asked.saturating_add(amount);
+                charges.push(Charge { allowance: counter.allowance, amount });
+                self.take_back(now, counter, Recall::All);
+            }
+            wanted.push(Wanted { counter, slot, amount, taken });
         }
-        let charges =
-            parts.iter().map(|(counter, _, amount)| Charge { allowance: counter.allowance, amount: *amount }).collect();
+        let waiting = Waiting { parts: wanted, reply };
+        if charges.is_empty() {
+            // Other requests ended while this one looked.
+            return self.grant(now, waiting);
+        }
         let id = self.ids.fresh();
-        self.waiting.insert(id, Waiting { parts, reply });
+        self.waiting.insert(id, waiting);
         self.step_at(now, Event::Reserve { id, charges });
     }
 
     pub(super) fn on_granted(&mut self, id: ReservationId) {
         let now = self.clock.now();
-        // From here on it is the slices' to give back.
-        self.step_at(now, Event::Drawn { id });
-        let Some(Waiting { parts, reply }) = self.waiting.remove(&id) else { return };
-        let mut taken = Vec::with_capacity(parts.len());
-        for (counter, slot, amount) in &parts {
-            let handed = self.handed(now, *counter, slot);
-            handed.out = handed.out.saturating_add(*amount);
-            taken.push((Arc::clone(&handed.slice), *amount));
+        match self.waiting.remove(&id) {
+            Some(waiting) => {
+                // From here on it is the slices' to give back.
+                self.step_at(now, Event::Drawn { id });
+                self.grant(now, waiting);
+            }
+            None => self.step_at(now, Event::End { id, outcome: Outcome::Released }),
         }
+    }
+
+    fn grant(&mut self, now: Now, Waiting { parts, reply }: Waiting) {
+        let mut taken = Vec::with_capacity(parts.len());
+        for part in &parts {
+            let handed = self.handed(now, part.counter, &part.slot);
+            if part.taken.is_none() {
+                handed.out = handed.out.saturating_add(part.amount);
+            }
+            taken.push((part.taken.clone().unwrap_or_else(|| Arc::clone(&handed.slice)), part.amount));
+        }
+        let lacked: Vec<CounterId> =
+            parts.iter().filter(|part| part.taken.is_none()).map(|part| part.counter).collect();
+        drop(parts);
         if let Err(Ok(hold)) = reply.send(Ok(Hold::granted(taken))) {
             hold.release();
         }
-        for (counter, _, _) in parts {
+        for counter in lacked {
             self.refill(now, counter);
         }
     }
@@ -154,6 +177,13 @@ impl Task {
             handed.slot.set_slice(Some(Arc::clone(&handed.slice)));
         }
         handed
+    }
+
+    /// There may be more of it than there was.
+    pub(super) fn may_refill(&mut self, counter: &CounterId) {
+        if let Some(handed) = self.slices.get_mut(counter) {
+            handed.again_at = 0;
+        }
     }
 
     /// Opens more of a counter when its slice runs low.

@@ -23,7 +23,7 @@ use crate::identity::{Generation, NodeId};
 use crate::ledger::allowance::{AllowanceId, CounterId};
 use crate::ledger::counting::Counting;
 use crate::ledger::event::{Action, Event, Message, Now};
-use crate::ledger::hot::{Hold, Slot};
+use crate::ledger::hot::{Hold, Slice, Slot};
 use crate::ledger::ledger::Ledger;
 use crate::ledger::record::Durability;
 use crate::ledger::reservation::{Denial, ReservationId, ReservationIds};
@@ -90,8 +90,28 @@ pub(super) enum Said {
 /// A request that waits for the ledger.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) parts: Vec<(CounterId, Arc<Slot>, u64)>,
+    pub(super) parts: Vec<Wanted>,
     pub(super) reply: oneshot::Sender<Result<Hold, Denial>>,
+}
+
+/// One part of it.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) counter: CounterId,
+    pub(super) slot: Arc<Slot>,
+    pub(super) amount: u64,
+    /// Where it has been taken from already; the ledger is not asked for it.
+    pub(super) taken: Option<Arc<Slice>>,
+}
+
+impl Waiting {
+    /// It comes to nothing: what was taken for it goes back.
+    pub(super) fn deny(self, denial: Denial) {
+        let taken = self.parts.into_iter().filter_map(|part| Some((part.taken?, part.amount)));
+        Hold::granted(taken.collect()).release();
+        // Who asked may have given up.
+        let _ = self.reply.send(Err(denial));
+    }
 }
 
 /// The ledger with its hands and ears.
@@ -223,6 +243,7 @@ impl Task {
             // What lies open by the old limit may be beyond the new one.
             self.take_back(now, allowance.counter(now.unix), Recall::All);
             self.step_at(now, Event::LimitChanged(allowance));
+            self.may_refill(&allowance.counter(now.unix));
         }
     }
 
@@ -344,7 +365,7 @@ impl Task {
             Effect::Do(Action::Granted(id)) => self.on_granted(id),
             Effect::Do(Action::Denied { id, denial }) => {
                 if let Some(waiting) = self.waiting.remove(&id) {
-                    let _ = waiting.reply.send(Err(denial));
+                    waiting.deny(denial);
                 }
             }
             Effect::Do(Action::Opened { counter, amount }) => self.on_opened(counter, amount),
