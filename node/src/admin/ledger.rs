@@ -39,16 +39,11 @@ struct Locked {
     id: String,
     unit: &'static str,
     window: &'static str,
-    actor: LockedIn,
+    node: String,
+    incarnation: u64,
     amount: u64,
     /// What frees it.
     hint: String,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct LockedIn {
-    node: String,
-    incarnation: u64,
 }
 
 pub(super) fn ledger(admin: &Admin) -> Ledger {
@@ -83,7 +78,8 @@ pub(super) fn ledger(admin: &Admin) -> Ledger {
                     id: charge.owner.to_string(),
                     unit: locked.unit.as_str(),
                     window: charge.slot.allowance().window.as_str(),
-                    actor: LockedIn { node: locked.actor.node.to_string(), incarnation: locked.actor.incarnation.0 },
+                    node: locked.actor.node.to_string(),
+                    incarnation: locked.actor.incarnation.0,
                     amount: locked.amount,
                     hint: format!(
                         "it comes back with the node; if that is gone for good: peerway cluster forget {}",

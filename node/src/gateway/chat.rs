@@ -12,10 +12,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use peerway_cache::Recorder;
 use tracing::debug;
 
+use super::attempt::{Sent, returned};
 use super::authenticate::authenticate;
 use super::cached::Participation;
 use super::plan::Plan;
-use super::send::{Sent, returned, send};
+use super::send::send;
 use super::{CacheResult, Exchange, Outcome, reserve};
 use crate::dialect::openai::{Envelope, Replay};
 use crate::governance::account::Asked;

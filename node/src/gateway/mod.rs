@@ -1,7 +1,8 @@
 //! The request's way, one file a step:
-//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (attempts) -> `crate::relay` -> `exchange` (record).
+//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt`) -> `crate::relay` -> `exchange` (record).
 
 mod answer_cache;
+mod attempt;
 mod attended;
 mod authenticate;
 mod cached;
