@@ -195,6 +195,9 @@ impl World {
     /// An operator has a dead actor forgotten, or, when rash, any.
     pub(super) fn somebody_is_forgotten(&mut self, rng: &mut Rng, at: usize) -> Checked {
         let mut actors = self.oracle.lives.dead();
+        if rng.percent(80) {
+            actors.retain(|actor| !self.oracle.lives.is_forgotten(actor));
+        }
         if self.mix.rash_operators && rng.percent(15) {
             let not_here = |node: &&Node| !node.gone && node.actor != self.nodes[at].actor;
             actors = self.nodes.iter().filter(not_here).map(|node| node.actor.clone()).collect();
