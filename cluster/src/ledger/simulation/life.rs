@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// Ends its requests, hands its rights over and closes its journal.
+    /// Ends its requests, hands its rights over as if the heir had asked for all of them, and closes its journal.
     fn go(&mut self, rng: &mut Rng, at: usize) -> Checked {
         self.note(|| format!("{at} leaves"));
         self.tally.note("leavers");
@@ -167,12 +167,16 @@ impl World {
             for counter in open {
                 let message = Message::Ask { counter, want: u64::MAX, seen: 0, urgency: Urgency::Last };
                 let to = self.nodes[at].actor.clone();
-                self.happen(None, at, Event::Peer { from: heir.clone(), to, message })?;
+                self.happen(Some(rng), at, Event::Peer { from: heir.clone(), to, message })?;
             }
         }
         self.sweep(None, at, true)?;
         self.happen(None, at, Event::Close)?;
         self.sync(at, usize::MAX);
+        if self.nodes[at].process.is_none() {
+            // It crashed meanwhile, and goes after it has come back.
+            return Ok(());
+        }
         self.oracle.closed(&self.nodes[at])?;
         self.stop(at, 0);
         self.nodes[at].gone = true;
