@@ -10,7 +10,7 @@ use crate::actor::Actor;
 use crate::ledger::counting::{Actions, Alarm as CountingAlarm, Counting};
 use crate::ledger::event::{Action, Alarm, Event};
 use crate::ledger::ledger::LedgerConfig;
-use crate::ledger::record::Durability;
+use crate::ledger::record::{Durability, Record as LedgerRecord};
 use crate::ledger::reservation::ReservationId;
 use crate::ledger::statement::{News, Record};
 
@@ -59,7 +59,7 @@ impl World {
         let mut sync = false;
         for action in actions {
             if let Action::Persist { record, durability } = action {
-                if let crate::ledger::record::Record::Given { .. } = record {
+                if let LedgerRecord::Given { .. } = record {
                     self.tally.note("gifts");
                 }
                 self.nodes[at].write(Line::Ledger(record));
@@ -221,9 +221,9 @@ impl World {
             let who: &Actor = &self.nodes[at].actor;
             match alarm {
                 CountingAlarm::Forgotten(_) if self.oracle.lives.is_forgotten(who) => self.nodes[at].ousted = true,
-                // Its ledger still holds what others gave it, so the node must stop at once.
                 // It does not know any more whom it counted.
                 CountingAlarm::TwoBeginnings(_) if self.oracle.lives.get(self.nodes[at].who).astray => {}
+                // Its ledger still holds what others gave it, so the node must stop at once.
                 CountingAlarm::RolledBack if self.oracle.lives.get(self.nodes[at].who).astray => {
                     self.tally.note("old copies noticed by statements");
                     self.kill(at);

@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// Ends its requests, hands its rights over and closes its journal.
+    /// Ends its requests, hands its rights over as if the heir had asked for all of them, and closes its journal.
     fn go(&mut self, rng: &mut Rng, at: usize) -> Checked {
         self.note(|| format!("{at} leaves"));
         self.tally.note("leavers");
@@ -167,12 +167,16 @@ impl World {
             for counter in open {
                 let message = Message::Ask { counter, want: u64::MAX, seen: 0, urgency: Urgency::Last };
                 let to = self.nodes[at].actor.clone();
-                self.happen(None, at, Event::Peer { from: heir.clone(), to, message })?;
+                self.happen(Some(rng), at, Event::Peer { from: heir.clone(), to, message })?;
             }
         }
         self.sweep(None, at, true)?;
         self.happen(None, at, Event::Close)?;
         self.sync(at, usize::MAX);
+        if self.nodes[at].process.is_none() {
+            // It crashed meanwhile, and goes after it has come back.
+            return Ok(());
+        }
         self.oracle.closed(&self.nodes[at])?;
         self.stop(at, 0);
         self.nodes[at].gone = true;
@@ -195,6 +199,9 @@ impl World {
     /// An operator has a dead actor forgotten, or, when rash, any.
     pub(super) fn somebody_is_forgotten(&mut self, rng: &mut Rng, at: usize) -> Checked {
         let mut actors = self.oracle.lives.dead();
+        if rng.percent(80) {
+            actors.retain(|actor| !self.oracle.lives.is_forgotten(actor));
+        }
         if self.mix.rash_operators && rng.percent(15) {
             let not_here = |node: &&Node| !node.gone && node.actor != self.nodes[at].actor;
             actors = self.nodes.iter().filter(not_here).map(|node| node.actor.clone()).collect();

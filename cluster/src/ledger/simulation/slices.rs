@@ -102,7 +102,7 @@ impl World {
     fn serve_from_slices(&mut self, at: usize, charges: &[Charge]) -> bool {
         let unix = self.now(at).unix;
         let Node { limits, process, .. } = &mut self.nodes[at];
-        let Some(process) = process else { return false };
+        let Some(process) = process.as_mut().filter(|process| !process.ledger.is_fenced()) else { return false };
         let Some(hold) = process.data_plane.hold(limits, charges, unix) else { return false };
         let id = process.ids.fresh();
         let holds = charges.iter().map(|c| (limits[&c.allowance].counter(unix), c.amount)).collect();

@@ -1,5 +1,15 @@
 //! What must hold, seen by somebody who sees everything: the provider's bill, the true rows and the shares of all who
 //! ever were.
+//!
+//! - I1, shares within the limit: [`parts`] in all windows, [`book`] for what ledgers go by.
+//! - I2, spent, reserved and opened within the limit: [`book`].
+//! - I3, rows only grow: [`Truth::note`]. How they merge is held by property tests.
+//! - I4, nothing made and nothing lost: what ledgers take for reserved is held or out, after every step; at rest what was
+//!   given has arrived, and rights, reserved and spent are what was handed out; the living hold all of what is to come.
+//! - I5, whatever comes twice, late or never, and after a restart: nobody knows more than was true, a journal covers what
+//!   was promised and spent, with no more than was open, and one that was put back is noticed.
+//! - I6, what is left can be spent anywhere: [`super::rest`].
+//! - I7, settled is billed: [`Truth::note`], and at rest.
 
 mod at_rest;
 mod book;
