@@ -42,6 +42,11 @@ impl Gather {
         self.asked.values().all(Option::is_some)
     }
 
+    /// True while somebody who was asked has not answered, or has something left.
+    pub(super) fn may_yet_find(&self) -> bool {
+        !self.is_quiet() || self.promised() > 0
+    }
+
     fn promised(&self) -> u64 {
         self.asked.values().flatten().fold(0, |sum, left| sum.saturating_add(*left))
     }

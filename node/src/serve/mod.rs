@@ -12,6 +12,7 @@ use http::HeaderValue;
 use peerway_cache::ClusterPeers;
 use peerway_cluster::cluster::{Cluster, ClusterError};
 use peerway_cluster::identity::IdentityError;
+use peerway_cluster::ledger::service::LedgerService;
 use peerway_cluster::membership::State;
 use peerway_cluster::registry::RegistryService;
 use peerway_cluster::registry::service::StartError;
@@ -203,7 +204,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     }
 
     let has_seeds = config.cluster.as_ref().is_some_and(|cluster| !cluster.join.is_empty());
-    begin(cluster.as_ref(), has_seeds, &registry, &drain).await;
+    begin(cluster.as_ref(), has_seeds, &registry, &ledger, &drain).await;
     info!(node = %identity.node_id, http = %http_address, admin = %config.admin.listen, "ready");
     let end = until_told(options.exit_with_parent, &rooms, cluster.as_ref(), &ledger).await;
     info!(reason = end.as_str(), "draining");
@@ -232,7 +233,13 @@ fn serve_admin(listener: std::net::TcpListener, admin: Admin) -> Result<(), Serv
 }
 
 /// Ready: with peers once one was met, alone after a short while, without a cluster at once.
-async fn begin(cluster: Option<&Cluster>, has_seeds: bool, registry: &RegistryService, drain: &Drain) {
+async fn begin(
+    cluster: Option<&Cluster>,
+    has_seeds: bool,
+    registry: &RegistryService,
+    ledger: &LedgerService,
+    drain: &Drain,
+) {
     if let Some(cluster) = cluster {
         if has_seeds {
             let mut views = cluster.watch();
@@ -245,8 +252,17 @@ async fn begin(cluster: Option<&Cluster>, has_seeds: bool, registry: &RegistrySe
             };
             if !met {
                 warn!("no peer answered yet: serving alone until one does");
-            } else if tokio::time::timeout(CATCH_UP, registry.caught_up()).await.is_err() {
-                warn!("no peer has told yet what was changed at run time: serving with what was known before");
+            } else {
+                if tokio::time::timeout(CATCH_UP, registry.caught_up()).await.is_err() {
+                    warn!("no peer has told yet what was changed at run time: serving with what was known before");
+                }
+                // A node that holds nothing itself can only ask peers that its ledger knows.
+                let others = cluster.view().members.len().saturating_sub(1);
+                let mut status = ledger.watch();
+                let known = status.wait_for(|status| status.live.len() >= others);
+                if tokio::time::timeout(CATCH_UP, known).await.is_err() {
+                    warn!("not all peers are connected yet: what they hold of budgets cannot be asked for");
+                }
             }
         }
         cluster.set_state(State::Ready).await;
