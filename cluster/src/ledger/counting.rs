@@ -8,7 +8,8 @@
 //! 1. It publishes whom it counts. Before it is active that holds for all windows; afterwards each new [`Statement`]
 //!    counts more and names the first window start W from which it holds, always in the future.
 //! 2. It is *active*, with shares in windows that start at or after the latest W of these, when everybody that it must
-//!    count has stated that it counts it, or has left or was forgotten. It must count all that have stated anything, all
+//!    count has stated that it counts it, or has left or was forgotten; and somebody who had shares has counted it, or a
+//!    quorum of those who may begin is still there, itself one of them. It must count all that have stated anything, all
 //!    whom they count, and, when it begins, the founders that it has met. Who has stated nothing yet needs not be counted:
 //!    it is as if its messages had been lost, and so a node that fails before it takes part holds up nobody.
 //! 3. A leaver states from which window start on it has no share. Others drop it there, and only there.
@@ -18,6 +19,9 @@
 //! **Why it holds.** Statements of one actor are in an order and only grow. Of two actors that a third counts, the one
 //! that it counted later therefore sees the earlier one in the statement that it waits for, must count it and needs its
 //! word too. So two active actors count each other, in every window in which both have a share.
+//! Going ends nothing of this as long as somebody stays: a leaver's last word tells all whom it counted, and who forgets
+//! another is active and must be waited for. Where all are gone the witness is a quorum that begins anew. Two halves of a
+//! cluster that each have the other forgotten are two beginnings: forget on one side only.
 //!
 //! **What W is.** Any unix second after the start of every window that this actor may have used. A window is touched by a
 //! statement only if it *starts* at or after W, so the proof runs for each window by itself and W needs not be the
@@ -405,10 +409,28 @@ impl Counting {
         if self.begin.is_founder(&self.actor.node) && counted < needed {
             return None;
         }
+        if !self.is_vouched_for() {
+            return None;
+        }
         let others = self.known.iter().filter(|other| **other != self.actor);
         others
             .map(|other| self.heard.get(other)?.allows(&self.actor))
             .try_fold(WindowFrom::Beginning, |latest, word| word.map(|from| latest.max(from)))
+    }
+
+    /// Somebody who had shares counts it, or it begins with a quorum of those who are still there. Where all whom it must
+    /// count have gone before they counted it, another newcomer may stand there just so, and neither knows of the other.
+    fn is_vouched_for(&self) -> bool {
+        let (present, needed) = self.present_quorum();
+        let vouches = |word: &Word| {
+            word.active_from.is_some() && word.counts().is_some_and(|counted| counted.contains(&self.actor))
+        };
+        self.begin.is_founder(&self.actor.node) && present >= needed || self.heard.values().any(|word| vouches(word))
+    }
+
+    fn present_quorum(&self) -> (usize, usize) {
+        let is_gone = |actor: &&Actor| self.word_of(actor).is_some_and(|word| word.gone_from().is_some());
+        self.begin.quorum(self.known.iter().filter(|actor| !is_gone(actor)))
     }
 
     fn hear_of_itself(&mut self, word: &Word, actions: &mut Actions) {

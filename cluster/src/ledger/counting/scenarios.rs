@@ -263,6 +263,31 @@ fn an_actor_forgotten_alive_overspends_at_most_its_own_part_and_stops_when_it_he
     assert_eq!(again.planned(&day, 100), 0, "also after a restart");
 }
 
+/// Two newcomers that only ever heard the one that left would each take the whole limit.
+#[test]
+fn nobody_takes_the_place_of_the_last_one_without_being_counted() {
+    let mut a = Counting::new(actor("a"), founders(["a"]));
+    tick(&mut a, NOW);
+    let [mut x, mut y] = ["x", "y"].map(|name| newcomer(name, &a));
+    let leaves = a.leave(NOW);
+    done(&mut a, leaves);
+    tell(&a, &mut x, NOW);
+    tell(&a, &mut y, NOW);
+    for counting in [&x, &y] {
+        assert_eq!((counting.active_from(), counting.standing().waits_for), (None, Some(WaitsFor::Cluster)));
+    }
+    talk(&mut x, &mut y, NOW);
+    assert_eq!((x.active_from(), y.active_from()), (None, None), "others may stand as they do");
+    let mut again = Counting::new(Actor { incarnation: Incarnation(2), ..actor("a") }, founders(["a"]));
+    for _ in 0..2 {
+        talk(&mut again, &mut x, NOW);
+        talk(&mut again, &mut y, NOW);
+    }
+    let next_day = counter(NOW + 86_400);
+    let parts = [&again, &x, &y].map(|counting| counting.planned(&next_day, 90));
+    assert_eq!(parts, [30, 30, 30], "founders begin anew");
+}
+
 /// Who drops a forgotten actor tells it on: those who said so first may be dead, and the actor may live.
 #[test]
 fn the_word_that_an_actor_is_forgotten_outlives_those_who_gave_it() {

@@ -149,7 +149,10 @@ impl World {
         }
         let active = self.with(Node::is_active);
         match rng.pick(&active) {
-            Some(at) if active.len() > 1 => self.count(Some(rng), at, |counting, now| counting.leave(now)),
+            // When the last one leaves little more happens; most runs should go on.
+            Some(at) if active.len() > 1 || rng.percent(5) => {
+                self.count(Some(rng), at, |counting, now| counting.leave(now))
+            }
             _ => Ok(()),
         }
     }
@@ -202,12 +205,20 @@ impl World {
         if rng.percent(80) {
             actors.retain(|actor| !self.oracle.lives.is_forgotten(actor));
         }
+        let operator = self.nodes[at].actor.clone();
+        if self.oracle.lives.is_taken_for_dead(&operator) {
+            return Ok(());
+        }
         if self.mix.rash_operators && rng.percent(15) {
-            let not_here = |node: &&Node| !node.gone && node.actor != self.nodes[at].actor;
+            // Two halves that have each other forgotten go on apart, as two beginnings do: only one side forgets.
+            let not_here = |node: &&Node| {
+                !node.gone && node.actor != operator && !self.oracle.lives.has_forgotten_others(&node.actor)
+            };
             actors = self.nodes.iter().filter(not_here).map(|node| node.actor.clone()).collect();
         }
         let Some(actor) = rng.pick(&actors) else { return Ok(()) };
         self.note(|| format!("{at} is to forget {actor}"));
+        self.oracle.lives.one_forgets_another(&operator, &actor);
         if let Some(other) = self.up().into_iter().find(|&other| self.nodes[other].actor == actor) {
             // That it cannot be reached is why it is taken for dead.
             self.isolate(other);

@@ -1,7 +1,7 @@
 //! Who ever was, under the names that rows and shares have: an actor, and each time that its data directory was put back
 //! from an older copy one more, because such a life has forgotten what the one before it did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::actor::Actor;
 
@@ -30,6 +30,9 @@ pub(in super::super) struct Lives {
     all: Vec<Life>,
     of: BTreeMap<Actor, Vec<usize>>,
     forgotten: BTreeMap<Actor, Forgotten>,
+    /// At whom operators had others forgotten, and whom.
+    operators: BTreeSet<Actor>,
+    targets: BTreeSet<Actor>,
 }
 
 impl Lives {
@@ -61,6 +64,19 @@ impl Lives {
     pub(in super::super) fn dead(&self) -> Vec<Actor> {
         let dead = |whos: &Vec<usize>| whos.iter().all(|who| self.all[*who].over);
         self.of.iter().filter(|(_, whos)| dead(whos)).map(|(actor, _)| actor.clone()).collect()
+    }
+
+    pub(in super::super) fn one_forgets_another(&mut self, operator: &Actor, target: &Actor) {
+        self.operators.insert(operator.clone());
+        self.targets.insert(target.clone());
+    }
+
+    pub(in super::super) fn has_forgotten_others(&self, actor: &Actor) -> bool {
+        self.operators.contains(actor)
+    }
+
+    pub(in super::super) fn is_taken_for_dead(&self, actor: &Actor) -> bool {
+        self.targets.contains(actor)
     }
 
     /// The word is on somebody's disk.
