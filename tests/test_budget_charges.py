@@ -167,3 +167,23 @@ def test_alerts_at_50_80_and_100_percent(tmp_path: Path) -> None:
         assert node.metric("peerway_budget_denied_total") >= 1
     finally:
         cluster.stop()
+
+
+def test_a_request_without_a_bound_gets_one_that_its_budget_can_pay(tmp_path: Path) -> None:
+    """The default of 4,096 tokens would cost 0.008 USD, which this budget never had."""
+    cluster = Cluster(tmp_path, count=1, overrides={"governance": {"keys": [money.key("payer", VALUE, "0.002")]}}).start()
+    try:
+        node = cluster.nodes[0]
+        for stream in (False, True):
+            clients = Clients([node.http], VALUE, chat(words=5, stream=stream), count=1, most=1).start()
+            assert clients.join(20)[200, ""] == 1, clients.outcomes
+            assert clients.last[200, ""].headers["x-peerway-output-limit"] in ("256", "64")
+            assert '"max_tokens":' in cluster.provider.requests(1)[0]["body"]
+        clients = Clients([node.http], VALUE, chat(words=5), count=1).start()
+        clients.join(60)
+        assert 0.0018 * USD <= money.billed(cluster) <= 0.002 * USD
+        # Who asks for more than is left is refused, not cut short.
+        refused = Clients([node.http], VALUE, chat(words=5, max_tokens=4096), count=1, most=1).start()
+        assert refused.join(20)[429, "budget_exceeded"] == 1
+    finally:
+        cluster.stop()

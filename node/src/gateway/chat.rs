@@ -95,12 +95,13 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     }
     let fill = participation.and_then(Participation::into_fill);
 
-    let account = Account::new(Asked::new(body.clone(), plan.default_output));
+    let mut account = Account::new(Asked::new(body.clone(), plan.default_output));
     let mut ladder = route.ladder();
     if let Some(charges) = reserve::charges(key.as_deref())? {
         ladder = reserve::priced(charges, &plan.prices, ladder)?;
-        let amounts = reserve::worst_case(account.asked(), &plan.prices, &ladder);
-        exchange.reserved = reserve::reserve(exchange.worker(), charges.always(), &amounts).await?;
+        let (worker, asked) = (exchange.worker(), account.asked_mut());
+        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, &ladder).await?;
+        exchange.reserved = reserved;
     }
     exchange.account = Some(account);
     match send(exchange, &plan.prices, &ladder, &envelope, &body, &head.headers).await? {

@@ -25,6 +25,7 @@ static X_ATTEMPTS: HeaderName = HeaderName::from_static("x-peerway-attempts");
 static X_CACHE: HeaderName = HeaderName::from_static("x-peerway-cache");
 static X_CACHE_ID: HeaderName = HeaderName::from_static("x-peerway-cache-id");
 static X_COST: HeaderName = HeaderName::from_static("x-peerway-cost-usd");
+static X_OUTPUT_LIMIT: HeaderName = HeaderName::from_static("x-peerway-output-limit");
 static X_OVERHEAD: HeaderName = HeaderName::from_static("x-peerway-overhead-us");
 
 /// How the cache took part, as `x-peerway-cache` says it.
@@ -254,6 +255,9 @@ impl Exchange {
         }
         if let Some(charges) = self.key.as_ref().and_then(|key| key.charges()) {
             limits::stamp(charges, headers);
+        }
+        if let Some(cap) = self.account.as_ref().and_then(|account| account.asked().cap()) {
+            headers.insert(&X_OUTPUT_LIMIT, HeaderValue::from(cap));
         }
         if let Some(served) = &self.served {
             for (name, text) in [(&X_PROVIDER, &served.provider), (&X_MODEL, &served.model)] {

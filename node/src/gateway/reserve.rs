@@ -57,6 +57,46 @@ pub(super) fn worst_case(asked: &Asked, prices: &PriceBook, targets: &[Target]) 
     most
 }
 
+/// How long an answer may be, a choice, when its budgets cannot pay for a longer one.
+const CAPS: [u64; 3] = [1024, 256, 64];
+
+/// Takes the worst case of a request from all of the charges. Where that is more than is left, and the request does not
+/// say how long its answer may be, the gateway says it: a shorter answer is better than none, and the last of a budget
+/// can be spent.
+pub(super) async fn reserve_worst_case(
+    worker: &Worker,
+    charges: &[Charge],
+    asked: &mut Asked,
+    prices: &PriceBook,
+    ladder: &[Target],
+) -> Result<Option<Reserved>, ApiError> {
+    let amounts = worst_case(asked, prices, ladder);
+    let refused = match reserve(worker, charges, &amounts).await {
+        Err(error) if is_for_length(&error) && !charges.is_empty() && asked.is_open_ended() => error,
+        result => return result,
+    };
+    for cap in CAPS {
+        asked.set_cap(Some(cap));
+        let shorter = worst_case(asked, prices, ladder);
+        if shorter.tokens < amounts.tokens
+            && let Ok(reserved) = reserve(worker, charges, &shorter).await
+        {
+            return Ok(reserved);
+        }
+    }
+    asked.set_cap(None);
+    Err(refused)
+}
+
+/// Whether a shorter answer would have been within what is left.
+fn is_for_length(error: &ApiError) -> bool {
+    match error {
+        ApiError::BudgetExceeded(_) => true,
+        ApiError::RateLimited(denied) => denied.unit == Unit::Tokens,
+        _ => false,
+    }
+}
+
 /// Takes these amounts from all of the charges, or says which of them has not enough. `None`: nothing to take from.
 pub(super) async fn reserve(
     worker: &Worker,

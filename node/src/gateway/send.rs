@@ -44,7 +44,9 @@ pub(super) async fn send(
                 continue;
             }
         }
-        let rewrite = Rewrite { model: Some(&target.model), ask_for_usage: true };
+        let cap = exchange.account.as_ref().and_then(|account| account.asked().cap());
+        let max_output = cap.map(|cap| (target.upstream.max_output_member, cap));
+        let rewrite = Rewrite { model: Some(&target.model), ask_for_usage: true, max_output };
         let upstream_body = envelope.rewrite(body, rewrite);
         let mut failed_keys: Vec<Arc<str>> = Vec::new();
         let mut retries = 0;

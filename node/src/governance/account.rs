@@ -70,11 +70,13 @@ pub struct Asked {
     estimate: OnceLock<Estimate>,
     /// Output tokens where neither the request nor the model bounds them.
     default_output: u64,
+    /// Output tokens a choice that the gateway asks for, because its budgets cannot pay for more.
+    cap: Option<u64>,
 }
 
 impl Asked {
     pub fn new(body: Bytes, default_output: u64) -> Self {
-        Self { length: body.len(), body: Some(body), estimate: OnceLock::new(), default_output }
+        Self { length: body.len(), body: Some(body), estimate: OnceLock::new(), default_output, cap: None }
     }
 
     pub fn estimate(&self) -> &Estimate {
@@ -87,7 +89,25 @@ impl Asked {
     }
 
     pub fn worst_output(&self, limits: &Limits) -> u64 {
-        self.estimate().worst_output(limits, self.default_output)
+        let worst = self.estimate().worst_output(limits, self.default_output);
+        match self.cap {
+            Some(cap) => worst.min(cap.saturating_mul(self.estimate().choices)),
+            None => worst,
+        }
+    }
+
+    /// Whether the request leaves it to others how long its answer is.
+    pub fn is_open_ended(&self) -> bool {
+        self.estimate().asked_output.is_none()
+    }
+
+    /// How long the gateway lets the answer be, a choice.
+    pub fn cap(&self) -> Option<u64> {
+        self.cap
+    }
+
+    pub fn set_cap(&mut self, cap: Option<u64>) {
+        self.cap = cap;
     }
 
     /// From here on only an unusual end asks for the estimate, and a stream can be long: lets a large body go.
@@ -138,6 +158,10 @@ impl Account {
 
     pub fn asked(&self) -> &Asked {
         &self.asked
+    }
+
+    pub fn asked_mut(&mut self) -> &mut Asked {
+        &mut self.asked
     }
 
     /// An attempt is about to be sent, to a model of this price; `None`: nobody knows it.
