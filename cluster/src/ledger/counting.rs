@@ -421,16 +421,22 @@ impl Counting {
     /// Somebody who had shares counts it, or it begins with a quorum of those who are still there. Where all whom it must
     /// count have gone before they counted it, another newcomer may stand there just so, and neither knows of the other.
     fn is_vouched_for(&self) -> bool {
+        if mutated(Mutation::NobodyVouches) || mutated(Mutation::ForgottenByNewcomer) {
+            return true;
+        }
         let (present, needed) = self.present_quorum();
         let vouches = |word: &Word| {
             word.active_from.is_some() && word.counts().is_some_and(|counted| counted.contains(&self.actor))
         };
-        self.begin.is_founder(&self.actor.node) && present >= needed || self.heard.values().any(|word| vouches(word))
+        let founder = self.begin.is_founder(&self.actor.node) || mutated(Mutation::NewcomerAsFounder);
+        founder && present >= needed || self.heard.values().any(|word| vouches(word))
     }
 
     fn present_quorum(&self) -> (usize, usize) {
         let is_gone = |actor: &&Actor| self.word_of(actor).is_some_and(|word| word.gone_from().is_some());
-        self.begin.quorum(self.known.iter().filter(|actor| !is_gone(actor)))
+        let present = self.known.iter().filter(|actor| !is_gone(actor));
+        let (founders, needed) = self.begin.quorum(present.clone());
+        (if mutated(Mutation::NewcomerAsFounder) { present.count() } else { founders }, needed)
     }
 
     fn hear_of_itself(&mut self, word: &Word, actions: &mut Actions) {

@@ -24,7 +24,9 @@ pub(super) enum Mutation {
     ToldBeforeDurable,
     /// A clock that steps back is believed, so that W lies before windows that were used.
     ClockBelieved,
-    /// Who has no share itself, and may not know all who have, has others forgotten.
+    /// Where all that must be counted are gone, that is enough to have shares.
+    NobodyVouches,
+    /// The same, and who has no share itself, and may not know all who have, has others forgotten.
     ForgottenByNewcomer,
 }
 

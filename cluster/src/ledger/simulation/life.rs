@@ -218,8 +218,9 @@ impl World {
         }
         let Some(actor) = rng.pick(&actors) else { return Ok(()) };
         self.note(|| format!("{at} is to forget {actor}"));
-        self.oracle.lives.one_forgets_another(&operator, &actor);
-        if let Some(other) = self.up().into_iter().find(|&other| self.nodes[other].actor == actor) {
+        let alive = self.up().into_iter().find(|&other| self.nodes[other].actor == actor);
+        self.oracle.lives.one_forgets_another(&operator, &actor, alive.is_some());
+        if let Some(other) = alive {
             // That it cannot be reached is why it is taken for dead.
             self.isolate(other);
         }

@@ -134,12 +134,12 @@ fn no_fault_breaks_an_invariant() {
 
 /// Plants a mistake and looks for it from this seed on.
 fn is_found(mutation: Mutation, first: u64) {
-    const WITHIN: u64 = 40;
+    let within = setting("LEDGER_PLANTED_SEEDS", 40);
     plant(Some(mutation));
     let steps: Vec<u64> = (0..2_000).collect();
-    let found = (first..first + WITHIN).find_map(|seed| Some((seed, run(seed, &steps, false).err()?.0)));
+    let found = (first..first + within).find_map(|seed| Some((seed, run(seed, &steps, false).err()?.0)));
     plant(None);
-    let (seed, what) = found.unwrap_or_else(|| panic!("{mutation:?} is not found in {WITHIN} seeds from {first} on"));
+    let (seed, what) = found.unwrap_or_else(|| panic!("{mutation:?} is not found in {within} seeds from {first} on"));
     println!("{mutation:?}: seed {seed}: {}", in_short(&what));
 }
 
@@ -188,10 +188,14 @@ fn a_clock_that_is_believed_when_it_steps_back_is_found() {
     is_found(Mutation::ClockBelieved, 0);
 }
 
-/// This one takes a rare chain of deaths, about one seed in a thousand; 63 is the first.
 #[test]
 fn an_actor_forgotten_by_a_newcomer_is_found() {
     is_found(Mutation::ForgottenByNewcomer, 40);
+}
+
+#[test]
+fn a_newcomer_that_nobody_vouches_for_is_found() {
+    is_found(Mutation::NobodyVouches, 700);
 }
 
 #[test]

@@ -30,9 +30,10 @@ pub(in super::super) struct Lives {
     all: Vec<Life>,
     of: BTreeMap<Actor, Vec<usize>>,
     forgotten: BTreeMap<Actor, Forgotten>,
-    /// At whom operators had others forgotten, and whom.
+    /// At whom operators had others forgotten, and whom; true when that one was seen alive since. It may take long until
+    /// the word is on a disk.
     operators: BTreeSet<Actor>,
-    targets: BTreeSet<Actor>,
+    targets: BTreeMap<Actor, bool>,
 }
 
 impl Lives {
@@ -66,9 +67,9 @@ impl Lives {
         self.of.iter().filter(|(_, whos)| dead(whos)).map(|(actor, _)| actor.clone()).collect()
     }
 
-    pub(in super::super) fn one_forgets_another(&mut self, operator: &Actor, target: &Actor) {
+    pub(in super::super) fn one_forgets_another(&mut self, operator: &Actor, target: &Actor, lives: bool) {
         self.operators.insert(operator.clone());
-        self.targets.insert(target.clone());
+        *self.targets.entry(target.clone()).or_default() |= lives;
     }
 
     pub(in super::super) fn has_forgotten_others(&self, actor: &Actor) -> bool {
@@ -76,17 +77,21 @@ impl Lives {
     }
 
     pub(in super::super) fn is_taken_for_dead(&self, actor: &Actor) -> bool {
-        self.targets.contains(actor)
+        self.targets.contains_key(actor)
     }
 
     /// The word is on somebody's disk.
     pub(in super::super) fn forget(&mut self, actor: &Actor, from: i64, lives: bool) {
+        let lives = lives || self.targets.get(actor).copied().unwrap_or(false);
         let known = self.forgotten.entry(actor.clone()).or_insert(Forgotten { from, lived_on: lives });
         known.from = from.min(known.from);
         known.lived_on |= lives;
     }
 
     pub(in super::super) fn lives_again(&mut self, actor: &Actor) {
+        if let Some(alive) = self.targets.get_mut(actor) {
+            *alive = true;
+        }
         if let Some(forgotten) = self.forgotten.get_mut(actor) {
             forgotten.lived_on = true;
         }
