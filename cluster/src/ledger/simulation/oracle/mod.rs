@@ -134,11 +134,12 @@ impl Oracle {
         self.check(node)
     }
 
-    /// A node that has closed in good order comes back with exactly what it spent.
+    /// A node that has closed in good order comes back with exactly what it spent, and what a request got at the last
+    /// moment.
     pub(super) fn closed(&self, node: &Node) -> Checked {
         for (id, counter) in node.ledger().iter().flat_map(|ledger| ledger.counters()) {
-            let (spent, said) = (counter.own().spent, node.disk.spent_up_to(id));
-            ensure(spent == said, || format!("I5: {} closed with {spent} but wrote {said} in {id:?}", node.actor))?;
+            let (used, said) = (counter.own().spent + counter.reserved(), node.disk.spent_up_to(id));
+            ensure(used == said, || format!("I5: {} closed with {used} but wrote {said} in {id:?}", node.actor))?;
         }
         Ok(())
     }
