@@ -75,7 +75,8 @@ fn forgotten(answer: &Value) -> String {
     let bound = |unit: &str| answer["bound"][unit].as_u64().unwrap_or(0);
     format!(
         "{node} is forgotten: windows that begin at {} or later are divided without it.\n\
-         If it still lives where no node sees it, it can spend at most {} USD, {} tokens and {} requests beyond the limits.\n",
+         If it still lives where no node sees it, it can spend at most {} USD, {} tokens and {} requests beyond the limits.\n\
+         Do not have its side forget this one as well: two halves that forget each other both have the whole limit.\n",
         from.unwrap_or("the next one"),
         NanoUsd::new(bound("nano_usd")),
         bound("tokens"),

@@ -54,7 +54,7 @@ use super::counting::{Begin, Counting};
 use super::event::Message as Word;
 use super::hot::{Hold, Part, Slot, try_hold};
 use super::ledger::{Ledger, LedgerConfig};
-use super::record::Record;
+use super::record::used_through;
 use super::reservation::{Denial, ReservationIds};
 use crate::actor::Actor;
 use crate::cluster::Cluster;
@@ -383,20 +383,9 @@ fn recover(me: &Actor, begin: Begin, config: LedgerConfig, entries: Vec<Entry>) 
             Entry::Counting(record) => of_counting.push(record),
         }
     }
-    let used_through = of_counters.iter().map(used_through).max().unwrap_or(i64::MIN);
+    let used_through = used_through(&of_counters);
     let counting = Counting::restore(me.clone(), begin, of_counting, used_through).with_patience(PATIENCE_S);
     Ledger::recover(me.clone(), config, counting, of_counters)
-}
-
-/// The latest window start of which this record tells that something was used or given.
-fn used_through(record: &Record) -> i64 {
-    match record {
-        Record::SliceOpened { counter, .. } | Record::Settled { counter, .. } | Record::Given { counter, .. } => {
-            counter.window_start
-        }
-        Record::Received { .. } => i64::MIN,
-        Record::Pruned { until, .. } => *until,
-    }
 }
 
 #[cfg(test)]
