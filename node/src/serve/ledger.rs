@@ -57,8 +57,9 @@ fn begin(cluster: Option<&config::Cluster>) -> Result<Begin, ServeError> {
     if let Some(expect) = cluster.expect {
         return Ok(Begin::Expect(expect));
     }
-    // A majority of the join list and this node.
-    let nodes = cluster.join.len() + 1;
+    // A majority of the join list and this node, which may be in the list.
+    let others = cluster.join.iter().filter(|seed| Some(seed.as_str()) != cluster.advertise.as_deref());
+    let nodes = others.count() + 1;
     Ok(if nodes == 1 { Begin::Alone } else { Begin::Expect(nodes / 2 + 1) })
 }
 
@@ -107,6 +108,8 @@ mod tests {
         assert_eq!(begin(Some(&cluster(2, &[], None))).unwrap(), Begin::Expect(2));
         assert_eq!(begin(Some(&cluster(4, &[], None))).unwrap(), Begin::Expect(3));
         assert_eq!(begin(Some(&cluster(2, &[], Some(4)))).unwrap(), Begin::Expect(4));
+        let itself = config::Cluster { advertise: Some("10.0.0.2:7946".to_owned()), ..cluster(3, &[], None) };
+        assert_eq!(begin(Some(&itself)).unwrap(), Begin::Expect(2));
         let founders = ["a", "b"].map(|name| name.parse().unwrap());
         assert_eq!(begin(Some(&cluster(2, &["a", "b"], Some(4)))).unwrap(), Begin::Founders(founders.into()));
         assert!(begin(Some(&cluster(2, &["not a name"], None))).is_err());
