@@ -98,7 +98,7 @@ def test_three_in_ten_streams_are_left_at_random(cluster: Cluster) -> None:
     ],
 )
 def test_unhappy_ends(cluster: Cluster, case: str, fault: dict, body: dict, exact: bool | None) -> None:
-    cluster.provider.faults({"match": {}, "do": fault})
+    cluster.provider.faults(*([{"match": {}, "do": fault}] if fault else []))
     meter = Meter(cluster)
     clients = one(cluster, words=20, max_tokens=40, **body)
     charged, billed = meter.since()
@@ -165,5 +165,25 @@ def test_alerts_at_50_80_and_100_percent(tmp_path: Path) -> None:
             waiting.until(f"the alert at {percent} %", lambda percent=percent: f"{percent}" in node.log() and "budget" in node.log(), 5)
         assert node.metric("peerway_budget_used_ratio") > 0.9
         assert node.metric("peerway_budget_denied_total") >= 1
+    finally:
+        cluster.stop()
+
+
+def test_a_request_without_a_bound_gets_one_that_its_budget_can_pay(tmp_path: Path) -> None:
+    """The default of 4,096 tokens would cost 0.008 USD, which this budget never had."""
+    cluster = Cluster(tmp_path, count=1, overrides={"governance": {"keys": [money.key("payer", VALUE, "0.002")]}}).start()
+    try:
+        node = cluster.nodes[0]
+        for stream in (False, True):
+            clients = Clients([node.http], VALUE, chat(words=5, stream=stream), count=1, most=1).start()
+            assert clients.join(20)[200, ""] == 1, clients.outcomes
+            assert clients.last[200, ""].headers["x-peerway-output-limit"] in ("256", "64")
+            assert '"max_tokens":' in cluster.provider.requests(1)[0]["body"]
+        clients = Clients([node.http], VALUE, chat(words=5), count=1).start()
+        clients.join(60)
+        assert 0.0018 * USD <= money.billed(cluster) <= 0.002 * USD
+        # Who asks for more than is left is refused, not cut short.
+        refused = Clients([node.http], VALUE, chat(words=5, max_tokens=4096), count=1, most=1).start()
+        assert refused.join(20)[429, "budget_exceeded"] == 1
     finally:
         cluster.stop()

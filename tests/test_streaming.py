@@ -35,18 +35,19 @@ def test_each_event_arrives_about_as_soon_as_the_provider_sends_it(demo: Demo, h
     assert typical < typical_direct + 0.02, (typical, typical_direct)
 
 
-def test_a_client_that_goes_away_stops_the_provider(demo: Demo, http: httpx.Client) -> None:
+def test_a_stream_without_an_end_stops_some_time_after_its_client_went_away(demo: Demo, http: httpx.Client) -> None:
     demo.provider.faults({"match": {}, "do": {"endless": True, "token_ms": 5}})
     with http.stream("POST", f"{demo.nodes[0].http}/v1/chat/completions", json={**SLOW, "model": "demo/echo"}, headers={"Authorization": f"Bearer {demo.key}"}) as response:
         next(response.iter_text())
 
+    # It is read on for half a minute, as its usage would tell what it costs.
     looks: list[int] = []
 
     def settled() -> bool:
         looks.append(demo.provider.bill()["completion_tokens"])
         return len(looks) > 5 and looks[-1] == looks[-5]
 
-    waiting.until("the provider no longer produces tokens", settled, 20, every=0.1)
+    waiting.until("the provider no longer produces tokens", settled, 45, every=0.1)
 
 
 def test_a_cut_stream_ends_with_an_error_event_and_without_done(demo: Demo, http: httpx.Client) -> None:

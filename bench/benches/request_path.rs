@@ -49,7 +49,7 @@ fn envelope(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("scan", |b| b.iter(|| Envelope::scan(black_box(&body)).expect("the request is valid")));
     let envelope = Envelope::scan(&body).expect("the request is valid");
-    let rewrite = Rewrite { model: Some("gpt-4o-mini"), ask_for_usage: true };
+    let rewrite = Rewrite { model: Some("gpt-4o-mini"), ask_for_usage: true, max_output: None };
     group.bench_function("rewrite", |b| b.iter(|| envelope.rewrite(black_box(&body), rewrite)));
     group.finish();
 }

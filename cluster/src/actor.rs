@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
 use crate::identity::{Identity, Incarnation, NodeId};
 
 /// A node with the data directory it had: what a node that lost its disk never becomes again.
@@ -27,6 +32,25 @@ impl fmt::Display for Actor {
         write!(f, "{}@{}", self.node, self.incarnation)
     }
 }
+
+// On the wire: the name is checked while it is read, so what is no name never becomes an actor.
+
+impl Encode for Actor {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.node.as_str().encode(encoder)?;
+        self.incarnation.0.encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Actor {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let name = String::decode(decoder)?;
+        let node: NodeId = name.try_into().map_err(|error| DecodeError::OtherString(format!("{error}")))?;
+        Ok(Actor { node, incarnation: Incarnation(u64::decode(decoder)?) })
+    }
+}
+
+bincode::impl_borrow_decode!(Actor);
 
 #[cfg(test)]
 mod tests {

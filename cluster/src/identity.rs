@@ -235,6 +235,25 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Becomes another actor in the same data directory, because peers know more of this one than the directory does.
+    /// The new incarnation is on disk before this returns.
+    ///
+    /// `lock` shows that the directory is this process's. What belonged to the old incarnation must be set aside before
+    /// the next start.
+    pub fn renew(&self, data_dir: &Path, _lock: &DataDirLock, now_micros: u64) -> Result<Identity, IdentityError> {
+        let kept = Kept {
+            cluster: self.cluster.clone(),
+            node_id: self.node_id.clone(),
+            incarnation: now_micros.max(self.incarnation.0.saturating_add(1)),
+            generation: now_micros.max(self.generation.0.saturating_add(1)),
+        };
+        kept.write(data_dir, &data_dir.join(STATE_FILE))?;
+        let (incarnation, generation) = (Incarnation(kept.incarnation), Generation(kept.generation));
+        Ok(Identity { incarnation, generation, ..self.clone() })
+    }
+}
+
 impl Kept {
     fn belongs_to(&self, dir: &Path, cluster: &ClusterName, configured: Option<&NodeId>) -> Result<(), IdentityError> {
         let foreign = |what, found: &str, configured: &str| IdentityError::Foreign {
@@ -317,6 +336,18 @@ mod tests {
         assert_eq!(first.node_id.as_str(), "fresh");
         assert_eq!((second.incarnation, second.generation), (Incarnation(1_000_000), Generation(1_000_001)));
         assert_eq!((third.incarnation, third.generation), (Incarnation(1_000_000), Generation(5_000_000)));
+    }
+
+    #[test]
+    fn a_renewed_identity_is_another_actor_from_then_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, lock) = load(dir.path(), 1_000).unwrap();
+        let renewed = first.renew(dir.path(), lock.as_ref().unwrap(), 500).unwrap();
+        assert_eq!((renewed.incarnation, renewed.generation), (Incarnation(1_001), Generation(1_001)));
+        assert_eq!((&renewed.node_id, &renewed.cluster), (&first.node_id, &first.cluster));
+        drop(lock);
+        let (kept, _lock) = load(dir.path(), 2_000).unwrap();
+        assert_eq!(kept.incarnation, Incarnation(1_001));
     }
 
     #[test]

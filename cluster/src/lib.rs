@@ -10,9 +10,9 @@
 //! - [`discovery`]: where peers may be, and whether packets get through to them.
 //! - [`membership`]: who is live and what it says of itself, by gossip.
 //! - [`ring`]: which node owns what, computed alike by all.
-//! - [`journal`]: what must survive a crash, appended to disk; the only room that touches it for money. Not wired into the node yet.
-//! - [`registry`]: the shared configuration, which can be changed at any node. Not wired into the node yet.
-//! - [`ledger`]: who may use how much of a budget or limit. Not wired into the node yet.
+//! - [`journal`]: what must survive a crash, appended to disk; the only room that touches it for money.
+//! - [`registry`]: the shared configuration, which can be changed at any node.
+//! - [`ledger`]: who may use how much of a budget or limit, whatever the network does.
 //! - [`cluster`]: all of it in one handle, for the rooms above.
 
 pub mod actor;

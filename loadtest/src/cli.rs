@@ -50,7 +50,7 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SideBySideArgs {
-    /// A system: name=URL[,url=URL][,pid=N][,model=M]. The one named `direct` is what the others are compared with.
+    /// A system: name=URL[,url=URL][,pid=N][,model=M][,key=K]. The one named `direct` is what the others are compared with.
     #[arg(long = "system", required = true)]
     systems: Vec<System>,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(crate) struct SideBySideArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FrontierArgs {
-    /// A system: name=URL[,url=URL][,pid=N][,model=M].
+    /// A system: name=URL[,url=URL][,pid=N][,model=M][,key=K].
     #[arg(long = "system", required = true)]
     systems: Vec<System>,
     /// The provider itself, which added latency is counted from. URL[,model=M][,pid=N]

@@ -90,9 +90,11 @@ pub(crate) fn measure(settings: &Settings, system: &System, load: Load) -> Resul
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let salt = scramble(now.as_nanos() as u64);
     let model = system.model.as_deref().or(settings.model.as_deref());
+    let mut scenario = settings.scenario.clone();
+    scenario.key = system.key.clone().or(scenario.key);
     let plan = Plan {
-        targets: system.targets(&settings.scenario)?,
-        mix: Mix::prepare(&settings.scenario, model, salt)?,
+        targets: system.targets(&scenario)?,
+        mix: Mix::prepare(&scenario, model, salt)?,
         load,
         warmup: settings.warmup,
         duration: settings.duration,

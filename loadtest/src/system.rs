@@ -1,5 +1,5 @@
 //! A system under load, as it is named on the command line:
-//! `name=URL[,url=URL ...][,pid=PID ...][,model=MODEL]`.
+//! `name=URL[,url=URL ...][,pid=PID ...][,model=MODEL][,key=KEY]`.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
@@ -24,6 +24,9 @@ pub(crate) struct System {
     pub(crate) urls: Vec<String>,
     pub(crate) pids: Vec<u32>,
     pub(crate) model: Option<String>,
+    /// Sent in place of the scenario's key.
+    #[serde(skip)]
+    pub(crate) key: Option<String>,
     /// Further processes with names of their own (`--watch`).
     #[serde(skip)]
     pub(crate) watched: Vec<Watched>,
@@ -32,9 +35,9 @@ pub(crate) struct System {
 /// Why a system cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum SystemError {
-    #[error("`{0}` is not a system; write name=http://host:port[,url=http://..][,pid=N][,model=M]")]
+    #[error("`{0}` is not a system; write name=http://host:port[,url=http://..][,pid=N][,model=M][,key=K]")]
     Shape(String),
-    #[error("`{0}` has an unknown part `{1}`; known are url=, pid= and model=")]
+    #[error("`{0}` has an unknown part `{1}`; known are url=, pid=, model= and key=")]
     Part(String, String),
     #[error("`{0}` is not a URL that can be loaded; write http://host:port (TLS is not supported)")]
     Url(String),
@@ -60,6 +63,7 @@ impl FromStr for System {
             match part.split_once('=') {
                 Some(("url", url)) => system.urls.push(url.to_owned()),
                 Some(("model", model)) => system.model = Some(model.to_owned()),
+                Some(("key", key)) => system.key = Some(key.to_owned()),
                 Some(("pid", pid)) if pid.parse::<u32>().is_ok() => system.pids.extend(pid.parse::<u32>()),
                 _ => return Err(SystemError::Part(text.to_owned(), part.to_owned())),
             }
@@ -70,7 +74,7 @@ impl FromStr for System {
 
 impl System {
     pub(crate) fn new(name: &str, urls: Vec<String>) -> System {
-        System { name: name.to_owned(), urls, pids: Vec::new(), model: None, watched: Vec::new() }
+        System { name: name.to_owned(), urls, pids: Vec::new(), model: None, key: None, watched: Vec::new() }
     }
 
     /// The direct path, given as `URL[,pid=..][,model=..]`.

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use peerway_cache::CacheService;
 use peerway_cluster::cluster::Cluster;
 use peerway_cluster::identity::{Identity, NodeId};
+use peerway_cluster::ledger::service::LedgerService;
 use peerway_cluster::link::{Answer, Refusal, Service};
+use peerway_cluster::registry::RegistryService;
 use peerway_cluster::wire::{self, Kind, Message, Request};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -117,12 +119,14 @@ impl Request for DrainNode {
 #[derive(Debug)]
 pub struct Rooms {
     cache: CacheService,
+    registry: RegistryService,
+    ledger: LedgerService,
     drain: Arc<Notify>,
 }
 
 impl Rooms {
-    pub fn new(cache: CacheService) -> Self {
-        Self { cache, drain: Arc::default() }
+    pub fn new(cache: CacheService, registry: RegistryService, ledger: LedgerService) -> Self {
+        Self { cache, registry, ledger, drain: Arc::default() }
     }
 
     /// Told when this node is to drain.
@@ -138,7 +142,10 @@ impl Service for Rooms {
             self.drain.notify_one();
             return Answer::Now(wire::encode(&Draining {}).map_err(|_| Refusal::Malformed));
         }
-        self.cache.answer(kind, &payload).unwrap_or(Answer::Now(Err(Refusal::NotServed)))
+        let answer = self.cache.answer(kind, &payload);
+        let answer = answer.or_else(|| self.ledger.answer(from, kind, &payload));
+        let answer = answer.or_else(|| self.registry.answer(from, kind, &payload));
+        answer.unwrap_or(Answer::Now(Err(Refusal::NotServed)))
     }
 }
 

@@ -99,6 +99,7 @@ impl Reload {
         match Plan::compile(&loaded.config, self.workers) {
             Ok(plan) => {
                 self.gateway.plan.store(Arc::new(plan));
+                self.gateway.access.reload(&loaded.config);
                 self.success.store(true, Ordering::Relaxed);
                 info!(file = %self.source.file.display(), "the changed configuration is in force");
                 for setting in needs_restart(&self.current, &loaded.config) {

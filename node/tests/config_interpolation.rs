@@ -71,7 +71,7 @@ fn what_a_reference_becomes_has_the_type_that_is_asked_for() {
 fn numbers_keep_their_digits_where_a_text_is_meant() {
     let text = "governance: { keys: [ { id: 007, value: 1e5, models: [\"*\"], budgets: [ { limit_usd: 10.10, window: 1d } ] } ] }";
     let key = &load(text, &HashMap::new()).unwrap().config.governance.keys[0];
-    assert_eq!((key.id.as_str(), key.value.expose()), ("007", "1e5"));
+    assert_eq!((key.id.as_str(), key.value.as_ref().unwrap().expose()), ("007", "1e5"));
     assert_eq!(key.budgets[0].limit_usd, "10.10");
 }
 

@@ -4,10 +4,14 @@
 
 mod support;
 
+use std::time::Duration;
+
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use support::{KEY, hello, hello_stream, setup};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_plain_answer_is_the_providers_own() {
@@ -94,6 +98,32 @@ async fn refusals_say_what_is_wrong_and_what_would_work() {
         assert!(!answer.header("x-request-id").is_empty() && !answer.header("request-id").is_empty());
     }
     assert_eq!(setup.billed().await, 0, "nothing of this reached the provider");
+}
+
+/// A client that sends head and body apart, as most do, must not find its kept connection closed by a refusal.
+#[tokio::test]
+async fn a_refused_key_does_not_cost_the_connection() {
+    let setup = setup(|_| {}).await;
+    let mut connection = TcpStream::connect(setup.gateway).await.unwrap();
+    let body = hello().to_string();
+    for _ in 0..3 {
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-nobody\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        // Long enough for the head to be looked at alone.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        connection.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            let mut part = [0; 4096];
+            let read = tokio::time::timeout(Duration::from_secs(5), connection.read(&mut part)).await.unwrap().unwrap();
+            assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&part[..read]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 401"), "{:?}", String::from_utf8_lossy(&answer));
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ from .provider import Provider
 SECRET = "a secret of the acceptance tests, thirty-two bytes or more"
 KEY = "sk-test-one"
 OTHER_KEY = "sk-test-two"
-ADMIN_TOKEN = "the admin token of the acceptance tests"
+ADMIN_TOKEN = "admin-token-of-the-acceptance-tests"
 
 # One client for all (making one is costly), without kept connections: nodes die and come back on the same port.
 _HTTP = httpx.Client(trust_env=False, timeout=5, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, limits=httpx.Limits(max_keepalive_connections=0))

@@ -17,6 +17,11 @@ use super::status::{Durability, Sequence, Status, Wanted};
 use super::v1::MAX_RECORD;
 use super::writer::Journal;
 
+/// With less than this left a disk is taken for full: a quiet journal would find out only with its next record.
+const FULL: u64 = 64 * 1024;
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// How the thread batches.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -70,6 +75,7 @@ impl GroupCommit {
             publish,
             refused: Arc::clone(&refused),
             refused_covered: 0,
+            full: None,
         };
         let thread = std::thread::Builder::new().name("peerway-journal".to_owned());
         thread.spawn(move || runtime.block_on(committer.run()))?;
@@ -159,6 +165,7 @@ struct Committer {
     publish: watch::Sender<Status>,
     refused: Arc<AtomicU64>,
     refused_covered: u64,
+    full: Option<Arc<str>>,
 }
 
 /// What is left to do when a batch is complete.
@@ -171,22 +178,29 @@ enum After {
 enum Turn {
     Command(Option<Command>),
     Retry,
+    Look,
 }
 
 impl Committer {
     async fn run(mut self) {
         let mut retry_at = Instant::now() + self.pace.retry;
+        let mut look_at = Instant::now();
         loop {
             let degraded = self.journal.durability() != Durability::Ok;
             let turn = tokio::select! {
                 biased;
                 () = sleep_until(retry_at), if degraded => Turn::Retry,
+                () = sleep_until(look_at) => Turn::Look,
                 command = self.queue.recv() => Turn::Command(command),
             };
             match turn {
                 Turn::Retry => {
                     self.journal.retry();
                     retry_at = Instant::now() + self.pace.retry;
+                }
+                Turn::Look => {
+                    self.full = self.look();
+                    look_at = Instant::now() + LOOK;
                 }
                 Turn::Command(command) => {
                     let after = self.batch(command).await;
@@ -213,6 +227,11 @@ impl Committer {
             }
             self.tell();
         }
+    }
+
+    fn look(&self) -> Option<Arc<str>> {
+        let left = self.journal.space().filter(|left| *left < FULL)?;
+        Some(format!("the disk of {} has {left} bytes left: make room", self.journal.place().display()).into())
     }
 
     /// Appends what comes, until somebody waits for it and no more is queued, or it is much, or its time is over.
@@ -296,6 +315,9 @@ impl Committer {
         status.counters.refused = self.refused.load(Ordering::Relaxed);
         if status.counters.refused > self.refused_covered && status.durability == Durability::Ok {
             status.wanted = Some(Wanted::Gap);
+        }
+        if let (Some(full), Durability::Ok) = (&self.full, &status.durability) {
+            status.durability = Durability::Degraded(Arc::clone(full));
         }
         self.publish.send_if_modified(|published| {
             let changed = *published != status;

@@ -25,6 +25,10 @@ pub trait Storage: Debug + Send + 'static {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Returns when created, renamed and removed names are on disk.
     fn sync_dir(&self) -> io::Result<()>;
+    /// How many bytes may still be written; `None` where nobody can tell.
+    fn space(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A file that is written from its begin to its end.
@@ -124,6 +128,11 @@ impl Storage for Disk {
 
     fn sync_dir(&self) -> io::Result<()> {
         File::open(&self.dir)?.sync_all()
+    }
+
+    fn space(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.dir).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

@@ -222,6 +222,15 @@ impl Journal {
         }
     }
 
+    /// How many bytes the disk can still take, where that is known.
+    pub(super) fn space(&self) -> Option<u64> {
+        self.storage.space()
+    }
+
+    pub(super) fn place(&self) -> &std::path::Path {
+        self.storage.place()
+    }
+
     /// The state of the journal at this moment.
     pub fn status(&self) -> Status {
         Status {

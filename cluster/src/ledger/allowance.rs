@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bincode::{Decode, Encode};
+
 use super::window::WindowKind;
 
 const ID_CONTEXT: &str = "peerway 2026-11-21 ledger allowance id v1";
@@ -71,7 +73,7 @@ impl fmt::Display for Tier {
 /// Names an allowance, alike on all nodes without a word between them.
 ///
 /// The limit is no part of it: a changed limit is the same allowance, with what was spent of it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct AllowanceId([u8; 16]);
 
 impl AllowanceId {
@@ -134,7 +136,7 @@ impl Allowance {
 }
 
 /// One allowance in one window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct CounterId {
     /// The allowance.
     pub allowance: AllowanceId,

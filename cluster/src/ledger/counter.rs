@@ -17,6 +17,9 @@ use super::record::Durability;
 use super::row::{MAX_VALUE, Row};
 use crate::actor::Actor;
 
+/// At least so many requests fit into a slice, where there is plenty.
+const A_FEW: u64 = 8;
+
 /// One counter as one actor sees it.
 #[derive(Clone, Debug)]
 pub struct Counter {
@@ -30,6 +33,8 @@ pub struct Counter {
     reserved: u64,
     opened: u64,
     pub(super) rate: Rate,
+    /// What the latest request took.
+    usual: u64,
     /// What peers last said that they could spare.
     pub(super) hints: BTreeMap<Actor, u64>,
     /// No background ask before this time.
@@ -50,6 +55,7 @@ impl Counter {
             reserved: 0,
             opened: 0,
             rate: Rate::default(),
+            usual: 0,
             hints: BTreeMap::new(),
             ask_after: 0,
         }
@@ -157,6 +163,7 @@ impl Counter {
     /// Opens enough for `amount` and about one slice; `None` when it is open already. The caller checked
     /// [`Counter::available`], and journals the answer before it goes on.
     pub(super) fn open_for(&mut self, amount: u64, now_ms: u64) -> Option<u64> {
+        self.usual = amount;
         if self.is_open_for(amount) {
             return None;
         }
@@ -193,11 +200,10 @@ impl Counter {
         }
     }
 
-    /// Small against what is left, so that a crash costs little; large against the rate, so that the disk is not asked
-    /// for every request.
+    /// A second of recent use or a few requests, so that the disk is not asked for each of them, and a small part of what
+    /// is left, so that peers find some here. A crash costs that much: it has nothing to do with how large the limit is.
     fn slice(&mut self, now_ms: u64) -> u64 {
-        let available = self.available();
-        self.rate.per_second(now_ms).clamp(available / 64, available / 8)
+        self.rate.per_second(now_ms).max(self.usual.saturating_mul(A_FEW)).min(self.available() / 8)
     }
 
     pub(super) fn reserve(&mut self, amount: u64) {

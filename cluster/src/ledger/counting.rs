@@ -8,7 +8,8 @@
 //! 1. It publishes whom it counts. Before it is active that holds for all windows; afterwards each new [`Statement`]
 //!    counts more and names the first window start W from which it holds, always in the future.
 //! 2. It is *active*, with shares in windows that start at or after the latest W of these, when everybody that it must
-//!    count has stated that it counts it, or has left or was forgotten. It must count all that have stated anything, all
+//!    count has stated that it counts it, or has left or was forgotten; and somebody who had shares has counted it, or a
+//!    quorum of those who may begin is still there, itself one of them. It must count all that have stated anything, all
 //!    whom they count, and, when it begins, the founders that it has met. Who has stated nothing yet needs not be counted:
 //!    it is as if its messages had been lost, and so a node that fails before it takes part holds up nobody.
 //! 3. A leaver states from which window start on it has no share. Others drop it there, and only there.
@@ -18,6 +19,9 @@
 //! **Why it holds.** Statements of one actor are in an order and only grow. Of two actors that a third counts, the one
 //! that it counted later therefore sees the earlier one in the statement that it waits for, must count it and needs its
 //! word too. So two active actors count each other, in every window in which both have a share.
+//! Going ends nothing of this as long as somebody stays: a leaver's last word tells all whom it counted, and who forgets
+//! another is active and must be waited for. Where all are gone the witness is a quorum that begins anew. Two halves of a
+//! cluster that each have the other forgotten are two beginnings: forget on one side only.
 //!
 //! **What W is.** Any unix second after the start of every window that this actor may have used. A window is touched by a
 //! statement only if it *starts* at or after W, so the proof runs for each window by itself and W needs not be the
@@ -32,11 +36,8 @@
 //! lowers a share already does.
 
 mod begin;
-mod planted;
 #[cfg(test)]
 mod scenarios;
-#[cfg(test)]
-mod simulation;
 mod standing;
 
 use std::borrow::Cow;
@@ -44,9 +45,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use self::begin::Begin;
-use self::planted::Planted;
 pub use self::standing::{Alarm, Peer, Standing, WaitsFor};
 use super::allowance::CounterId;
+use super::mutation::{Mutation, mutated};
 use super::share::share;
 use super::statement::{MAX_ACTORS, News, NewsError, Record, Statement, WindowFrom, Word};
 use crate::actor::Actor;
@@ -103,10 +104,10 @@ pub struct Counting {
     actor: Actor,
     begin: Begin,
     /// What this actor said, also what is not durable yet.
-    own: Word,
+    pub(super) own: Word,
     /// The durable part of it: all that others may know.
-    public: Arc<Word>,
-    pending: VecDeque<Record>,
+    pub(super) public: Arc<Word>,
+    pub(super) pending: VecDeque<Record>,
     heard: BTreeMap<Actor, Arc<Word>>,
     /// Whom it met before it began, itself included.
     met: BTreeSet<Actor>,
@@ -117,10 +118,11 @@ pub struct Counting {
     gone: BTreeMap<Actor, i64>,
     /// The latest second seen, over all lives of this actor.
     clock: i64,
+    /// How long it waits for more than a quorum before it begins, and since when it has one.
+    patience: i64,
+    quorum_since: Option<i64>,
     rivals: BTreeSet<Actor>,
     rolled_back: bool,
-    #[cfg(test)]
-    planted: Option<Planted>,
 }
 
 impl Counting {
@@ -147,10 +149,10 @@ impl Counting {
             noted_gone: BTreeMap::new(),
             gone: BTreeMap::new(),
             clock: used_through,
+            patience: 0,
+            quorum_since: None,
             rivals: BTreeSet::new(),
             rolled_back: false,
-            #[cfg(test)]
-            planted: None,
             actor,
             begin,
         };
@@ -161,6 +163,13 @@ impl Counting {
         counting.known.extend(counting.own.counts().into_iter().flatten().cloned());
         counting.noted_gone = counting.gone.clone();
         counting
+    }
+
+    /// With a quorum it waits so many seconds more for the rest of those who may begin. Founders that start together
+    /// then divide by all of them from the beginning; who comes after it has no share in windows that have begun.
+    pub fn with_patience(mut self, seconds: i64) -> Counting {
+        self.patience = seconds;
+        self
     }
 
     /// Time passes. Call it at least every few seconds: windows that start more than [`AHEAD`] after the latest call have
@@ -253,7 +262,7 @@ impl Counting {
             return Err(ForgetError::Gone { actor: actor.clone(), from });
         }
         let active = self.public.active_from.is_some() && self.own.gone_from().is_none() && !self.rolled_back;
-        if !active && !self.is_planted(Planted::ForgottenByNewcomer) {
+        if !active && !mutated(Mutation::ForgottenByNewcomer) {
             return Err(ForgetError::NotActive(actor.clone()));
         }
         if self.pending.len() >= MAX_PENDING {
@@ -268,13 +277,13 @@ impl Counting {
     /// By whom it divides in windows with this start; nobody as long as it has said nothing.
     pub fn counted(&self, window_start: i64) -> Cow<'_, BTreeSet<Actor>> {
         let mut stated = self.own.statements.iter();
-        let in_force = if self.is_planted(Planted::ShareRaisedOnJoin) {
+        let in_force = if mutated(Mutation::ShareRaisedOnJoin) {
             stated.next()
         } else {
             stated.rfind(|statement| statement.from.holds_in(window_start))
         };
         let Some(statement) = in_force else { return Cow::Owned(BTreeSet::new()) };
-        let early = if self.is_planted(Planted::LeaverDroppedEarly) { MINUTE } else { 0 };
+        let early = if mutated(Mutation::LeaverDroppedEarly) { MINUTE } else { 0 };
         let is_gone =
             |actor: &Actor| self.gone.get(actor).is_some_and(|from| from.saturating_sub(early) <= window_start);
         if statement.counted.iter().any(is_gone) {
@@ -311,9 +320,9 @@ impl Counting {
         records.extend(word.active_from.map(Record::Active));
         records.extend(word.leaves_from.map(Record::Leaves));
         records.extend(word.forgotten_from.map(|from| Record::Forgotten(self.actor.clone(), from)));
-        // Who is not active may not lean on this without the statements that came with it; it hears them again.
-        let heard = self.heard.iter().filter(|_| word.active_from.is_some());
-        let told = heard.filter_map(|(actor, word)| Some((actor, word.forgotten_from?)));
+        // Only what the journal holds after the statements that came with it.
+        let noted = self.heard.iter().filter(|(actor, _)| self.gone.contains_key(*actor));
+        let told = noted.filter_map(|(actor, word)| Some((actor, word.forgotten_from?)));
         records.extend(told.map(|(actor, from)| Record::Forgotten(actor.clone(), from)));
         records.extend(self.gone.iter().map(|(actor, from)| Record::Gone(actor.clone(), *from)));
         records
@@ -324,12 +333,12 @@ impl Counting {
         if *actor == self.actor { Some(&self.own) } else { self.heard.get(actor).map(Arc::as_ref) }
     }
 
-    fn horizon(&self) -> i64 {
+    pub(super) fn horizon(&self) -> i64 {
         self.clock.saturating_add(AHEAD)
     }
 
     fn advance(&mut self, now: i64) {
-        self.clock = if self.is_planted(Planted::ClockBelieved) { now } else { self.clock.max(now) };
+        self.clock = if mutated(Mutation::ClockBelieved) { now } else { self.clock.max(now) };
     }
 
     /// Of two data directories of one node only the later can still be there.
@@ -343,14 +352,20 @@ impl Counting {
     /// Rules 1 and 2, after anything was learned.
     fn count(&mut self) -> Actions {
         let mut actions = Actions::default();
+        self.state(&mut actions);
+        // After the statement: who comes back with this on its disk must still count all that came with the word.
         self.note_the_gone(&mut actions);
+        actions
+    }
+
+    fn state(&mut self, actions: &mut Actions) {
         if self.own.gone_from().is_some() || self.rolled_back || self.pending.len() >= MAX_PENDING {
-            return actions;
+            return;
         }
         let begun = !self.own.statements.is_empty() || self.heard.values().any(|word| !word.statements.is_empty());
         if !begun {
-            if !self.may_begin() {
-                return actions;
+            if !self.may_begin() || self.is_patient() {
+                return;
             }
             let (begin, met) = (&self.begin, self.met.iter());
             self.known.extend(met.filter(|actor| begin.is_founder(&actor.node)).cloned());
@@ -364,23 +379,28 @@ impl Counting {
             };
             let statement = Statement { from, counted: self.known.clone() };
             self.own.state(statement.clone());
-            self.emit(Record::Stated(statement), &mut actions);
+            self.emit(Record::Stated(statement), actions);
         }
         if self.own.active_from.is_none()
             && let Some(from) = self.allowed_from()
         {
             self.own.active_from = Some(from);
-            self.emit(Record::Active(from), &mut actions);
+            self.emit(Record::Active(from), actions);
         }
-        actions
     }
 
     fn may_begin(&self) -> bool {
         let (met, needed) = self.begin.quorum(self.met.iter());
-        if self.is_planted(Planted::NewcomerAsFounder) {
+        if mutated(Mutation::NewcomerAsFounder) {
             return self.met.len() >= needed;
         }
         self.begin.is_founder(&self.actor.node) && met >= needed
+    }
+
+    /// True while others who may begin are likely on their way.
+    fn is_patient(&mut self) -> bool {
+        let since = *self.quorum_since.get_or_insert(self.clock);
+        !self.begin.is_complete(self.met.iter()) && self.clock < since.saturating_add(self.patience)
     }
 
     /// From which windows on all others allow it shares; none as long as a word is missing.
@@ -389,10 +409,34 @@ impl Counting {
         if self.begin.is_founder(&self.actor.node) && counted < needed {
             return None;
         }
+        if !self.is_vouched_for() {
+            return None;
+        }
         let others = self.known.iter().filter(|other| **other != self.actor);
         others
             .map(|other| self.heard.get(other)?.allows(&self.actor))
             .try_fold(WindowFrom::Beginning, |latest, word| word.map(|from| latest.max(from)))
+    }
+
+    /// Somebody who had shares counts it, or it begins with a quorum of those who are still there. Where all whom it must
+    /// count have gone before they counted it, another newcomer may stand there just so, and neither knows of the other.
+    fn is_vouched_for(&self) -> bool {
+        if mutated(Mutation::NobodyVouches) || mutated(Mutation::ForgottenByNewcomer) {
+            return true;
+        }
+        let (present, needed) = self.present_quorum();
+        let vouches = |word: &Word| {
+            word.active_from.is_some() && word.counts().is_some_and(|counted| counted.contains(&self.actor))
+        };
+        let founder = self.begin.is_founder(&self.actor.node) || mutated(Mutation::NewcomerAsFounder);
+        founder && present >= needed || self.heard.values().any(|word| vouches(word))
+    }
+
+    fn present_quorum(&self) -> (usize, usize) {
+        let is_gone = |actor: &&Actor| self.word_of(actor).is_some_and(|word| word.gone_from().is_some());
+        let present = self.known.iter().filter(|actor| !is_gone(actor));
+        let (founders, needed) = self.begin.quorum(present.clone());
+        (if mutated(Mutation::NewcomerAsFounder) { present.count() } else { founders }, needed)
     }
 
     fn hear_of_itself(&mut self, word: &Word, actions: &mut Actions) {
@@ -412,23 +456,32 @@ impl Counting {
     fn watch_for_rivals(&mut self, other: &Actor) {
         let counts_it = self.own.counts().is_some_and(|counted| counted.contains(other));
         let lives = |word: &Word| word.active_from.is_some() && word.gone_from().is_none();
-        if !counts_it && lives(&self.own) && self.heard.get(other).is_some_and(|word| lives(word)) {
+        // One that forgot whom it counted has met nobody strange.
+        if !counts_it && !self.rolled_back && lives(&self.own) && self.heard.get(other).is_some_and(|word| lives(word))
+        {
             self.rivals.insert(other.clone());
         }
     }
 
+    /// Who is gone by another's word is kept as such, to be told on: those who heard that word first may not be there any
+    /// more, and the actor itself may still live and must hear it.
     fn note_the_gone(&mut self, actions: &mut Actions) {
-        let news: Vec<(Actor, i64)> = self
+        let news: Vec<Record> = self
             .heard
             .iter()
-            .filter_map(|(actor, word)| Some((actor, word.gone_from()?)))
-            .filter(|(actor, from)| self.noted_gone.get(actor).is_none_or(|noted| from < noted))
-            .map(|(actor, from)| (actor.clone(), from))
+            .filter_map(|(actor, word)| Some((actor, word.gone_from()?, word.forgotten_from)))
+            .filter(|(actor, from, _)| self.noted_gone.get(actor).is_none_or(|noted| from < noted))
+            .map(|(actor, from, forgotten)| match forgotten {
+                Some(forgotten) if forgotten == from => Record::Forgotten(actor.clone(), from),
+                _ => Record::Gone(actor.clone(), from),
+            })
             .take(MAX_PENDING.saturating_sub(self.pending.len()))
             .collect();
-        for (actor, from) in news {
-            self.noted_gone.insert(actor.clone(), from);
-            self.emit(Record::Gone(actor, from), actions);
+        for record in news {
+            if let Record::Forgotten(actor, from) | Record::Gone(actor, from) = &record {
+                self.noted_gone.insert(actor.clone(), *from);
+            }
+            self.emit(record, actions);
         }
     }
 
@@ -454,7 +507,7 @@ impl Counting {
     }
 
     fn published(&self) -> Arc<Word> {
-        if self.is_planted(Planted::ToldBeforeDurable) { Arc::new(self.own.clone()) } else { Arc::clone(&self.public) }
+        if mutated(Mutation::ToldBeforeDurable) { Arc::new(self.own.clone()) } else { Arc::clone(&self.public) }
     }
 }
 

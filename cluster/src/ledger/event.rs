@@ -1,5 +1,7 @@
 //! What happens to a ledger and what it wants done.
 
+use bincode::{Decode, Encode};
+
 use super::allowance::{Allowance, AllowanceId, CounterId};
 use super::record::{Durability, Record};
 use super::reservation::{Denial, Outcome, ReservationId};
@@ -148,7 +150,7 @@ pub enum Alarm {
 }
 
 /// How urgently a peer asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum Urgency {
     /// Ahead of need: give up to half of what lies above your own needs.
     Background,
@@ -159,7 +161,7 @@ pub enum Urgency {
 }
 
 /// A row with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PlacedRow {
     /// In which counter.
     pub counter: CounterId,
@@ -213,7 +215,7 @@ pub enum Message {
 }
 
 /// Why somebody may tell a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum RowsRole {
     /// They are the sender's own.
     Owner,
@@ -224,7 +226,7 @@ pub enum RowsRole {
 }
 
 /// A row in short.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct DigestEntry {
     /// In which counter.
     pub counter: CounterId,

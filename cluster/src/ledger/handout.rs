@@ -3,6 +3,7 @@
 use super::allowance::CounterId;
 use super::event::{Action, Now};
 use super::ledger::{Ledger, Shares};
+use super::mutation::{Mutation, mutated};
 use super::record::{Durability, Record};
 
 impl<S: Shares> Ledger<S> {
@@ -38,11 +39,14 @@ impl<S: Shares> Ledger<S> {
             self.active.insert(id);
             self.dirty.insert(id);
         }
+        let unused = if mutated(Mutation::RecalledTwice) { unused.saturating_mul(2) } else { unused };
         if let Some(durability) = counter.take_back(spent, above, unused, now.mono_ms) {
             let record = Record::Settled { counter: id, up_to: counter.opened() };
             self.out.push(Action::Persist { record, durability });
         }
         if unused > 0 {
+            // What the journal has open for it is closed once the counter is at rest.
+            self.active.insert(id);
             self.retry(now);
         }
     }

@@ -127,6 +127,16 @@ impl<S: Shares> Ledger<S> {
         &mut self.shares
     }
 
+    /// The counting rules.
+    pub fn shares(&self) -> &S {
+        &self.shares
+    }
+
+    /// How many counters have changed since their rows went to their replicas.
+    pub fn unsynced(&self) -> usize {
+        self.dirty.len()
+    }
+
     /// The counters that are open here.
     pub fn counters(&self) -> &BTreeMap<CounterId, Counter> {
         &self.counters
@@ -299,8 +309,13 @@ impl<S: Shares> Ledger<S> {
 
     fn deny(&mut self, waiter: &Waiter) {
         let Some(hold) = self.lacking(waiter).or(waiter.holds.first()) else { return };
-        let window_end = self.counters.get(&hold.counter).map_or(i64::MAX, Counter::end);
-        let denial = Denial::Exhausted { allowance: hold.counter.allowance, window_end };
+        let allowance = hold.counter.allowance;
+        let denial = if self.gathers.get(&hold.counter).is_some_and(Gather::may_yet_find) {
+            Denial::Late(allowance)
+        } else {
+            let window_end = self.counters.get(&hold.counter).map_or(i64::MAX, Counter::end);
+            Denial::Exhausted { allowance, window_end }
+        };
         self.out.push(Action::Denied { id: waiter.id, denial });
     }
 

@@ -32,6 +32,7 @@
 //! - [`spread`]: rows to their replicas, for totals and to notice a journal that was rolled back.
 //! - [`record`] and `recovery`: what the journal must hold, and the way back from it.
 //! - [`event`] and [`ledger`]: what happens, what is to be done, and the state machine between them.
+//! - [`service`]: the task around it, with a journal, a link and slots for the data plane.
 
 pub mod allowance;
 pub mod counter;
@@ -47,6 +48,7 @@ pub mod record;
 mod recovery;
 pub mod reservation;
 pub mod row;
+pub mod service;
 pub mod share;
 #[cfg(test)]
 mod simulation;

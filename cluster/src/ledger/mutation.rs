@@ -9,6 +9,25 @@ pub(super) enum Mutation {
     RowMergedBySum,
     /// An aborted request takes its reservation with it, uncharged.
     LostReserveOnAbort,
+    /// What is recalled from a slice is counted twice.
+    RecalledTwice,
+    /// A node that lost its disk comes back as the actor that it was.
+    #[cfg(test)]
+    ActorReused,
+    /// Everybody met counts towards the quorum of the founders.
+    NewcomerAsFounder,
+    /// A leaver is dropped one minute before the window from which it has no share.
+    LeaverDroppedEarly,
+    /// Who was there first keeps its share when somebody joins.
+    ShareRaisedOnJoin,
+    /// Peers hear of statements that the journal may yet lose.
+    ToldBeforeDurable,
+    /// A clock that steps back is believed, so that W lies before windows that were used.
+    ClockBelieved,
+    /// Where all that must be counted are gone, that is enough to have shares.
+    NobodyVouches,
+    /// The same, and who has no share itself, and may not know all who have, has others forgotten.
+    ForgottenByNewcomer,
 }
 
 #[cfg(test)]

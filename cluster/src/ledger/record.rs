@@ -60,3 +60,20 @@ pub enum Durability {
     /// Some time. When it is lost, a little more than the truth is taken for spent.
     Buffered,
 }
+
+/// The latest start of a window of which anything may have been used or given away, by these records; `i64::MIN` when
+/// there is none. The counting rules begin with it after a restart: see [`Counting::restore`].
+///
+/// [`Counting::restore`]: super::counting::Counting::restore
+pub fn used_through<'a>(records: impl IntoIterator<Item = &'a Record>) -> i64 {
+    let start = |record: &Record| match record {
+        Record::SliceOpened { counter, .. } | Record::Settled { counter, .. } | Record::Given { counter, .. } => {
+            counter.window_start
+        }
+        // What came from a peer is not of the own share.
+        Record::Received { .. } => i64::MIN,
+        // All that is left to tell of windows that started before.
+        Record::Pruned { until, .. } => until.saturating_sub(1),
+    };
+    records.into_iter().map(start).max().unwrap_or(i64::MIN)
+}

@@ -105,8 +105,9 @@ impl<S: Shares> Ledger<S> {
         self.closed.get(&id.allowance).is_some_and(|until| id.window_start < *until)
     }
 
-    /// Closes every slice to what is really used, before the node ends.
+    /// Closes every slice to what is really used, before the node ends, and asks nobody for more.
     pub(super) fn close_all(&mut self) {
+        self.active.clear();
         for (id, counter) in &mut self.counters {
             if counter.close() {
                 let record = Record::Settled { counter: *id, up_to: counter.opened() };

@@ -50,7 +50,7 @@ impl ReservationIds {
 /// Why a request may not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
-    /// An allowance has not enough left, here or anywhere that answered in time.
+    /// An allowance has not enough left, here or anywhere that can be reached.
     #[error("allowance {allowance} has not enough left until {window_end}")]
     Exhausted {
         /// Which one.
@@ -58,6 +58,9 @@ pub enum Denial {
         /// When there is more again, in unix seconds; `i64::MAX` for never.
         window_end: i64,
     },
+    /// There may be enough, but those who hold it did not give it in time.
+    #[error("what is left of allowance {0} is held by other nodes, which have not given it in time")]
+    Late(AllowanceId),
     /// Nobody told this node of the allowance.
     #[error("allowance {0} is not known here")]
     Unknown(AllowanceId),

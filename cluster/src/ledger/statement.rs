@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use bincode::{Decode, Encode};
+
 use crate::actor::Actor;
 
 /// The most actors that may be counted. Sets only grow, so this also bounds statements, news and memory.
 pub const MAX_ACTORS: usize = 1024;
 
 /// From which windows on something holds: those that *start* at or after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum WindowFrom {
     /// All windows, also those that have begun and `forever`.
     Beginning,

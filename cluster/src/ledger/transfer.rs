@@ -42,6 +42,11 @@ impl Gather {
         self.asked.values().all(Option::is_some)
     }
 
+    /// True while somebody who was asked has not answered, or has something left.
+    pub(super) fn may_yet_find(&self) -> bool {
+        !self.is_quiet() || self.promised() > 0
+    }
+
     fn promised(&self) -> u64 {
         self.asked.values().flatten().fold(0, |sum, left| sum.saturating_add(*left))
     }
@@ -180,6 +185,27 @@ impl<S: Shares> Ledger<S> {
         }
         let message = Message::Give { counter: id, total, left: available - amount };
         self.out.push(Action::Send { to: from.clone(), message });
+    }
+
+    /// Gives all that is left in windows that run to one peer, because this actor leaves for good.
+    pub fn hand_over(&mut self, now: Now, to: &Actor) -> Vec<Action> {
+        if self.fenced || to.node == self.me.node {
+            return Vec::new();
+        }
+        for (id, counter) in self.counters.iter_mut().filter(|(_, counter)| now.unix < counter.end()) {
+            let amount = counter.available().min(MAX_VALUE - counter.own().given_to(to));
+            if amount == 0 {
+                continue;
+            }
+            let total = counter.give(to, amount);
+            let record = Record::Given { counter: *id, to: to.clone(), total, up_to: counter.opened() };
+            self.out.push(Action::Persist { record, durability: Durability::Durable });
+            self.out.push(Action::Send { to: to.clone(), message: Message::Give { counter: *id, total, left: 0 } });
+            self.dirty.insert(*id);
+        }
+        // Should an answer get lost, replicas tell the receiver what it was given.
+        self.spread();
+        std::mem::take(&mut self.out)
     }
 
     pub(super) fn on_give(&mut self, now: Now, from: &Actor, id: CounterId, total: u64, left: u64) {

@@ -49,6 +49,17 @@ impl Digest {
         self.0[bucket] = self.0[bucket].wrapping_sub(fingerprint);
     }
 
+    /// All of it in one number, for people to compare.
+    pub fn fold(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        for sum in self.0 {
+            hasher.update(&sum.to_le_bytes());
+        }
+        let mut short = [0; 8];
+        hasher.finalize_xof().fill(&mut short);
+        u64::from_le_bytes(short)
+    }
+
     /// The buckets in which two registries do not hold the same.
     pub fn differing(&self, other: &Digest) -> Buckets {
         let differing = (0..BUCKETS).filter(|bucket| self.0[*bucket] != other.0[*bucket]);

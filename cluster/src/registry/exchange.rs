@@ -79,11 +79,15 @@ pub struct Handled {
 struct Peer {
     /// Up to when it was told of this node's own writes.
     told: Time,
+    /// Up to when it said that it was.
+    delivered: Time,
     under_way: Option<UnderWay>,
     /// What it had seen when it last said so.
     seen: Option<Versions>,
     greeted: bool,
     session: Option<Session>,
+    /// All that it held at some moment of this connection was held here too.
+    caught_up: bool,
 }
 
 /// A push that was not answered yet.
@@ -178,6 +182,7 @@ impl Exchange {
                     && let Some(under_way) = peer.under_way.take_if(|under_way| upto <= under_way.upto)
                 {
                     peer.told = peer.told.max(upto);
+                    peer.delivered = peer.delivered.max(upto);
                     peer.under_way = Some(under_way).filter(|under_way| upto < under_way.upto);
                     peer.push(now, registry, from, &mut handled.send);
                 }
@@ -237,10 +242,12 @@ impl Exchange {
         let fetching = self.peers.values().any(|peer| peer.session.is_some());
         let Some(peer) = self.peers.get_mut(from) else { return };
         peer.told = peer.told.max(theirs.of(registry.actor()));
+        peer.delivered = peer.delivered.max(theirs.of(registry.actor()));
         peer.seen = Some(theirs.clone());
         let buckets = registry.digest().differing(digest);
         if buckets.is_empty() {
             // What is the same has seen the same.
+            peer.caught_up = true;
             registry.adopt(now.wall_ms, &theirs);
             return;
         }
@@ -252,6 +259,7 @@ impl Exchange {
         let seen = if *mine == theirs {
             Versions::default()
         } else if mine.covers_all(&theirs) {
+            peer.caught_up = true;
             return;
         } else {
             mine.clone()
@@ -278,6 +286,7 @@ impl Exchange {
             None => {
                 if session.whole {
                     registry.adopt(now.wall_ms, &session.claim);
+                    peer.caught_up = true;
                 }
                 peer.session = None;
             }
@@ -306,6 +315,17 @@ impl Exchange {
         handled.refused.extend(refused);
         handled.doubled.extend(doubled);
         whole
+    }
+
+    /// True when this node has had, since it met some peer that it has now, all that this peer had.
+    pub fn caught_up(&self) -> bool {
+        self.peers.values().any(|peer| peer.caught_up)
+    }
+
+    /// Up to when a peer took delivery of this node's own writes. What it refused of them (its log says what and why) is
+    /// counted too.
+    pub fn delivered(&self, peer: &NodeId) -> Time {
+        self.peers.get(peer).map(|peer| peer.delivered).unwrap_or_default()
     }
 
     /// Forgets old removals, if every one of `nodes` (all that may ever speak again, see

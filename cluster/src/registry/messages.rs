@@ -13,7 +13,6 @@ use super::digest::{Buckets, Digest};
 use super::page::Cursor;
 use super::record::{Record, RecordId};
 use super::versions::{MAX_ACTORS, Versions};
-use crate::identity::{Incarnation, NodeId};
 use crate::wire::{Kind, Message, Request};
 
 /// Which of the sender's own writes a push carries.
@@ -114,20 +113,6 @@ impl Request for Want {
 
 // Names and vectors are checked while they are read: what is not one never becomes a value.
 
-impl Encode for Actor {
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        self.node.as_str().encode(encoder)?;
-        self.incarnation.0.encode(encoder)
-    }
-}
-
-impl<C> Decode<C> for Actor {
-    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let node: NodeId = String::decode(decoder)?.try_into().map_err(malformed)?;
-        Ok(Actor { node, incarnation: Incarnation(u64::decode(decoder)?) })
-    }
-}
-
 impl Encode for RecordId {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.as_str().encode(encoder)
@@ -157,7 +142,6 @@ impl<C> Decode<C> for Versions {
     }
 }
 
-bincode::impl_borrow_decode!(Actor);
 bincode::impl_borrow_decode!(RecordId);
 bincode::impl_borrow_decode!(Versions);
 
@@ -168,6 +152,7 @@ fn malformed(error: impl std::error::Error) -> DecodeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Incarnation;
     use crate::registry::clock::Stamp;
     use crate::registry::record::{Content, RecordKey, RecordKind};
     use crate::wire;

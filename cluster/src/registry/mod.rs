@@ -14,6 +14,7 @@
 //! - [`messages`]: the bytes between nodes.
 //! - [`exchange`]: who is told and asked what, when; sans-IO like all above.
 //! - [`store`]: the registry on disk. The only file here that touches one.
+//! - [`service`]: all of it at work, on a thread, over the link.
 //!
 //! A write goes: [`Registry::put`], then [`Registry::take_unsaved`] to [`Store::save`], then [`Exchange::tick`], which
 //! tells the peers. In this order: a write that peers know and that the writer forgets in a crash could get a second
@@ -30,6 +31,7 @@ pub mod members;
 pub mod messages;
 pub mod page;
 pub mod record;
+pub mod service;
 pub mod state;
 pub mod store;
 pub mod versions;
@@ -38,6 +40,7 @@ pub use clock::{Actor, Stamp, Time};
 pub use error::{RefusedRecord, RegistryError};
 pub use exchange::{Exchange, Handled, Now, Outgoing};
 pub use record::{Content, Record, RecordId, RecordKey, RecordKind};
+pub use service::{RegistryService, Snapshot};
 pub use state::{Change, Limits, Merged, Registry, Unsaved};
 pub use store::{Store, StoreError};
 pub use versions::Versions;

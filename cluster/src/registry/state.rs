@@ -375,6 +375,12 @@ impl Registry {
         Some(unsaved)
     }
 
+    /// Has everything written anew.
+    pub(super) fn save_all(&mut self) {
+        self.unsaved.extend(self.records.keys().cloned());
+        self.versions_unsaved = true;
+    }
+
     /// Has a record written anew, or dropped when it is not held.
     pub(super) fn save_again(&mut self, key: RecordKey) {
         self.unsaved.insert(key);

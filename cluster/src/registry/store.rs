@@ -61,7 +61,8 @@ pub enum StoreError {
     /// The file holds records from the future.
     #[error(
         "{} holds {records} records that were written up to {by_ms} ms after what the clock of this machine says now: set \
-         the clock; if it was wrong when they were written, start with them dropped", path.display()
+         the clock; if it was wrong when they were written, start once with \
+         `peerway serve --drop-future-records`", path.display()
     )]
     Ahead {
         /// The file.

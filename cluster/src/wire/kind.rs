@@ -90,6 +90,26 @@ kinds! {
     /// They are removed.
     CachePurged = 0x0205, "cache.purged", KIB;
 
+    // 0x03xx: ledger
+    /// Asks for rights.
+    LedgerAsk = 0x0300, "ledger.ask", 512, answered by LedgerTaken;
+    /// Tells what was given in total.
+    LedgerGive = 0x0301, "ledger.give", 512, answered by LedgerTaken;
+    /// Rows of counters.
+    LedgerRows = 0x0302, "ledger.rows", 1024 * KIB, answered by LedgerTaken;
+    /// Rows in short, to compare.
+    LedgerDigest = 0x0303, "ledger.digest", 64 * KIB, answered by LedgerTaken;
+    /// Asks for rows that differ.
+    LedgerWant = 0x0304, "ledger.want", 64 * KIB, answered by LedgerTaken;
+    /// All that is known of who counts whom.
+    LedgerNews = 0x0305, "ledger.news", MAX_PAYLOAD, answered by LedgerTaken;
+    /// It has come; what follows from it is told by messages of its own.
+    LedgerTaken = 0x0306, "ledger.taken", 64;
+    /// Asks for a node's counters as it sees them.
+    LedgerView = 0x0307, "ledger.view", 512, answered by LedgerViewed;
+    /// Some of them.
+    LedgerViewed = 0x0308, "ledger.viewed", 2 * 1024 * KIB;
+
     // 0x04xx: the node as a whole
     /// Tells a node to drain and end.
     NodeDrain = 0x0400, "node.drain", 64, answered by NodeDraining;

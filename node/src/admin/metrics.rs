@@ -1,9 +1,15 @@
 //! `GET /metrics`: the Prometheus page of this node.
 
+use peerway_cluster::journal;
 use peerway_cluster::membership::State;
+use peerway_cluster::registry::service::Durability;
 
 use super::Admin;
+use crate::governance::access::now_unix;
 use crate::telemetry::exposition::{Kind, Page};
+
+/// Budgets and limits beyond this are in `/api/budgets` only.
+const MAX_ALLOWANCES: usize = 1_000;
 
 pub(super) fn page(admin: &Admin) -> String {
     let mut page = Page::default();
@@ -21,8 +27,75 @@ pub(super) fn page(admin: &Admin) -> String {
     page.family("peerway_config_reload_success", Kind::Gauge, "1 if the last configuration that was read is in force.");
     page.sample("peerway_config_reload_success", &[], u8::from(admin.reloaded()));
     admin.gateway.cache.write_metrics(&mut page);
+    budgets(admin, &mut page);
+    let registry = admin.registry.status();
+    page.family("peerway_registry_records", Kind::Gauge, "Records of what was changed at run time, removals included.");
+    page.sample("peerway_registry_records", &[], registry.records);
+    page.family(
+        "peerway_registry_durability",
+        Kind::Gauge,
+        "1 for what holds: ok, degraded (the disk failed) or none (no data directory).",
+    );
+    for durability in [Durability::Ok, Durability::Degraded, Durability::None] {
+        let holds = u8::from(registry.durability == durability);
+        page.sample("peerway_registry_durability", &[("durability", durability.as_str())], holds);
+    }
+    page.family("peerway_registry_refused_total", Kind::Counter, "Records of peers that were not taken: see the log.");
+    page.sample("peerway_registry_refused_total", &[], registry.refused);
     cluster(admin, &mut page);
     page.finish()
+}
+
+fn budgets(admin: &Admin, page: &mut Page) {
+    let access = admin.gateway.access.load();
+    let now = now_unix();
+    let name = "peerway_budget_used_ratio";
+    page.family(name, Kind::Gauge, "Spent part of a budget or limit in its running window, as this node knows it.");
+    for charge in access.charges().iter().take(MAX_ALLOWANCES) {
+        let (allowance, view) = (charge.slot.allowance(), charge.slot.view(now));
+        let label = format!("{}/{}/{}/{}", charge.tier, charge.owner, allowance.unit, allowance.window);
+        let ratio = if view.limit == 0 { 1.0 } else { view.spent as f64 / view.limit as f64 };
+        page.sample(name, &[("allowance", &label)], ratio);
+    }
+    admin.alerts.write_metrics(page);
+    let transfers = admin.ledger.transfers();
+    let name = "peerway_ledger_transfers_total";
+    page.family(name, Kind::Counter, "Rights to spend that were asked of peers and given to them, by result.");
+    for (result, count) in [
+        ("asked", transfers.asked),
+        ("received", transfers.received),
+        ("given", transfers.given),
+        ("refused", transfers.refused),
+    ] {
+        page.sample(name, &[("result", result)], count);
+    }
+    let status = admin.ledger.status();
+    for (name, help, value) in [
+        ("peerway_ledger_active", "1 if this node has a share of the limits.", u64::from(status.is_active())),
+        (
+            "peerway_ledger_durability",
+            "1 if what is spent is on the disk, 0 if only in memory and with the peers.",
+            u64::from(status.durability == journal::Durability::Ok),
+        ),
+        (
+            "peerway_ledger_unsynced_rows",
+            "Changed counters that have not reached their replicas.",
+            status.unsynced_rows as u64,
+        ),
+        (
+            "peerway_ledger_alarms",
+            "What the status of the ledger asks somebody to do.",
+            (status.alarms.len() + status.cliffs.len()) as u64,
+        ),
+        (
+            "peerway_answers_unattended",
+            "Answers that are read to their end for their cost, as their clients are gone.",
+            admin.gateway.unattended.running() as u64,
+        ),
+    ] {
+        page.family(name, Kind::Gauge, help);
+        page.sample(name, &[], value);
+    }
 }
 
 fn cluster(admin: &Admin, page: &mut Page) {

@@ -1,24 +1,40 @@
 //! The control plane: status, metrics and changes. On loopback by default; anywhere else only behind a token.
+//!
+//! One file a resource; each route is declared at its handler, so that `/openapi.json` cannot lack one.
 
+mod budgets;
+mod cache;
+mod cluster;
+mod config;
+mod customers;
 mod guard;
+mod keys;
+mod ledger;
 mod metrics;
 mod problem;
+mod resource;
 mod ring;
 mod status;
+mod teams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
-use axum::extract::{Query, State};
-use axum::middleware;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
 use http::header::CONTENT_TYPE;
-use serde::Deserialize;
+use peerway_cluster::ledger::service::LedgerService;
+use peerway_cluster::registry::RegistryService;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::config::Secret;
 use crate::gateway::Gateway;
+use crate::governance::AlertCounts;
 use crate::peers::{Load, Peers};
 use crate::telemetry::Shards;
 
@@ -31,6 +47,9 @@ pub struct Admin {
     pub peers: Peers,
     pub shards: Shards,
     pub load: Load,
+    pub registry: RegistryService,
+    pub ledger: LedgerService,
+    pub alerts: AlertCounts,
     /// Required from every caller when set.
     pub token: Option<Secret>,
     /// Whether the configuration that was read last is in force.
@@ -43,80 +62,86 @@ impl Admin {
     }
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "Peerway admin API",
+    description = "Every node answers it, and a change made at one holds on all. Errors are problem details (RFC 9457)."
+), modifiers(&Token), security((), ("token" = [])))]
+struct Document;
+
+/// `admin.token`, where one is set.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut OpenApi) {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("token", bearer);
+    }
+}
+
+/// All routes, each with its description.
+fn routes() -> OpenApiRouter<Admin> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(index))
+        .routes(routes!(livez))
+        .routes(routes!(openapi))
+        .routes(routes!(prometheus))
+        .routes(routes!(cluster::cluster_status))
+        .routes(routes!(cluster::cluster_ring))
+        .routes(routes!(cluster::drain))
+        .routes(routes!(cluster::forget))
+        .routes(routes!(budgets::list))
+        .routes(routes!(cache::stats, cache::purge))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show, keys::update, keys::revoke))
+        .routes(routes!(teams::list, teams::create))
+        .routes(routes!(teams::show, teams::update, teams::remove))
+        .routes(routes!(customers::list, customers::create))
+        .routes(routes!(customers::show, customers::update, customers::remove))
+        .routes(routes!(config::diff))
+        .routes(routes!(config::export))
+}
+
 /// The routes of the admin listener.
 pub fn router(admin: Admin) -> Router {
     let guarded = admin.clone();
-    Router::new()
-        .route("/", get(index))
-        .route("/cluster/status", get(cluster_status))
-        .route("/cluster/ring", get(cluster_ring))
-        .route("/cluster/drain", post(cluster_drain))
-        .route("/api/cache", get(cache_stats).delete(cache_purge))
-        .route("/metrics", get(prometheus))
-        .route("/livez", get(|| async { "ok\n" }))
+    let (router, _) = routes().split_for_parts();
+    router
         .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::wrong_method() })
         .with_state(admin)
         .layer(middleware::from_fn_with_state(guarded, guard::check))
 }
 
+/// The description of the admin API.
+pub fn document() -> OpenApi {
+    routes().split_for_parts().1
+}
+
+/// What there is.
+#[utoipa::path(get, path = "/", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn index() -> &'static str {
-    "Peerway admin: /cluster/status /cluster/ring /metrics /api/cache\n"
+    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/keys /api/teams /api/customers /api/cache \
+     /api/config/diff /api/config/export\n"
 }
 
-async fn cluster_status(State(admin): State<Admin>) -> Response {
-    axum::Json(status::status(&admin)).into_response()
+/// Whether the process runs.
+#[utoipa::path(get, path = "/livez", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn livez() -> &'static str {
+    "ok\n"
 }
 
-async fn cluster_ring(State(admin): State<Admin>) -> Response {
-    axum::Json(ring::ring(&admin)).into_response()
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "node", responses((status = 200, body = Object)))]
+async fn openapi() -> Json<OpenApi> {
+    Json(document())
 }
 
-#[derive(Debug, Deserialize)]
-struct DrainRequest {
-    node: String,
-}
-
-async fn cluster_drain(State(admin): State<Admin>, body: axum::body::Bytes) -> Result<Response, Problem> {
-    let request: DrainRequest = serde_json::from_slice(&body)
-        .map_err(|error| Problem::invalid(format!("the body must be {{\"node\":\"<id>\"}}: {error}")))?;
-    admin.peers.drain(&request.node).await.map_err(|reason| Problem::invalid(reason.to_string()))?;
-    Ok(axum::Json(serde_json::json!({ "node": request.node, "state": "draining" })).into_response())
-}
-
-async fn cache_stats(State(admin): State<Admin>) -> Response {
-    axum::Json(admin.gateway.cache.stats_json()).into_response()
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PurgeRequest {
-    id: Option<String>,
-    key: Option<String>,
-    namespace: Option<String>,
-    all: Option<bool>,
-}
-
-async fn cache_purge(
-    State(admin): State<Admin>,
-    query: Result<Query<PurgeRequest>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Problem> {
-    let what = "say what to purge: exactly one of ?id=, ?key=, ?namespace= or ?all=true";
-    let Query(request) = query.map_err(|error| Problem::invalid(format!("{error}; {what}")))?;
-    let purged = match request {
-        PurgeRequest { id: Some(id), key: None, namespace: None, all: None } => admin.gateway.cache.purge_id(&id).await,
-        PurgeRequest { id: None, key: Some(key), namespace: None, all: None } => {
-            admin.gateway.cache.purge_key(&key).await
-        }
-        PurgeRequest { id: None, key: None, namespace: Some(name), all: None } => {
-            admin.gateway.cache.purge_namespace(&name).await
-        }
-        PurgeRequest { id: None, key: None, namespace: None, all: Some(true) } => admin.gateway.cache.purge_all().await,
-        _ => return Err(Problem::invalid(what.to_owned())),
-    };
-    purged.map_err(Problem::invalid)?;
-    Ok(axum::Json(serde_json::json!({ "purged": true })).into_response())
-}
-
+/// The metrics of this node, for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn prometheus(State(admin): State<Admin>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::page(&admin)).into_response()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,11 @@
 
 use peerway_cluster::ring::{Partition, REPLICAS};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Admin;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct RingTable {
     partitions: usize,
     replicas: usize,
@@ -14,7 +15,7 @@ pub(super) struct RingTable {
     table: Vec<[i32; 2]>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RingNode {
     id: String,
     zone: Option<std::sync::Arc<str>>,

@@ -8,12 +8,14 @@ use peerway_cluster::link::PeerStatus;
 use peerway_cluster::membership::{Member, State};
 use peerway_cluster::ring::{PARTITIONS, REPLICAS, Ring};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Admin;
+use super::ledger::{Ledger, ledger};
 use crate::http::drain::Phase;
 use crate::peers::{LOAD_KEY, LoadReport};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Status {
     cluster: String,
     version: &'static str,
@@ -25,11 +27,12 @@ pub(super) struct Status {
     nodes: Vec<Node>,
     ring: RingFacts,
     ledger: Ledger,
+    registry: Registry,
     providers: Vec<Provider>,
     link: Option<Link>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Node {
     id: String,
     incarnation: u64,
@@ -50,22 +53,33 @@ struct Node {
     cache_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RingFacts {
     partitions: usize,
     replicas: usize,
 }
 
-/// Budgets are not enforced by this version, so nothing is counted.
-#[derive(Serialize)]
-struct Ledger {
-    counted: Vec<String>,
-    active: bool,
+/// What was changed at run time.
+#[derive(Serialize, ToSchema)]
+struct Registry {
+    /// How many records there are, removals not counted.
+    records: usize,
+    /// The same on all nodes that hold the same.
+    revision: String,
+    /// `ok`; `degraded` while the disk does not take it, then a restart of this node loses what is new; `none` without a
+    /// data directory.
     durability: &'static str,
-    unsynced_rows: u64,
+    /// Why the disk does not take it.
+    disk_error: Option<String>,
+    /// Records of peers that were not taken since the start.
+    refused: u64,
+    /// Why the last of them was not.
+    last_refusal: Option<String>,
+    /// Records that a newer version wrote: nobody can use here what they name.
+    unreadable: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Provider {
     name: Arc<str>,
     models: Vec<String>,
@@ -73,7 +87,7 @@ struct Provider {
 }
 
 /// What stands between this node and its peers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Link {
     /// Seeds and whether they are reachable, in words.
     seeds: Vec<Seed>,
@@ -81,7 +95,7 @@ struct Link {
     refused: Vec<Refused>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Seed {
     seed: String,
     address: Option<String>,
@@ -89,7 +103,7 @@ struct Seed {
     message: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Refused {
     address: String,
     reason: &'static str,
@@ -119,7 +133,8 @@ pub(super) fn status(admin: &Admin) -> Status {
         converged,
         nodes,
         ring: RingFacts { partitions: PARTITIONS, replicas: REPLICAS },
-        ledger: Ledger { counted: Vec::new(), active: false, durability: "none", unsynced_rows: 0 },
+        ledger: ledger(admin),
+        registry: registry(admin),
         providers: providers(admin),
         link: peers.cluster.as_ref().map(|cluster| Link {
             seeds: cluster
@@ -213,6 +228,19 @@ fn described(id: &str, incarnation: u64, zone: Option<Arc<str>>, http: String, r
         in_flight: report.in_flight,
         cache_entries: report.cache_entries,
         cache_bytes: report.cache_bytes,
+    }
+}
+
+fn registry(admin: &Admin) -> Registry {
+    let status = admin.registry.status();
+    Registry {
+        records: status.live,
+        revision: format!("{:016x}", status.revision),
+        durability: status.durability.as_str(),
+        disk_error: status.disk_error.clone(),
+        refused: status.refused,
+        last_refusal: status.last_refusal.clone(),
+        unreadable: admin.gateway.access.load().unreadable.len(),
     }
 }
 

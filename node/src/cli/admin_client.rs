@@ -58,6 +58,14 @@ impl AdminClient {
         self.call(Method::POST, path, body.to_string().into()).await
     }
 
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, AdminError> {
+        self.call(Method::PATCH, path, body.to_string().into()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Value, AdminError> {
+        self.call(Method::DELETE, path, Bytes::new()).await
+    }
+
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, AdminError> {
         let url = format!("{}{path}", self.base);
         let (status, body) =

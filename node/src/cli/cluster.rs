@@ -1,6 +1,5 @@
 //! `peerway cluster ...` and `peerway status`.
 
-use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,10 +8,12 @@ use clap::{Args, Subcommand};
 use peerway_cluster::identity::{ClusterName, NodeId};
 use serde_json::{Value, json};
 
-use super::admin_client::AdminClient;
+use crate::governance::NanoUsd;
+
+pub use super::ask::AdminArgs;
+use super::ask::{Call, done};
+use super::certificates;
 use super::status::{ring_table, status_table};
-use super::{certificates, fail};
-use crate::config::Secret;
 
 #[derive(Debug, Args)]
 pub struct ClusterArgs {
@@ -44,7 +45,14 @@ pub enum ClusterCommand {
         #[command(flatten)]
         at: AdminArgs,
     },
-    /// Let a node finish its requests and leave.
+    /// Give a dead node's part of budgets and limits to the others, from the next windows on.
+    Forget {
+        /// The node's id. It must be dead for certain: what it spends unseen is beyond the limits.
+        node: NodeId,
+        #[command(flatten)]
+        at: AdminArgs,
+    },
+    /// Let a node finish its requests and leave for good; to restart it, send SIGTERM.
     Drain {
         /// The node's id, as `peerway status` shows it.
         node: NodeId,
@@ -59,23 +67,26 @@ pub struct StatusArgs {
     pub at: AdminArgs,
 }
 
-/// Which node is asked, and how the answer is shown.
-#[derive(Debug, Args)]
-pub struct AdminArgs {
-    /// The admin listener of any node.
-    #[arg(long, value_name = "URL", env = "PEERWAY_ADMIN", default_value = "http://127.0.0.1:8081")]
-    pub admin: String,
-    /// `admin.token` of that node.
-    #[arg(long, env = "PEERWAY_ADMIN_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-    /// Print the answer as it came, in JSON.
-    #[arg(long)]
-    pub json: bool,
+/// What was forgotten, and the bound of it.
+fn forgotten(answer: &Value) -> String {
+    let node = answer["node"].as_str().unwrap_or_default();
+    let from =
+        answer["incarnations"].as_array().and_then(|all| all.first()).and_then(|it| it["no_share_from"].as_str());
+    let bound = |unit: &str| answer["bound"][unit].as_u64().unwrap_or(0);
+    format!(
+        "{node} is forgotten: windows that begin at {} or later are divided without it.\n\
+         If it still lives where no node sees it, it can spend at most {} USD, {} tokens and {} requests beyond the limits.\n\
+         Do not have its side forget this one as well: two halves that forget each other both have the whole limit.\n",
+        from.unwrap_or("the next one"),
+        NanoUsd::new(bound("nano_usd")),
+        bound("tokens"),
+        bound("requests"),
+    )
 }
 
 /// Shows the cluster.
 pub fn status(args: &StatusArgs, out: &mut dyn Write) -> ExitCode {
-    args.at.show(out, &Call::Get("/cluster/status"), status_table)
+    args.at.show(out, &Call::get("/cluster/status"), status_table)
 }
 
 /// Runs a command of `peerway cluster`.
@@ -83,46 +94,16 @@ pub fn run(args: &ClusterArgs, out: &mut dyn Write) -> ExitCode {
     match &args.command {
         ClusterCommand::Init { name, dir } => done(certificates::init(name.clone(), dir, out)),
         ClusterCommand::Issue { node, dir } => done(certificates::issue(node, dir, out)),
-        ClusterCommand::Ring { at } => at.show(out, &Call::Get("/cluster/ring"), ring_table),
+        ClusterCommand::Ring { at } => at.show(out, &Call::get("/cluster/ring"), ring_table),
+        ClusterCommand::Forget { node, at } => {
+            let call = Call::post("/cluster/forget", json!({ "node": node.as_str() }));
+            at.show(out, &call, forgotten)
+        }
         ClusterCommand::Drain { node, at } => {
-            let call = Call::Post("/cluster/drain", json!({ "node": node.as_str() }));
+            let call = Call::post("/cluster/drain", json!({ "node": node.as_str() }));
             at.show(out, &call, |_| {
                 format!("{node} drains: it takes no new requests, finishes those in flight and leaves\n")
             })
-        }
-    }
-}
-
-fn done<E: Display>(result: Result<(), E>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
-}
-
-enum Call {
-    Get(&'static str),
-    Post(&'static str, Value),
-}
-
-impl AdminArgs {
-    fn show(&self, out: &mut dyn Write, call: &Call, table: impl FnOnce(&Value) -> String) -> ExitCode {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return fail(&error),
-        };
-        let client =
-            AdminClient::new(&self.admin, self.token.clone().filter(|token| !token.is_empty()).map(Secret::new));
-        let answer = runtime.block_on(async {
-            match call {
-                Call::Get(path) => client.get(path).await,
-                Call::Post(path, body) => client.post(path, body).await,
-            }
-        });
-        match answer {
-            Ok(answer) if self.json => done(writeln!(out, "{answer}")),
-            Ok(answer) => done(out.write_all(table(&answer).as_bytes())),
-            Err(error) => fail(&error),
         }
     }
 }

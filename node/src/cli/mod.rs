@@ -1,9 +1,12 @@
 //! The command line: what each command takes, and the way into the rooms that do the work.
 
 mod admin_client;
+mod ask;
 mod certificates;
 pub mod check;
 pub mod cluster;
+pub mod config;
+pub mod keys;
 pub mod schema;
 mod simulate;
 mod start;
@@ -40,6 +43,10 @@ enum Command {
     Status(cluster::StatusArgs),
     /// Certificates, the ring, and draining nodes.
     Cluster(cluster::ClusterArgs),
+    /// Virtual keys, at run time and on all nodes.
+    Keys(keys::KeysArgs),
+    /// What was changed at run time.
+    Config(config::ConfigArgs),
     /// Run the simulated provider alone.
     SimulateProvider(simulate::SimulateArgs),
 }
@@ -62,6 +69,8 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::run(&mut out),
         Command::Status(args) => cluster::status(&args, &mut out),
         Command::Cluster(args) => cluster::run(&args, &mut out),
+        Command::Keys(args) => keys::run(&args, &mut out),
+        Command::Config(args) => config::run(&args, &mut out),
         Command::SimulateProvider(args) => {
             drop(out);
             simulate::run(args)

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use peerway_cluster::registry::store::WhenAhead;
 
 use super::fail;
 use crate::config::{self, Loaded};
 use crate::demo::{self, DemoOptions};
 use crate::reload::Source;
-use crate::serve::{self, ServeOptions};
+use crate::serve::{self, Next, ServeOptions};
 use crate::telemetry::log;
 
 /// Flags go over the file.
@@ -37,13 +38,20 @@ pub(super) struct ServeArgs {
     /// Where the node's identity is kept.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Drop what is damaged in the ledger's journal, which is refused otherwise: what was spent in it may be spent again.
+    #[arg(long)]
+    repair: bool,
+    /// Drop what was written at run time while this machine's clock was wrong, as the error at the start asks.
+    #[arg(long)]
+    drop_future_records: bool,
     /// End when standard input ends, so that no node outlives the program that started it.
     #[arg(long, hide = true)]
     exit_with_parent: bool,
 }
 
 pub(super) fn serve(args: ServeArgs) -> ExitCode {
-    let exit_with_parent = args.exit_with_parent;
+    let (exit_with_parent, repair) = (args.exit_with_parent, args.repair);
+    let future_records = if args.drop_future_records { WhenAhead::Drop } else { WhenAhead::Refuse };
     let file = args.config.clone();
     let load = move || match &args.config {
         Some(file) => config::load_with(file, |config| args.put_over(config)),
@@ -60,10 +68,24 @@ pub(super) fn serve(args: ServeArgs) -> ExitCode {
         tracing::warn!("{warning}");
     }
     let source = file.map(|file| Source { file, load: Box::new(load) });
-    let options = ServeOptions { config, source, exit_with_parent };
+    let options = ServeOptions { config, source, repair, exit_with_parent, future_records };
     match serve::run(options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Next::Exit) => ExitCode::SUCCESS,
+        Ok(Next::StartOver) => fail(&start_over()),
         Err(error) => fail(&error),
+    }
+}
+
+/// Becomes a fresh process of the same program, arguments and id: nothing of the old one is left to speak for the old
+/// actor. Returns only if that fails.
+fn start_over() -> std::io::Error {
+    use std::os::unix::process::CommandExt;
+    match std::env::current_exe() {
+        // A repair is for once: the journal is a new one.
+        Ok(program) => std::process::Command::new(program)
+            .args(std::env::args_os().skip(1).filter(|argument| argument != "--repair"))
+            .exec(),
+        Err(error) => error,
     }
 }
 

@@ -44,10 +44,14 @@ pub(super) fn config(variables: Variables<'_>) -> (Config, Vec<Finding>) {
         Some(value) => config.governance.keys.push(VirtualKey {
             id: "environment".to_owned(),
             team: None,
-            value: Secret::new(value),
+            value: Some(Secret::new(value)),
+            hash: None,
             models: vec!["*".to_owned()],
             budgets: Vec::new(),
             limits: Vec::new(),
+            providers: Vec::new(),
+            enabled: true,
+            expires_at: None,
         }),
         // An open gateway on all interfaces would lend the operator's provider keys to whoever finds it.
         None => warnings.push(Finding::placeless(
@@ -92,7 +96,7 @@ mod tests {
         let names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
         assert_eq!(names, ["openai", "mistral"]);
         assert_eq!(config.providers[1].keys[0].value.expose(), "MISTRAL_API_KEY-value");
-        assert_eq!(config.governance.keys[0].value.expose(), "sk-client");
+        assert_eq!(config.governance.keys[0].value, Some(Secret::new("sk-client")));
         assert_eq!(warnings, []);
     }
 

@@ -25,5 +25,5 @@ pub use load::{
     verify,
 };
 pub use model::*;
-pub use scalar::{ByteSize, Period, Secret};
-pub use verify::Problem;
+pub use scalar::{ByteSize, Moment, Period, Secret};
+pub use verify::{Known, Problem, verify_customer, verify_key, verify_team};

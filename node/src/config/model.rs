@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::scalar::{ByteSize, Period, Secret};
+use super::scalar::{ByteSize, Moment, Period, Secret};
 
 /// The whole file. Every block may be left out.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -36,6 +37,13 @@ pub struct Config {
     pub observability: Observability,
 }
 
+impl Config {
+    /// The name of the cluster, also of a node that serves alone.
+    pub fn cluster_name(&self) -> &str {
+        self.cluster.as_ref().map_or("peerway", |cluster| cluster.name.as_str())
+    }
+}
+
 /// Who this node is.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -44,7 +52,7 @@ pub struct Node {
     pub id: Option<String>,
     /// Failure domain; a cache entry's second copy goes to another zone where there is one.
     pub zone: Option<String>,
-    /// Where identity (and later the journal) survives a restart. Default: `./data`.
+    /// Where identity and what was changed at run time survive a restart. Default: `./data`.
     pub data_dir: Option<std::path::PathBuf>,
 }
 
@@ -297,6 +305,10 @@ pub struct Target {
 pub struct Governance {
     /// Whether a request needs a virtual key. Default: yes.
     pub require_key: bool,
+    /// Output tokens that a request is reckoned to take when neither it nor its model's price says how many it may.
+    pub default_max_output_tokens: u64,
+    /// How long a request may wait for the peers' part of a budget when this node's is used up.
+    pub gather: Period,
     /// Who pays.
     pub customers: Vec<Customer>,
     /// Parts of a customer.
@@ -307,12 +319,19 @@ pub struct Governance {
 
 impl Default for Governance {
     fn default() -> Self {
-        Self { require_key: true, customers: Vec::new(), teams: Vec::new(), keys: Vec::new() }
+        Self {
+            require_key: true,
+            default_max_output_tokens: 4_096,
+            gather: Period::milliseconds(50),
+            customers: Vec::new(),
+            teams: Vec::new(),
+            keys: Vec::new(),
+        }
     }
 }
 
 /// Who pays.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Customer {
     /// Unique among the customers.
@@ -320,10 +339,13 @@ pub struct Customer {
     /// What all its teams and keys may spend together.
     #[serde(default)]
     pub budgets: Vec<Budget>,
+    /// How many requests or tokens all its teams and keys may use together.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 /// A part of a customer.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Team {
     /// Unique among the teams.
@@ -334,10 +356,13 @@ pub struct Team {
     /// What all its keys may spend together.
     #[serde(default)]
     pub budgets: Vec<Budget>,
+    /// How many requests or tokens all its keys may use together.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 /// What a client sends as its API key, and what it may do.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VirtualKey {
     /// What logs, metrics and the API call this key; never its value.
@@ -345,8 +370,12 @@ pub struct VirtualKey {
     /// The team it belongs to.
     #[serde(default)]
     pub team: Option<String>,
-    /// What the client sends.
-    pub value: Secret,
+    /// What the client sends. This or `hash`.
+    #[serde(default)]
+    pub value: Option<Secret>,
+    /// Instead of the value: its hash, as `peerway config export` writes it. Valid under one cluster name only.
+    #[serde(default)]
+    pub hash: Option<String>,
     /// `provider/model`, bare models or aliases; `*` stands for any run of characters. Empty: none.
     #[serde(default)]
     pub models: Vec<String>,
@@ -356,10 +385,40 @@ pub struct VirtualKey {
     /// How many requests or tokens the key may use.
     #[serde(default)]
     pub limits: Vec<Limit>,
+    /// What the key may spend and use at single providers; the others stay open to it.
+    #[serde(default)]
+    pub providers: Vec<KeyProvider>,
+    /// Whether the key may be used at all.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// From when on the key may not be used any more.
+    #[serde(default)]
+    pub expires_at: Option<Moment>,
 }
 
-/// A sum of money in a calendar window (UTC). Checked, but not enforced by this version.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+fn yes() -> bool {
+    true
+}
+
+/// One provider as one virtual key may use it.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyProvider {
+    /// The name of a provider.
+    pub provider: String,
+    /// Share of the key's requests relative to its other providers. Not used by this version.
+    #[serde(default = "default_weight")]
+    pub weight: f64,
+    /// What the key may spend there.
+    #[serde(default)]
+    pub budgets: Vec<Budget>,
+    /// How many requests or tokens the key may use there.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+}
+
+/// A sum of money in a calendar window (UTC).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// Decimal US dollars in quotes, e.g. `"10.00"`: money is never a float.
@@ -368,8 +427,8 @@ pub struct Budget {
     pub window: String,
 }
 
-/// A number of requests or tokens in a calendar window (UTC). Checked, but not enforced by this version.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+/// A number of requests or tokens in a calendar window (UTC).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// What is counted.
@@ -380,7 +439,7 @@ pub struct Limit {
     pub window: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitUnit {
     /// Requests, whatever became of them.

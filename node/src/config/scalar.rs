@@ -8,6 +8,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A number of bytes: `64MiB`, `512KiB`, `1GiB` or a plain number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +65,10 @@ impl fmt::Display for ByteSize {
 pub struct Period(Duration);
 
 impl Period {
+    pub const fn milliseconds(milliseconds: u64) -> Self {
+        Self(Duration::from_millis(milliseconds))
+    }
+
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
@@ -107,6 +113,37 @@ impl fmt::Display for Period {
             }
         }
         write!(f, "{milliseconds}ms")
+    }
+}
+
+/// A moment in UTC or with an offset, to the second: `2027-01-31T00:00:00Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(i64);
+
+impl Moment {
+    pub const fn from_unix(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .map(|moment| Self(moment.unix_timestamp()))
+            .map_err(|_| format!("`{text}` is not a moment; write e.g. 2027-01-31T00:00:00Z"))
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = OffsetDateTime::from_unix_timestamp(self.0).ok().and_then(|moment| moment.format(&Rfc3339).ok());
+        f.write_str(shown.as_deref().unwrap_or("beyond the calendar"))
     }
 }
 
@@ -209,3 +246,4 @@ macro_rules! as_text {
 
 as_text!(ByteSize, "64MiB");
 as_text!(Period, "30s");
+as_text!(Moment, "2027-01-31T00:00:00Z");

@@ -78,6 +78,17 @@ pub fn members<'a>(
     Ok(())
 }
 
+/// The value behind the colon that follows at `from`; `None` where there is none, or none that ends.
+pub fn value_after_colon(body: &[u8], from: usize) -> Option<Value> {
+    let mut walker = Walker { body, at: from };
+    walker.space();
+    walker.expect(b':', "expected `:` after a key").ok()?;
+    walker.space();
+    let start = walker.at;
+    let shape = walker.value(0).ok()?;
+    Some(Value { shape, range: start..walker.at })
+}
+
 struct Walker<'a> {
     body: &'a [u8],
     at: usize,

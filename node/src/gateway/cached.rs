@@ -18,9 +18,10 @@ use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use super::AnswerCache;
-use super::plan::{Plan, VirtualKey};
+use super::plan::Plan;
 use crate::config::{Activation, Scope};
 use crate::dialect::openai::{self, Answer, Event, Replay, Usage};
+use crate::governance::VirtualKey;
 use crate::relay::{Finished, OnFinish};
 use crate::routing::Target;
 
@@ -132,8 +133,8 @@ fn rules(plan: &Plan) -> Rules {
 fn tenant(scope: Scope, key: Option<&VirtualKey>) -> TenantScope {
     // No key has an empty id, so those who need no key share among themselves only.
     let id = key.map_or("", |key| &*key.id);
-    let team = key.and_then(|key| key.team.as_deref());
-    let customer = key.and_then(|key| key.customer.as_deref());
+    let team = key.and_then(|key| key.team_id());
+    let customer = key.and_then(|key| key.customer_id());
     match (scope, team, customer) {
         (Scope::Cluster, ..) => TenantScope::cluster(),
         (Scope::Team, Some(team), _) => TenantScope::team(team),

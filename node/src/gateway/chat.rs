@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -12,12 +12,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use peerway_cache::Recorder;
 use tracing::debug;
 
+use super::attempt::{Sent, returned};
 use super::authenticate::authenticate;
 use super::cached::Participation;
 use super::plan::Plan;
-use super::send::{Sent, returned, send};
-use super::{CacheResult, Exchange, Outcome, VirtualKey};
-use crate::dialect::openai::{Answer, Envelope, Replay};
+use super::send::send;
+use super::{CacheResult, Exchange, Outcome, reserve};
+use crate::dialect::openai::{Envelope, Replay};
+use crate::governance::account::Asked;
+use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
 use crate::relay::{Limits, OnFinish, StreamRelay};
 use crate::routing::Route;
@@ -38,7 +41,7 @@ pub(super) async fn complete(mut exchange: Exchange, request: Request) -> Respon
         Err(error) => {
             debug!(code = error.code(), %error, "refused or failed a request");
             exchange.outcome = Outcome::Failed(error.code());
-            let mut response = error.into_response();
+            let mut response = exchange.error(&error);
             exchange.stamp(&mut response);
             response
         }
@@ -62,7 +65,15 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
     let (head, body) = request.into_parts();
-    let key = authenticate(&plan, &head.headers)?;
+    let authenticated = authenticate(&plan, &gateway.access.load(), &head.headers);
+    let key = match authenticated {
+        Ok(key) => key,
+        Err(error) => {
+            // With its body unread the connection would be closed under the client's next request.
+            discard(body).await;
+            return Err(error);
+        }
+    };
     exchange.set_key(key.clone());
     let body = read_body(&plan, &head.headers, body).await?;
     let envelope = Envelope::scan(&body)?;
@@ -84,18 +95,24 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     }
     let fill = participation.and_then(Participation::into_fill);
 
-    match send(exchange, &route.ladder(), &envelope, &body, &head.headers).await? {
-        Sent::Plain { target, status, headers, body } => {
-            let answer = if status.is_success() { Answer::read(&body) } else { None };
+    let mut account = Account::new(Asked::new(body.clone(), plan.default_output));
+    let mut ladder = route.ladder();
+    if let Some(charges) = reserve::charges(key.as_deref())? {
+        ladder = reserve::priced(charges, &plan.prices, ladder)?;
+        let (worker, asked) = (exchange.worker(), account.asked_mut());
+        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, &ladder).await?;
+        exchange.reserved = reserved;
+    }
+    exchange.account = Some(account);
+    match send(exchange, &plan.prices, &ladder, &envelope, &body, &head.headers).await? {
+        Sent::Plain { target, status, headers, body, answer } => {
             exchange.usage = answer.as_ref().and_then(|answer| answer.usage);
-            exchange.price = plan.prices.find(&target.upstream.name, &target.model).cloned();
             if let (Some(fill), Some(answer)) = (fill, &answer) {
                 fill.plain(status, answer, &target, &body);
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
         Sent::Stream { target, response } => {
-            exchange.price = plan.prices.find(&target.upstream.name, &target.model).cloned();
             let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
             let strip_usage = !envelope.include_usage;
             let fill = fill.map(|fill| fill.into_stream(target));

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::Worker;
-use super::plan::VirtualKey;
+use super::attended::Waits;
+use super::{Worker, limits};
 use crate::dialect::openai::Usage;
-use crate::governance::{Mode, NanoUsd, Price};
+use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
 use crate::http::drain::InFlight;
+use crate::http::error::ApiError;
+use crate::http::error_form::ErrorForm;
 use crate::http::request_id::{REQUEST_ID, X_REQUEST_ID};
 use crate::routing::Target;
 use crate::telemetry::access_log::Line;
@@ -23,6 +25,7 @@ static X_ATTEMPTS: HeaderName = HeaderName::from_static("x-peerway-attempts");
 static X_CACHE: HeaderName = HeaderName::from_static("x-peerway-cache");
 static X_CACHE_ID: HeaderName = HeaderName::from_static("x-peerway-cache-id");
 static X_COST: HeaderName = HeaderName::from_static("x-peerway-cost-usd");
+static X_OUTPUT_LIMIT: HeaderName = HeaderName::from_static("x-peerway-output-limit");
 static X_OVERHEAD: HeaderName = HeaderName::from_static("x-peerway-overhead-us");
 
 /// How the cache took part, as `x-peerway-cache` says it.
@@ -82,9 +85,17 @@ pub struct Exchange {
     pub attempts: u32,
     pub cache: CacheResult,
     pub cache_id: Option<String>,
+    /// As the answer states it, be it the provider's or the cache's.
     pub usage: Option<Usage>,
-    /// Of the model that answered, as it was when the request was sent; `None`: nobody knows it.
-    pub price: Option<Arc<Price>>,
+    /// What the attempts cost; there from when a provider may be asked.
+    pub account: Option<Account>,
+    /// Taken for whatever answers.
+    pub(super) reserved: Option<Reserved>,
+    /// Taken for the provider that is being asked, and what had been spent before it.
+    at_provider: Option<(Reserved, Amounts)>,
+    waits: Arc<Waits>,
+    /// Set when the client is gone and the rest happens without it.
+    ended: Option<Duration>,
     status: StatusCode,
     pub outcome: Outcome,
 }
@@ -109,7 +120,11 @@ impl Exchange {
             cache: CacheResult::Bypass,
             cache_id: None,
             usage: None,
-            price: None,
+            account: None,
+            reserved: None,
+            at_provider: None,
+            waits: Arc::default(),
+            ended: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
         }
@@ -145,13 +160,75 @@ impl Exchange {
         self.upstream_wait += wait;
     }
 
-    /// What this request costs by what is known of it so far. A hit costs nothing; an unknown price or usage is not
-    /// nothing.
+    /// What this request costs, once that is known. A hit costs nothing; an unknown price or usage is not nothing.
     pub fn cost(&self) -> Option<NanoUsd> {
         if self.cache == CacheResult::HitDirect {
             return Some(NanoUsd::ZERO);
         }
-        Some(self.price.as_ref()?.cost(self.usage.as_ref()?, Mode::Standard))
+        self.account.as_ref()?.cost()
+    }
+
+    /// What this request and the client's connection know of one another.
+    pub(super) fn waits(&self) -> &Arc<Waits> {
+        &self.waits
+    }
+
+    /// An attempt is about to be sent, to a model of this price.
+    pub(super) fn sent(&mut self, price: Option<Arc<Price>>) {
+        if let Some(account) = &mut self.account {
+            account.begin(price);
+            self.waits.set_sent(true);
+        }
+    }
+
+    /// Another provider will be asked, for which this was taken.
+    pub(super) fn enter_provider(&mut self, reserved: Option<Reserved>) {
+        self.leave_provider();
+        let before = self.spent();
+        self.at_provider = reserved.map(|reserved| (reserved, before));
+    }
+
+    fn leave_provider(&mut self) {
+        if let Some((reserved, before)) = self.at_provider.take() {
+            reserved.settle(&self.spent().since(&before));
+        }
+    }
+
+    fn spent(&self) -> Amounts {
+        self.account.as_ref().map(Amounts::spent).unwrap_or_default()
+    }
+
+    /// The cost is known: charges it and gives the rest of what was taken back.
+    pub fn settle(&mut self) {
+        self.leave_provider();
+        if let Some(reserved) = self.reserved.take() {
+            reserved.settle(&self.spent());
+        }
+    }
+
+    pub(super) fn key(&self) -> Option<&Arc<VirtualKey>> {
+        self.key.as_ref()
+    }
+
+    /// The answer to a client that cannot have another one.
+    pub(super) fn error(&self, error: &ApiError) -> axum::response::Response {
+        error.response(ErrorForm::of_path(&self.path), &self.request_id)
+    }
+
+    /// The attempt has been answered, or has failed.
+    pub(super) fn answered(&mut self, charge: impl FnOnce(&mut Account)) {
+        self.account.as_mut().map(charge);
+        self.waits.set_sent(false);
+    }
+
+    pub(super) fn is_client_gone(&self) -> bool {
+        self.waits.is_client_gone()
+    }
+
+    /// The client is gone, and the rest of the answer is read for its cost only.
+    pub fn client_gone(&mut self) {
+        self.waits.client_gone();
+        self.ended.get_or_insert_with(|| self.started.elapsed());
     }
 
     pub fn first_event_seen(&mut self) {
@@ -176,6 +253,12 @@ impl Exchange {
         if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(&X_COST, cost);
         }
+        if let Some(charges) = self.key.as_ref().and_then(|key| key.charges()) {
+            limits::stamp(charges, headers);
+        }
+        if let Some(cap) = self.account.as_ref().and_then(|account| account.asked().cap()) {
+            headers.insert(&X_OUTPUT_LIMIT, HeaderValue::from(cap));
+        }
         if let Some(served) = &self.served {
             for (name, text) in [(&X_PROVIDER, &served.provider), (&X_MODEL, &served.model)] {
                 if let Ok(value) = HeaderValue::from_str(text) {
@@ -188,7 +271,15 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let duration = self.started.elapsed();
+        // An attempt that is still open here has nobody left who could tell what became of it.
+        if let Some(account) = self.account.as_mut().filter(|account| account.is_open()) {
+            account.prompt_only(Reason::ClientGone);
+        }
+        self.settle();
+        if self.waits.is_client_gone() {
+            self.outcome = Outcome::ClientGone;
+        }
+        let duration = self.ended.unwrap_or_else(|| self.started.elapsed());
         let shard = &self.worker.shard;
         let outcome = match self.outcome {
             Outcome::Ok => "ok",
@@ -214,9 +305,15 @@ impl Drop for Exchange {
         if let Some(first) = self.first_event {
             shard.time_to_first_token.observe(first);
         }
-        if let Some(usage) = self.usage {
-            shard.prompt_tokens.fetch_add(usage.prompt_tokens, Ordering::Relaxed);
-            shard.completion_tokens.fetch_add(usage.completion_tokens, Ordering::Relaxed);
+        let charged = self.account.as_ref().and_then(Account::tokens);
+        let tokens = charged.or(self.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens)));
+        if let Some((prompt_tokens, completion_tokens)) = tokens {
+            shard.prompt_tokens.fetch_add(prompt_tokens, Ordering::Relaxed);
+            shard.completion_tokens.fetch_add(completion_tokens, Ordering::Relaxed);
+        }
+        let estimated = self.account.as_ref().and_then(Account::estimated);
+        if let Some(estimated) = estimated {
+            shard.add_estimated(estimated.reason, estimated.cost);
         }
         let cost = self.cost();
         if let Some(cost) = cost {
@@ -237,9 +334,11 @@ impl Drop for Exchange {
             stream: self.stream,
             attempts: self.attempts,
             cache: self.cache.as_str(),
-            prompt_tokens: self.usage.map(|usage| usage.prompt_tokens),
-            completion_tokens: self.usage.map(|usage| usage.completion_tokens),
+            prompt_tokens: tokens.map(|(prompt_tokens, _)| prompt_tokens),
+            completion_tokens: tokens.map(|(_, completion_tokens)| completion_tokens),
             cost_nano_usd: cost.map(NanoUsd::get),
+            estimated: estimated.is_some(),
+            estimated_because: estimated.map(|estimated| estimated.reason.as_str()),
             outcome,
         });
     }

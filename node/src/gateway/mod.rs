@@ -1,13 +1,17 @@
 //! The request's way, one file a step:
-//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `send` (attempts) -> `crate::relay` -> `exchange` (record).
+//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt`) -> `crate::relay` -> `exchange` (record).
 
 mod answer_cache;
+mod attempt;
+mod attended;
 mod authenticate;
 mod cached;
 mod chat;
 mod exchange;
+mod limits;
 mod models;
 mod plan;
+mod reserve;
 mod router;
 mod send;
 
@@ -16,23 +20,29 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
+use crate::governance::{CurrentAccess, Reserve};
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
 use crate::telemetry::{AccessLog, Shard};
 
 pub use answer_cache::AnswerCache;
+pub use attended::Unattended;
 pub use exchange::{CacheResult, Exchange, Outcome};
-pub use plan::{Plan, PlanError, VirtualKey};
+pub use plan::{Plan, PlanError};
 pub use router::router;
 
-/// What all data-plane threads of a node share; read-only but for the plan, which a reload swaps.
+/// What all data-plane threads of a node share; read-only but for the plan, which a reload swaps, and the access, which
+/// the registry changes too.
 #[derive(Debug)]
 pub struct Gateway {
     pub plan: ArcSwap<Plan>,
+    pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,
+    pub unattended: Unattended,
+    pub ledger: Arc<dyn Reserve>,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,
 }

@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
 
 use super::authenticate::authenticate;
-use super::plan::{Plan, VirtualKey};
+use super::plan::Plan;
+use crate::governance::{Access, VirtualKey};
 use crate::http::error::ApiError;
 
 #[derive(Serialize)]
@@ -34,14 +35,14 @@ pub(super) fn allowed(plan: &Plan, key: Option<&VirtualKey>) -> Vec<String> {
     plan.routes.names().filter(|name| key.is_none_or(|key| key.allows(&[name.as_str()]))).collect()
 }
 
-pub(super) fn list(plan: &Plan, headers: &HeaderMap) -> Result<Response, ApiError> {
-    let key = authenticate(plan, headers)?;
+pub(super) fn list(plan: &Plan, access: &Access, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let key = authenticate(plan, access, headers)?;
     let names = allowed(plan, key.as_deref());
     Ok(json(&List { object: "list", data: names.iter().map(|name| Model::named(name)).collect() }))
 }
 
-pub(super) fn show(plan: &Plan, headers: &HeaderMap, id: &str) -> Result<Response, ApiError> {
-    let key = authenticate(plan, headers)?;
+pub(super) fn show(plan: &Plan, access: &Access, headers: &HeaderMap, id: &str) -> Result<Response, ApiError> {
+    let key = authenticate(plan, access, headers)?;
     if allowed(plan, key.as_deref()).iter().any(|name| name == id) {
         return Ok(json(&Model::named(id)));
     }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use http::{Method, StatusCode, Uri};
 
-use super::{Exchange, Outcome, Worker, chat, models};
+use super::attended::Attended;
+use super::authenticate::authenticate;
+use super::{Exchange, Outcome, Worker, chat, models, reserve};
 use crate::http::drain::Phase;
 use crate::http::error::ApiError;
+use crate::http::error_form::ErrorForm;
 
 const OPENAI_PREFIXES: [&str; 6] = ["/v1", "/openai/v1", "/openai", "/litellm", "/langchain", ""];
 const READY: [&str; 5] = ["/readyz", "/health", "/healthz", "/health/readiness", "/status"];
@@ -38,7 +41,8 @@ async fn chat_completions(State(worker): State<Arc<Worker>>, request: Request) -
     let request_id = worker.gateway.request_ids.of(request.headers());
     let path = request.uri().path().to_owned();
     let exchange = Exchange::begin(Worker::clone(&worker), request_id, request.method().clone(), path);
-    chat::complete(exchange, request).await
+    let (waits, unattended) = (Arc::clone(exchange.waits()), worker.gateway.unattended.clone());
+    Attended::new(chat::complete(exchange, request), waits, unattended).await
 }
 
 /// Runs a step that ends at once, with the same headers and records as the long ones.
@@ -53,7 +57,7 @@ fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError
         }
         Err(error) => {
             exchange.outcome = Outcome::Failed(error.code());
-            error.into_response()
+            exchange.error(&error)
         }
     };
     exchange.stamp(&mut response);
@@ -61,12 +65,12 @@ fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError
 }
 
 async fn list_models(State(worker): State<Arc<Worker>>, request: Request) -> Response {
-    let answer = models::list(&worker.gateway.plan.load(), request.headers());
+    let answer = models::list(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers());
     at_once(&worker, &request, answer)
 }
 
 async fn show_model(State(worker): State<Arc<Worker>>, Path(id): Path<String>, request: Request) -> Response {
-    let answer = models::show(&worker.gateway.plan.load(), request.headers(), &id);
+    let answer = models::show(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers(), &id);
     at_once(&worker, &request, answer)
 }
 
@@ -79,8 +83,23 @@ async fn ready(State(worker): State<Arc<Worker>>) -> (StatusCode, &'static str) 
 }
 
 async fn no_route(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, request: Request) -> Response {
-    let error = ApiError::NoRoute { method: method.to_string(), path: uri.path().to_owned() };
+    let path = uri.path().to_owned();
+    let error = match ErrorForm::of_path(&path) {
+        ErrorForm::OpenAi => ApiError::NoRoute { method: method.to_string(), path },
+        // Other dialects' clients learn first what holds whatever they ask for.
+        _ => not_served(&worker, &request, path),
+    };
     at_once(&worker, &request, Err(error))
+}
+
+fn not_served(worker: &Worker, request: &Request, path: String) -> ApiError {
+    match authenticate(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers()) {
+        Err(error) => error,
+        Ok(key) => {
+            let used_up = key.as_deref().and_then(|key| key.charges()).and_then(reserve::used_up);
+            used_up.unwrap_or(ApiError::NotServed { path })
+        }
+    }
 }
 
 async fn wrong_method(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, request: Request) -> Response {

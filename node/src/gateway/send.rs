@@ -6,60 +6,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http::{HeaderMap, StatusCode};
 use rand::RngExt;
 
 use super::Exchange;
+use super::attempt::{Next, Sent, attempt, charge, request};
+use super::reserve::{reserve, worst_case};
 use crate::dialect::openai::{Envelope, Rewrite};
+use crate::governance::{Charge, PriceBook, Reserved};
 use crate::http::error::ApiError;
-use crate::http::request_id::X_REQUEST_ID;
-use crate::provider::{Upstream, UpstreamKey};
+use crate::provider::UpstreamKey;
 use crate::routing::Target;
 
-/// Largest plain answer that is read into memory.
-const MAX_ANSWER: usize = 64 << 20;
-/// Largest error answer; providers explain themselves in less.
-const MAX_ERROR: usize = 64 << 10;
 const BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
-
-/// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
-const FORWARDED: [&str; 6] =
-    ["openai-organization", "openai-project", "openai-beta", "traceparent", "tracestate", "idempotency-key"];
-/// Headers of the upstream's answer that are its client's business.
-const RETURNED: [&str; 2] = ["openai-processing-ms", "openai-version"];
-
-/// An answer to hand on.
-#[derive(Debug)]
-pub(super) enum Sent {
-    Stream { target: Target, response: Response<Incoming> },
-    Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes },
-}
-
-/// How one attempt failed.
-struct Failure {
-    class: &'static str,
-    status: Option<StatusCode>,
-    detail: String,
-    retry_after: Option<Duration>,
-    next: Next,
-}
-
-/// What can still help after a failure.
-#[derive(PartialEq, Eq)]
-enum Next {
-    /// The same key again: the fault was the way or the server.
-    Retry,
-    /// Another key or another target: this key is refused or full.
-    OtherKey,
-}
 
 /// Tries the ladder of targets.
 pub(super) async fn send(
     exchange: &mut Exchange,
+    prices: &PriceBook,
     ladder: &[Target],
     envelope: &Envelope,
     body: &Bytes,
@@ -67,8 +32,21 @@ pub(super) async fn send(
 ) -> Result<Sent, ApiError> {
     let mut story = String::new();
     let mut last = (StatusCode::BAD_GATEWAY, None);
+    let key = exchange.key().map(Arc::clone);
+    let mut no_budget = None;
     for target in ladder {
-        let rewrite = Rewrite { model: Some(&target.model), ask_for_usage: true };
+        let charges = key.as_ref().and_then(|key| key.charges()).map(|charges| charges.at(&target.upstream.name));
+        match at_provider(exchange, prices, target, charges).await {
+            Ok(reserved) => exchange.enter_provider(reserved),
+            Err(error) => {
+                tell(&mut story, target, None, &error.to_string());
+                no_budget.get_or_insert(error);
+                continue;
+            }
+        }
+        let cap = exchange.account.as_ref().and_then(|account| account.asked().cap());
+        let max_output = cap.map(|cap| (target.upstream.max_output_member, cap));
+        let rewrite = Rewrite { model: Some(&target.model), ask_for_usage: true, max_output };
         let upstream_body = envelope.rewrite(body, rewrite);
         let mut failed_keys: Vec<Arc<str>> = Vec::new();
         let mut retries = 0;
@@ -84,8 +62,10 @@ pub(super) async fn send(
             let started = Instant::now();
             let request =
                 request(&target.upstream, key, &upstream_body, headers, exchange.request_id(), envelope.stream);
-            let result = attempt(exchange, target, request).await;
+            exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
+            let result = attempt(exchange.worker().index, target, request).await;
             exchange.add_upstream_wait(started.elapsed());
+            exchange.answered(|account| charge(account, &result));
             let failure = match result {
                 Ok(sent) => {
                     exchange.worker().shard.attempt(&target.upstream.name, "ok");
@@ -94,6 +74,9 @@ pub(super) async fn send(
                 Err(failure) => failure,
             };
             exchange.worker().shard.attempt(&target.upstream.name, failure.class);
+            if exchange.is_client_gone() {
+                return Err(ApiError::ClientGone);
+            }
             tell(&mut story, target, key, &failure.detail);
             last = (failure.status.unwrap_or(StatusCode::BAD_GATEWAY), failure.retry_after);
             match (failure.next, key) {
@@ -107,7 +90,26 @@ pub(super) async fn send(
             }
         }
     }
+    if let Some(error) = no_budget.filter(|_| exchange.attempts == 0) {
+        return Err(error);
+    }
     Err(ApiError::Upstream { status: last.0, attempts: story, retry_after: last.1 })
+}
+
+/// Takes what a request to this provider may cost from what the key may spend there.
+async fn at_provider(
+    exchange: &Exchange,
+    prices: &PriceBook,
+    target: &Target,
+    charges: Option<&[Charge]>,
+) -> Result<Option<Reserved>, ApiError> {
+    match (charges, &exchange.account) {
+        (Some(charges), Some(account)) if !charges.is_empty() => {
+            let amounts = worst_case(account.asked(), prices, std::slice::from_ref(target));
+            reserve(exchange.worker(), charges, &amounts).await
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Full jitter, doubling: many nodes that failed together must not come back together.
@@ -123,126 +125,4 @@ fn tell(story: &mut String, target: &Target, key: Option<&UpstreamKey>, detail: 
         let _ = write!(story, " (key {})", key.id);
     }
     let _ = write!(story, ": {detail}");
-}
-
-fn request(
-    upstream: &Upstream,
-    key: Option<&UpstreamKey>,
-    body: &Bytes,
-    client: &HeaderMap,
-    request_id: &HeaderValue,
-    stream: bool,
-) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(body.clone()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = upstream.chat_url.clone();
-    let headers = request.headers_mut();
-    headers.insert(HOST, upstream.host.clone());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static(if stream { "text/event-stream" } else { "application/json" }));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("peerway/", env!("CARGO_PKG_VERSION"))));
-    headers.insert(&X_REQUEST_ID, request_id.clone());
-    if let Some(key) = key {
-        headers.insert(AUTHORIZATION, key.authorization.clone());
-    }
-    for name in FORWARDED {
-        if let Some(value) = client.get(name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
-    request
-}
-
-async fn attempt(exchange: &Exchange, target: &Target, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
-    let upstream = &target.upstream;
-    let client = upstream.client(exchange.worker().index);
-    let response = match tokio::time::timeout(upstream.first_byte, client.request(request)).await {
-        Err(_) => return Err(Failure::deadline(format!("no answer within {:?}", upstream.first_byte))),
-        Ok(Err(error)) => return Err(Failure::transport(chain(&error))),
-        Ok(Ok(response)) => response,
-    };
-    let status = response.status();
-    if status.is_success() && is_event_stream(response.headers()) {
-        return Ok(Sent::Stream { target: target.clone(), response });
-    }
-    let limit = if status.is_success() { MAX_ANSWER } else { MAX_ERROR };
-    let (head, body) = response.into_parts();
-    let body = match tokio::time::timeout(upstream.total, Limited::new(body, limit).collect()).await {
-        Err(_) => return Err(Failure::deadline(format!("the answer was not whole within {:?}", upstream.total))),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(Failure::transport(format!("the answer is longer than {limit} bytes")));
-        }
-        Ok(Err(error)) => return Err(Failure::transport(format!("the answer broke off: {}", chain(&*error)))),
-        Ok(Ok(body)) => body.to_bytes(),
-    };
-    match status.as_u16() {
-        200..=299 => Ok(Sent::Plain { target: target.clone(), status, headers: returned(&head.headers), body }),
-        // The client's own fault: no other target would like the request better, and the provider says why.
-        400 | 404 | 405 | 409 | 413 | 415 | 422 => {
-            Ok(Sent::Plain { target: target.clone(), status, headers: returned(&head.headers), body })
-        }
-        401..=403 => Err(Failure::refused("key", status, "the provider refuses this key", None)),
-        429 => Err(Failure::refused("capacity", status, "rate limited by the provider", retry_after(&head.headers))),
-        _ => Err(Failure {
-            class: "provider",
-            status: Some(status),
-            detail: format!("status {}", status.as_u16()),
-            retry_after: retry_after(&head.headers),
-            next: Next::Retry,
-        }),
-    }
-}
-
-impl Failure {
-    fn deadline(detail: String) -> Self {
-        let status = Some(StatusCode::GATEWAY_TIMEOUT);
-        Self { class: "deadline", status, detail, retry_after: None, next: Next::Retry }
-    }
-
-    fn transport(detail: String) -> Self {
-        let status = Some(StatusCode::BAD_GATEWAY);
-        Self { class: "transport", status, detail, retry_after: None, next: Next::Retry }
-    }
-
-    fn refused(class: &'static str, status: StatusCode, why: &str, retry_after: Option<Duration>) -> Self {
-        let detail = format!("status {}, {why}", status.as_u16());
-        Self { class, status: Some(status), detail, retry_after, next: Next::OtherKey }
-    }
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
-}
-
-/// The headers of an answer that go on to the client.
-pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(16);
-    if let Some(kind) = headers.get(CONTENT_TYPE) {
-        kept.insert(CONTENT_TYPE, kind.clone());
-    }
-    for name in RETURNED {
-        if let Some(value) = headers.get(name) {
-            kept.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
-    kept
-}
-
-/// Seconds or milliseconds; a date is rare enough to be left to the client's own backoff. Bounded, so that no
-/// provider can park our clients for a day.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(600.0)))
-}
-
-/// An error with its causes: the outermost alone says only "client error".
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

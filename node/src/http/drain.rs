@@ -80,6 +80,17 @@ impl Drain {
     }
 }
 
+impl Drain {
+    /// Waits until no request is left, at most `limit`: some go on when their connections are gone.
+    pub async fn emptied(&self, limit: Duration) {
+        let deadline = tokio::time::Instant::now() + limit;
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        while self.in_flight() > 0 && tokio::time::Instant::now() < deadline {
+            tick.tick().await;
+        }
+    }
+}
+
 /// One more of something, until dropped.
 #[derive(Debug)]
 pub struct InFlight(Arc<AtomicUsize>);

@@ -1,13 +1,19 @@
 //! Every way in which the gateway itself refuses or fails a request: status, code and what to do, in one place.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
+use peerway_cluster::ledger::allowance::{Tier, Unit};
+use peerway_cluster::ledger::window::WindowKind;
 
-use crate::dialect::openai::{EnvelopeError, error_body};
+use super::error_form::{ErrorForm, Said};
+use crate::dialect::openai::EnvelopeError;
+use crate::governance::{NanoUsd, Unusable, rfc3339};
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
@@ -20,6 +26,8 @@ pub enum ApiError {
     NoKey,
     #[error("the API key is not known to this gateway: use a virtual key, not a provider's key")]
     UnknownKey,
+    #[error("the API key is known to this gateway but cannot be used: {0}")]
+    UnusableKey(Unusable),
     #[error("the model `{model}` does not exist here. {hint}")]
     ModelNotFound { model: String, hint: String },
     #[error("this key may not use the model `{model}`. {hint}")]
@@ -41,29 +49,52 @@ pub enum ApiError {
     Upstream { status: StatusCode, attempts: String, retry_after: Option<Duration> },
     #[error("the node has more requests in flight than it may hold; try another node or again in a second")]
     Overloaded,
+    #[error("{0}")]
+    BudgetExceeded(Box<Denied>),
+    #[error("{0}")]
+    RateLimited(Box<Denied>),
+    #[error(
+        "the price of `{model}` is not known, and a key with a budget spends only what can be counted: add it to `prices.file`"
+    )]
+    UnpricedModel { model: String },
+    #[error("budgets cannot be spent yet: {waits_for}; see `peerway status`")]
+    BudgetsNotReady { waits_for: String },
+    #[error("{path} is not served by this version; see POST /v1/chat/completions")]
+    NotServed { path: String },
+    /// Seen by nobody but the log.
+    #[error("the client went away before it was answered")]
+    ClientGone,
 }
 
 impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NoKey | Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => StatusCode::UNAUTHORIZED,
             Self::ModelNotFound { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
-            Self::ModelNotAllowed { .. } => StatusCode::FORBIDDEN,
+            Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => StatusCode::FORBIDDEN,
+            Self::BudgetExceeded(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotServed { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::Envelope(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upstream { status, .. } => *status,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::BudgetsNotReady { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClientGone => StatusCode::BAD_REQUEST,
         }
     }
 
     /// The closed vocabulary of `error.code` and `x-peerway-error`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoKey | Self::UnknownKey => "invalid_api_key",
+            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => "invalid_api_key",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
+            Self::BudgetExceeded(_) => "budget_exceeded",
+            Self::RateLimited(_) => "rate_limit_exceeded",
+            Self::UnpricedModel { .. } => "model_without_price",
+            Self::BudgetsNotReady { .. } => "budgets_not_ready",
+            Self::NotServed { .. } => "not_served",
             Self::Envelope(_)
             | Self::BodyBroken(_)
             | Self::ContentEncoding(_)
@@ -72,20 +103,25 @@ impl ApiError {
             Self::TooLarge { .. } => "request_too_large",
             Self::Upstream { .. } => "upstream_error",
             Self::Overloaded => "overloaded",
+            Self::ClientGone => "client_gone",
         }
     }
 
     fn kind(&self) -> &'static str {
         match self {
             Self::Upstream { .. } => "upstream_error",
-            Self::Overloaded => "server_error",
+            Self::Overloaded | Self::BudgetsNotReady { .. } | Self::NotServed { .. } => "server_error",
+            // What OpenAI's clients know for an account without money.
+            Self::BudgetExceeded(_) => "insufficient_quota",
+            Self::RateLimited(denied) if denied.unit == Unit::Tokens => "tokens",
+            Self::RateLimited(_) => "requests",
             _ => "invalid_request_error",
         }
     }
 
     fn param(&self) -> Option<&'static str> {
         match self {
-            Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } => Some("model"),
+            Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
             _ => None,
         }
@@ -96,22 +132,77 @@ impl ApiError {
         match self {
             // The gateway has spent its own attempts: three client retries would multiply them.
             Self::Upstream { status, .. } if status.is_server_error() => Some("false"),
+            Self::BudgetExceeded(_) | Self::NotServed { .. } => Some("false"),
             _ => None,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded => Some(Duration::from_secs(1)),
+            Self::Overloaded | Self::BudgetsNotReady { .. } => Some(Duration::from_secs(1)),
+            // A window without an end is not waited for.
+            Self::RateLimited(denied) => denied.window_end.map(|_| denied.wait),
             Self::Upstream { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let body = error_body(&self.to_string(), self.kind(), self.param(), self.code());
+/// What may not begin, and for whose sake.
+#[derive(Debug, Clone)]
+pub struct Denied {
+    pub tier: Tier,
+    pub owner: Arc<str>,
+    pub unit: Unit,
+    pub limit: u64,
+    pub window: WindowKind,
+    /// The most that the request may take.
+    pub needed: u64,
+    /// What is left of the window at the most; other requests may hold a part of it.
+    pub left: u64,
+    /// In unix seconds; `None`: never.
+    pub window_end: Option<i64>,
+    /// Until then.
+    pub wait: Duration,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tier, owner, unit, limit, window, needed, left, window_end, .. } = self;
+        let tier = match tier {
+            Tier::Customer => "customer",
+            Tier::Team => "team",
+            Tier::Key => "key",
+            Tier::ProviderConfig => "key and provider",
+            Tier::Upstream => "provider",
+        };
+        let amount = |amount: u64| match unit {
+            Unit::NanoUsd => format!("{} USD", NanoUsd::new(amount)),
+            Unit::Tokens | Unit::Requests => format!("{amount} {unit}"),
+        };
+        let what = if *unit == Unit::NanoUsd { "budget" } else { "limit" };
+        let (limit, needed, left) = (amount(*limit), amount(*needed), amount(*left));
+        let per = if *window == WindowKind::Forever { "in all".to_owned() } else { format!("per {window}") };
+        write!(f, "the {what} of {tier} `{owner}` ({limit} {per}) has not enough left for this request: ")?;
+        write!(f, "it may take {needed}, and at most {left} are left. ")?;
+        match window_end.and_then(rfc3339) {
+            Some(end) => write!(f, "The window ends at {end}"),
+            None => f.write_str("The window does not end"),
+        }
+    }
+}
+
+impl ApiError {
+    /// The answer to a client that reads errors of this form.
+    pub fn response(&self, form: ErrorForm, request_id: &HeaderValue) -> Response {
+        let body = form.body(&Said {
+            status: self.status(),
+            message: &self.to_string(),
+            kind: self.kind(),
+            param: self.param(),
+            code: self.code(),
+            request_id: request_id.to_str().unwrap_or_default(),
+        });
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();

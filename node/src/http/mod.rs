@@ -3,5 +3,6 @@
 pub mod accept;
 pub mod drain;
 pub mod error;
+pub mod error_form;
 pub mod request_id;
 pub mod worker;

@@ -41,6 +41,8 @@ pub struct UpstreamKey {
 pub struct Upstream {
     pub name: Arc<str>,
     pub chat_url: Uri,
+    /// What it calls the bound of an answer's length.
+    pub max_output_member: &'static str,
     pub host: HeaderValue,
     keys: Vec<UpstreamKey>,
     /// What it serves; empty: whatever is asked for.
@@ -98,6 +100,11 @@ impl Upstream {
         Ok(Self {
             name: provider.name.as_str().into(),
             chat_url,
+            max_output_member: match provider.kind {
+                // Its newer models refuse the older name.
+                config::ProviderKind::OpenAi => "max_completion_tokens",
+                _ => "max_tokens",
+            },
             host,
             keys,
             models: provider.models.iter().map(Pattern::new).collect(),

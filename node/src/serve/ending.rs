@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use peerway_cluster::cluster::Cluster;
+use peerway_cluster::ledger::service::{LedgerService, Parting};
 use peerway_cluster::membership::State;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
+use super::ledger::begins_anew;
 use crate::config::Config;
 use crate::http::drain::{Drain, Phase};
 use crate::peers::Rooms;
@@ -16,6 +18,8 @@ pub(super) enum End {
     Signal,
     Drained,
     ParentGone,
+    /// Only as another actor can this node go on: a new process does.
+    StartOver(&'static str),
     /// Another process lives with this node's identity, by the word of a peer: this one may not go on for a moment.
     Double(String),
 }
@@ -26,17 +30,24 @@ impl End {
             Self::Signal => "signal",
             Self::Drained => "drain was asked for",
             Self::ParentGone => "the parent process is gone",
+            Self::StartOver(why) => why,
             Self::Double(_) => "another process lives with this node's identity",
         }
     }
 }
 
-pub(super) async fn until_told(exit_with_parent: bool, rooms: &Rooms, cluster: Option<&Cluster>) -> End {
+pub(super) async fn until_told(
+    exit_with_parent: bool,
+    rooms: &Rooms,
+    cluster: Option<&Cluster>,
+    ledger: &LedgerService,
+) -> End {
     let drain_asked = rooms.drain_asked();
     tokio::select! {
         () = terminated() => End::Signal,
         () = drain_asked.notified() => End::Drained,
         () = parent_gone(), if exit_with_parent => End::ParentGone,
+        why = begins_anew(ledger) => End::StartOver(why),
         said = double(cluster) => End::Double(said),
     }
 }
@@ -87,8 +98,18 @@ async fn parent_gone() {
     }
 }
 
-/// The drain: not ready, then no new connections, then nothing in flight, then gone from the cluster.
-pub(super) async fn finish(config: &Config, cluster: Option<&Cluster>, drain: &Drain, end: &End) {
+/// How long the answers that nobody waits for any more may take, so that their cost is known.
+const UNATTENDED: Duration = Duration::from_secs(30);
+
+/// The drain: not ready, then no new connections, then nothing in flight, then no
+/// open budgets, then gone from the cluster.
+pub(super) async fn finish(
+    config: &Config,
+    cluster: Option<&Cluster>,
+    drain: &Drain,
+    ledger: &LedgerService,
+    end: &End,
+) {
     drain.enter(Phase::Noticing);
     if let Some(cluster) = cluster {
         cluster.set_state(State::Draining).await;
@@ -108,6 +129,12 @@ pub(super) async fn finish(config: &Config, cluster: Option<&Cluster>, drain: &D
         },
         () = terminated() => warn!("told twice: open connections are cut"),
     }
+    if *end != End::ParentGone {
+        drain.emptied(UNATTENDED).await;
+    }
+    // While the peers can still be told.
+    let parting = if *end == End::Drained { Parting::ForGood } else { Parting::Restart };
+    ledger.close(parting).await;
     if let Some(cluster) = cluster {
         cluster.leave().await;
     }

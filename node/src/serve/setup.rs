@@ -9,6 +9,9 @@ use peerway_cache::{CacheConfig, ClusterPeers, RingCache};
 use peerway_cluster::cluster::{Cluster, ClusterConfig};
 use peerway_cluster::discovery::SeedError;
 use peerway_cluster::identity::{ClusterName, DataDirLock, Identity, NodeId};
+use peerway_cluster::registry::service::ServiceConfig;
+use peerway_cluster::registry::store::WhenAhead;
+use peerway_cluster::registry::{Limits, RegistryService};
 use peerway_cluster::trust::Trust;
 
 use super::ServeError;
@@ -16,12 +19,26 @@ use crate::config::{self, Config};
 use crate::peers::Rooms;
 
 pub(super) fn identity(config: &Config) -> Result<(Identity, Option<DataDirLock>), ServeError> {
-    let name = config.cluster.as_ref().map_or("peerway", |cluster| cluster.name.as_str());
-    let name: ClusterName = name.parse()?;
+    let name: ClusterName = config.cluster_name().parse()?;
     let configured = config.node.id.as_deref().map(str::parse::<NodeId>).transpose()?;
-    let data_dir = config.node.data_dir.clone().unwrap_or_else(|| PathBuf::from("data"));
+    let data_dir = data_dir(config);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64);
     Ok(Identity::load_or_create(Some(&data_dir), name, configured, now, fresh_node_id)?)
+}
+
+pub(super) fn data_dir(config: &Config) -> PathBuf {
+    config.node.data_dir.clone().unwrap_or_else(|| PathBuf::from("data"))
+}
+
+/// What was changed at run time; read from the data directory.
+pub(super) fn registry(
+    config: &Config,
+    identity: &Identity,
+    when_ahead: WhenAhead,
+) -> Result<RegistryService, ServeError> {
+    let (identity, data_dir) = (identity.clone(), Some(data_dir(config)));
+    let limits = Limits::default();
+    Ok(RegistryService::start(ServiceConfig { identity, data_dir, limits, when_ahead })?)
 }
 
 /// A name for a node that was given none: short, and unlike any other.

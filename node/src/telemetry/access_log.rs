@@ -42,6 +42,12 @@ pub struct Line<'a> {
     pub completion_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_nano_usd: Option<u64>,
+    /// Tokens and cost are, at least in part, counted here and not stated by the provider.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_because: Option<&'static str>,
     /// `ok`, an error code, `cut` or `client_gone`.
     pub outcome: &'a str,
 }

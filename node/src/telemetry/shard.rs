@@ -6,13 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use peerway_cluster::ledger::allowance::Tier;
+
 use super::exposition::{Kind, Page};
-use crate::governance::NanoUsd;
+use crate::governance::{NanoUsd, Reason};
 
 /// Label sets beyond this are counted under `other`: a metrics page must not grow with what clients send.
 const MAX_SERIES: usize = 2_000;
 
 const OVERHEAD: [f64; 12] = [10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3, 250e-3];
+const RESERVE: [f64; 12] = [1e-6, 2e-6, 5e-6, 10e-6, 50e-6, 200e-6, 1e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3];
+const TIERS: [Tier; 5] = [Tier::Customer, Tier::Team, Tier::Key, Tier::ProviderConfig, Tier::Upstream];
 const DURATION: [f64; 14] = [1e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
 
 /// A histogram with fixed bounds in seconds.
@@ -69,6 +73,11 @@ pub struct Shard {
     pub completion_tokens: AtomicU64,
     pub cut_streams: AtomicU64,
     cost_nano_usd: AtomicU64,
+    /// Time to a reservation, or to its refusal.
+    pub reserve: Histogram<12>,
+    denied: [AtomicU64; TIERS.len()],
+    estimated_nano_usd: AtomicU64,
+    estimated: [AtomicU64; Reason::ALL.len()],
     finished: AtomicU64,
 }
 
@@ -84,6 +93,10 @@ impl Default for Shard {
             completion_tokens: AtomicU64::new(0),
             cut_streams: AtomicU64::new(0),
             cost_nano_usd: AtomicU64::new(0),
+            reserve: Histogram::new(RESERVE),
+            denied: Default::default(),
+            estimated_nano_usd: AtomicU64::new(0),
+            estimated: Default::default(),
             finished: AtomicU64::new(0),
         }
     }
@@ -110,9 +123,20 @@ impl Shard {
 
     /// Saturates: a sum that wrapped around would look like little.
     pub fn add_cost(&self, cost: NanoUsd) {
-        let add = |sum: u64| Some(sum.saturating_add(cost.get()));
-        // Never fails, as there is always a new value.
-        let _ = self.cost_nano_usd.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        add(&self.cost_nano_usd, cost);
+    }
+
+    /// So much of a request's cost is an estimate.
+    pub fn add_estimated(&self, reason: Reason, cost: NanoUsd) {
+        add(&self.estimated_nano_usd, cost);
+        self.estimated[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was refused for want of an allowance of this tier.
+    pub fn denied(&self, tier: Tier) {
+        if let Some(place) = TIERS.iter().position(|known| *known == tier) {
+            self.denied[place].fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// One attempt at an upstream; `result` is `ok` or the class of failure.
@@ -120,6 +144,11 @@ impl Shard {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         *attempts.entry((Arc::clone(provider), result)).or_default() += 1;
     }
+}
+
+fn add(sum: &AtomicU64, cost: NanoUsd) {
+    // Never fails, as there is always a new value.
+    let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| Some(sum.saturating_add(cost.get())));
 }
 
 /// All shards of a node.
@@ -187,7 +216,11 @@ impl Shards {
             &DURATION,
             |shard| &shard.time_to_first_token,
         );
-        page.family("peerway_tokens_total", Kind::Counter, "Tokens as the providers stated them.");
+        page.family(
+            "peerway_tokens_total",
+            Kind::Counter,
+            "Tokens as the providers stated them, or as counted here where they did not.",
+        );
         let sum = |counter: fn(&Shard) -> &AtomicU64| -> u64 {
             self.0.iter().map(|shard| counter(shard).load(Ordering::Relaxed)).sum()
         };
@@ -198,8 +231,42 @@ impl Shards {
             Kind::Counter,
             "What answers cost by the prices known here; hits of the cache cost nothing.",
         );
-        let cost = self.0.iter().map(|shard| NanoUsd::new(shard.cost_nano_usd.load(Ordering::Relaxed)));
-        page.sample("peerway_cost_usd_total", &[], cost.fold(NanoUsd::ZERO, NanoUsd::saturating_add));
+        let money = |counter: fn(&Shard) -> &AtomicU64| {
+            let sums = self.0.iter().map(|shard| NanoUsd::new(counter(shard).load(Ordering::Relaxed)));
+            sums.fold(NanoUsd::ZERO, NanoUsd::saturating_add)
+        };
+        page.sample("peerway_cost_usd_total", &[], money(|shard| &shard.cost_nano_usd));
+        page.family(
+            "peerway_cost_estimated_usd_total",
+            Kind::Counter,
+            "Of that: charged by a count of this node's, as the provider did not say what was used.",
+        );
+        page.sample("peerway_cost_estimated_usd_total", &[], money(|shard| &shard.estimated_nano_usd));
+        self.write_histogram(
+            page,
+            "peerway_ledger_reserve_seconds",
+            "Time to reserve what a request may take, granted or not.",
+            &RESERVE,
+            |shard| &shard.reserve,
+        );
+        page.family(
+            "peerway_budget_denied_total",
+            Kind::Counter,
+            "Requests refused by a budget or limit, by its tier.",
+        );
+        for (place, tier) in TIERS.iter().enumerate() {
+            let count: u64 = self.0.iter().map(|shard| shard.denied[place].load(Ordering::Relaxed)).sum();
+            page.sample("peerway_budget_denied_total", &[("tier", tier.as_str())], count);
+        }
+        page.family(
+            "peerway_cost_estimated_total",
+            Kind::Counter,
+            "Requests whose cost is an estimate, by why the provider did not say what was used.",
+        );
+        for reason in Reason::ALL {
+            let count: u64 = self.0.iter().map(|shard| shard.estimated[reason as usize].load(Ordering::Relaxed)).sum();
+            page.sample("peerway_cost_estimated_total", &[("reason", reason.as_str())], count);
+        }
         page.family(
             "peerway_streams_cut_total",
             Kind::Counter,

@@ -16,7 +16,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
-use peerway::gateway::{AnswerCache, Gateway, Plan, Worker, router};
+use peerway::gateway::{AnswerCache, Gateway, Plan, Unattended, Worker, router};
+use peerway::governance::CurrentAccess;
+use peerway::governance::access::Base;
+use peerway::governance::local::LocalLedger;
 use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
@@ -32,6 +35,7 @@ pub struct Setup {
     pub gateway: SocketAddr,
     pub provider: SocketAddr,
     pub shards: Shards,
+    pub ledger: Arc<LocalLedger>,
     log: Mutex<mpsc::Receiver<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
     _provider: simulated::Running,
@@ -108,12 +112,16 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     let drain = Drain::default();
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
+    let ledger = Arc::new(LocalLedger::default());
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
+        access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
+        unattended: Unattended::default(),
+        ledger: Arc::clone(&ledger) as _,
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
@@ -124,7 +132,15 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     tokio::spawn(accept::accept_loop(listener, vec![handle], drain.clone()));
     drain.enter(Phase::Serving);
     let client = Client::builder(TokioExecutor::new()).build_http();
-    Setup { gateway: address, provider: provider.address, shards, log: Mutex::new(log), client, _provider: provider }
+    Setup {
+        gateway: address,
+        provider: provider.address,
+        shards,
+        ledger,
+        log: Mutex::new(log),
+        client,
+        _provider: provider,
+    }
 }
 
 impl Setup {
@@ -171,7 +187,7 @@ impl Setup {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// A counter without labels on the metrics page.
+    /// A counter on the metrics page, by its name and labels.
     pub fn metric(&self, name: &str) -> String {
         let mut page = peerway::telemetry::exposition::Page::default();
         self.shards.write(&mut page);
@@ -182,6 +198,31 @@ impl Setup {
 
     pub async fn fault(&self, rule: Value) {
         self.provider("POST", "/faults", &json!([rule]).to_string()).await;
+    }
+
+    /// What the provider charges so far, in nano-USD.
+    pub async fn bill(&self) -> u64 {
+        self.provider("GET", "/bill", "").await["cost_nano_usd"].as_u64().unwrap()
+    }
+
+    /// A client that goes away when it has read so many of the answer's events, or after a while.
+    pub async fn chat_and_leave(&self, body: Value, events: usize, after: Duration) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let body = body.to_string();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {KEY}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut connection = tokio::net::TcpStream::connect(self.gateway).await.unwrap();
+        connection.write_all((head + &body).as_bytes()).await.unwrap();
+        let reading = async {
+            let mut read = Vec::new();
+            while memchr::memmem::find_iter(&read, b"data: ").count() < events {
+                assert!(connection.read_buf(&mut read).await.unwrap() > 0, "the gateway closed first");
+            }
+        };
+        let _ = tokio::time::timeout(after, reading).await;
     }
 
     /// How many requests reached the provider and were charged.

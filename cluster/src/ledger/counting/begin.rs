@@ -38,6 +38,17 @@ impl Begin {
         }
     }
 
+    /// True when nobody else is expected at the beginning.
+    pub fn is_complete<'a>(&self, met: impl Iterator<Item = &'a Actor>) -> bool {
+        match self {
+            Begin::Founders(founders) => {
+                let present: BTreeSet<&NodeId> = met.map(|actor| &actor.node).collect();
+                founders.iter().all(|founder| present.contains(founder))
+            }
+            Begin::Alone | Begin::Expect(_) => true,
+        }
+    }
+
     /// True when this node is one that may begin.
     pub fn is_founder(&self, node: &NodeId) -> bool {
         match self {

@@ -53,6 +53,31 @@ fn talk(a: &mut Counting, b: &mut Counting, now: i64) {
     }
 }
 
+#[test]
+fn founders_that_come_together_begin_together_and_one_that_is_late_holds_up_nobody() {
+    let all = ["a", "b", "c"];
+    let [mut a, mut b, mut c] = all.map(|name| Counting::new(actor(name), founders(all)).with_patience(5));
+    talk(&mut a, &mut b, NOW);
+    assert_eq!((a.active_from(), b.active_from()), (None, None), "a quorum, but one may be on its way");
+    talk(&mut b, &mut c, NOW + 2);
+    talk(&mut a, &mut b, NOW + 2);
+    talk(&mut a, &mut c, NOW + 2);
+    talk(&mut b, &mut c, NOW + 2);
+    for counting in [&a, &b, &c] {
+        assert_eq!(counting.active_from(), Some(WindowFrom::Beginning));
+        assert_eq!(*counting.counted(i64::MIN), actors(all));
+    }
+
+    let [mut a, mut b] = ["a", "b"].map(|name| Counting::new(actor(name), founders(all)).with_patience(5));
+    talk(&mut a, &mut b, NOW);
+    for second in 1..=5 {
+        tick(&mut a, NOW + second);
+        tick(&mut b, NOW + second);
+    }
+    talk(&mut a, &mut b, NOW + 6);
+    assert_eq!((a.active_from(), b.active_from()), (Some(WindowFrom::Beginning), Some(WindowFrom::Beginning)));
+}
+
 /// Two founders that have met and are active from the beginning.
 fn pair() -> (Counting, Counting) {
     let mut a = Counting::new(actor("a"), founders(["a", "b"]));
@@ -236,6 +261,72 @@ fn an_actor_forgotten_alive_overspends_at_most_its_own_part_and_stops_when_it_he
     assert_eq!(b.standing().alarms, [Alarm::Forgotten(from)]);
     let again = Counting::restore(actor("b"), founders(["a", "b"]), b.records(), i64::MIN);
     assert_eq!(again.planned(&day, 100), 0, "also after a restart");
+}
+
+/// Two newcomers that only ever heard the one that left would each take the whole limit.
+#[test]
+fn nobody_takes_the_place_of_the_last_one_without_being_counted() {
+    let mut a = Counting::new(actor("a"), founders(["a"]));
+    tick(&mut a, NOW);
+    let [mut x, mut y] = ["x", "y"].map(|name| newcomer(name, &a));
+    let leaves = a.leave(NOW);
+    done(&mut a, leaves);
+    tell(&a, &mut x, NOW);
+    tell(&a, &mut y, NOW);
+    for counting in [&x, &y] {
+        assert_eq!((counting.active_from(), counting.standing().waits_for), (None, Some(WaitsFor::Cluster)));
+    }
+    talk(&mut x, &mut y, NOW);
+    assert_eq!((x.active_from(), y.active_from()), (None, None), "others may stand as they do");
+    let mut again = Counting::new(Actor { incarnation: Incarnation(2), ..actor("a") }, founders(["a"]));
+    for _ in 0..2 {
+        talk(&mut again, &mut x, NOW);
+        talk(&mut again, &mut y, NOW);
+    }
+    let next_day = counter(NOW + 86_400);
+    let parts = [&again, &x, &y].map(|counting| counting.planned(&next_day, 90));
+    assert_eq!(parts, [30, 30, 30], "founders begin anew");
+}
+
+/// Who drops a forgotten actor tells it on: those who said so first may be dead, and the actor may live.
+#[test]
+fn the_word_that_an_actor_is_forgotten_outlives_those_who_gave_it() {
+    let (mut a, b) = pair();
+    let mut x = newcomer("x", &a);
+    let mut journal = x.records();
+    let forgets = a.forget(&b.actor, NOW).unwrap();
+    done(&mut a, forgets);
+    let heard = x.receive(&a.gossip(), NOW).unwrap();
+    journal.extend(heard.persist.iter().cloned());
+    done(&mut x, heard);
+    let day = counter(NOW + 86_400);
+    for records in [journal, x.records()] {
+        let again = Counting::restore(actor("x"), founders(["a", "b"]), records, i64::MIN);
+        assert!(!again.counted(day.window_start).contains(&b.actor));
+        assert_eq!(again.active_from(), None, "a has not said that it counts x");
+        let mut lives = b.clone();
+        assert_eq!(lives.planned(&day, 100), 50);
+        tell(&again, &mut lives, NOW);
+        assert_eq!(lives.planned(&day, 100), 0);
+    }
+}
+
+/// With the word comes whom one must count, and the journal keeps the two in this order.
+#[test]
+fn nobody_leans_on_a_forgotten_actor_without_counting_those_who_forgot_it() {
+    let (mut a, b) = pair();
+    let forgets = a.forget(&b.actor, NOW).unwrap();
+    done(&mut a, forgets);
+    let mut x = Counting::new(actor("x"), founders(["a", "b"]));
+    let heard = x.receive(&a.gossip(), NOW).unwrap().persist;
+    for kept in 0..=heard.len() {
+        let mut again = Counting::restore(actor("x"), founders(["a", "b"]), heard[..kept].to_vec(), i64::MIN);
+        tick(&mut again, NOW);
+        let drops = again.heard.values().any(|word| word.forgotten_from.is_some());
+        assert!(!drops || again.known.contains(&a.actor), "{kept} of {heard:?}");
+        assert_eq!(again.active_from(), None);
+    }
+    assert!(matches!(heard[..], [Record::Stated(_), Record::Forgotten(..)]), "{heard:?}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub enum WaitsFor {
         /// How many it takes.
         needed: usize,
     },
-    /// Nobody who has begun was heard of, and this one may not begin.
+    /// Nobody who has begun was heard of or is still there, and this one may not begin.
     Cluster,
     /// These have not said that they count this actor, nor that they are gone. A dead one among them must be forgotten.
     Words(BTreeSet<Actor>),
@@ -44,7 +44,9 @@ impl fmt::Display for WaitsFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WaitsFor::Quorum { met, needed } => write!(f, "{met} of {needed} nodes that must meet to begin have met"),
-            WaitsFor::Cluster => f.write_str("no node that has begun was met, and this one is not a founder"),
+            WaitsFor::Cluster => {
+                f.write_str("no node that has begun and is still there was met, and this one is not a founder")
+            }
             WaitsFor::Words(actors) => {
                 f.write_str("not counted yet by")?;
                 actors.iter().try_for_each(|actor| write!(f, " {actor}"))
@@ -108,18 +110,23 @@ pub struct Standing {
 impl Counting {
     /// Where this actor stands.
     pub fn standing(&self) -> Standing {
-        let rivals = self.rivals.iter().cloned().map(Alarm::TwoBeginnings);
-        let rolled_back = self.rolled_back.then_some(Alarm::RolledBack);
-        let forgotten = self.own.forgotten_from.map(Alarm::Forgotten);
         Standing {
             actor: self.actor.clone(),
             active_from: self.public.active_from,
             leaves_from: self.own.leaves_from,
             waits_for: self.waits_for(),
             counted: self.own.counts().into_iter().flatten().map(|actor| self.peer(actor)).collect(),
-            alarms: rivals.chain(rolled_back).chain(forgotten).collect(),
+            alarms: self.alarms(),
             unconfirmed: self.pending.len(),
         }
+    }
+
+    /// What a person must look at.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let rivals = self.rivals.iter().cloned().map(Alarm::TwoBeginnings);
+        let rolled_back = self.rolled_back.then_some(Alarm::RolledBack);
+        let forgotten = self.own.forgotten_from.map(Alarm::Forgotten);
+        rivals.chain(rolled_back).chain(forgotten).collect()
     }
 
     /// Who has how much of `limit`, as far as this actor knows: what is locked in those of them that do not answer. An
@@ -161,6 +168,12 @@ impl Counting {
         let silent = |other: &&Actor| {
             **other != self.actor && self.heard.get(*other).is_none_or(|word| word.allows(&self.actor).is_none())
         };
-        Some(WaitsFor::Words(self.known.iter().filter(silent).cloned().collect()))
+        let silent: BTreeSet<Actor> = self.known.iter().filter(silent).cloned().collect();
+        if !silent.is_empty() || self.is_vouched_for() {
+            return Some(WaitsFor::Words(silent));
+        }
+        // All whom it must count are gone, and none of them has counted it.
+        let (met, needed) = self.present_quorum();
+        Some(if founder { WaitsFor::Quorum { met, needed } } else { WaitsFor::Cluster })
     }
 }

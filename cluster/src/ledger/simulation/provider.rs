@@ -11,6 +11,8 @@ use crate::ledger::reservation::{Outcome, ReservationId, Settler};
 pub(super) struct Dispatched {
     /// False when it never reached the provider.
     pub(super) reached: bool,
+    /// When, on the monotonic clock.
+    pub(super) since: u64,
     /// Counter, reserved, billed.
     pub(super) costs: Vec<(CounterId, u64, u64)>,
 }

@@ -30,4 +30,8 @@ impl Rng {
     pub(super) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
+
+    pub(super) fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
+        if from.is_empty() { None } else { Some(from[self.index(from.len())].clone()) }
+    }
 }

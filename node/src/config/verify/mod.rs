@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use super::model::Config;
 
+pub use governance::{Known, verify_customer, verify_key, verify_team};
+
 /// One thing that is wrong, at a path such as `providers[0].base_url`.
 #[derive(Debug)]
 pub struct Problem {

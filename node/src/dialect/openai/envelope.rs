@@ -42,6 +42,8 @@ pub struct Envelope {
     pub has_tools: bool,
     /// Number of choices asked for.
     pub n: u64,
+    /// Bounds of the answer's length that are given and null, which is none.
+    null_bounds: Vec<(&'static str, Range<usize>)>,
     /// Offset behind the object's opening brace, where a member can be put in.
     first_member: usize,
 }
@@ -53,6 +55,8 @@ pub struct Rewrite<'a> {
     pub model: Option<&'a str>,
     /// Ask for the usage chunk, as nothing else tells what a stream cost.
     pub ask_for_usage: bool,
+    /// Bound the answer's length, in tokens, under this name. For requests that have no bound of their own.
+    pub max_output: Option<(&'static str, u64)>,
 }
 
 impl Envelope {
@@ -61,6 +65,7 @@ impl Envelope {
     pub fn scan(body: &[u8]) -> Result<Self, EnvelopeError> {
         let mut model: Option<(String, Range<usize>)> = None;
         let (mut stream, mut options, mut tools, mut n) = (None, None, None, None);
+        let mut null_bounds = Vec::new();
         let mut twice = None;
         members(body, 0..body.len(), |key, value| {
             let repeated = match key.as_ref() {
@@ -72,6 +77,14 @@ impl Envelope {
                 "stream_options" => options.replace(value).map(|_| "stream_options"),
                 "tools" => tools.replace(value).map(|_| "tools"),
                 "n" => n.replace(value).map(|_| "n"),
+                "max_tokens" if value.shape == Shape::Null => {
+                    null_bounds.push(("max_tokens", value.range));
+                    None
+                }
+                "max_completion_tokens" if value.shape == Shape::Null => {
+                    null_bounds.push(("max_completion_tokens", value.range));
+                    None
+                }
                 _ => None,
             };
             twice = twice.or(repeated);
@@ -103,6 +116,7 @@ impl Envelope {
             stream_options: options,
             has_tools: tools.is_some_and(|value| value.shape == Shape::Array && value.range.len() > 2),
             n,
+            null_bounds,
             first_member: memchr::memchr(b'{', body).map_or(0, |brace| brace + 1),
         })
     }
@@ -111,7 +125,7 @@ impl Envelope {
     pub fn rewrite(&self, body: &Bytes, rewrite: Rewrite<'_>) -> Bytes {
         let model = rewrite.model.filter(|name| *name != self.model);
         let usage = rewrite.ask_for_usage && self.stream && !self.include_usage;
-        if model.is_none() && !usage {
+        if model.is_none() && !usage && rewrite.max_output.is_none() {
             return body.clone();
         }
         const ASK: &[u8] = b"\"stream_options\":{\"include_usage\":true},";
@@ -129,6 +143,15 @@ impl Envelope {
                 Some(null) => edits.push((null.range.clone(), Cow::Borrowed(OPTION))),
                 None => edits.push((self.first_member..self.first_member, Cow::Borrowed(ASK))),
             }
+        }
+        if let Some((name, tokens)) = rewrite.max_output {
+            // A second member of the name would leave it to the provider which of them counts.
+            let mut given = self.null_bounds.iter().filter(|(given, _)| *given == name).peekable();
+            if given.peek().is_none() {
+                let member = format!("\"{name}\":{tokens},");
+                edits.push((self.first_member..self.first_member, Cow::Owned(member.into_bytes())));
+            }
+            edits.extend(given.map(|(_, range)| (range.clone(), Cow::Owned(tokens.to_string().into_bytes()))));
         }
         edits.sort_by_key(|(range, _)| range.start);
         let growth: usize = edits.iter().map(|(_, text)| text.len()).sum();
@@ -222,14 +245,27 @@ mod tests {
     #[test]
     fn leaves_the_bytes_alone_without_an_edit() {
         let body = Bytes::from_static(br#"{ "model" : "gpt-4o", "stream":false }"#);
-        let same =
-            Envelope::scan(&body).unwrap().rewrite(&body, Rewrite { model: Some("gpt-4o"), ask_for_usage: true });
+        let same = Envelope::scan(&body)
+            .unwrap()
+            .rewrite(&body, Rewrite { model: Some("gpt-4o"), ask_for_usage: true, max_output: None });
         assert_eq!(same.as_ptr(), body.as_ptr(), "not even copied");
     }
 
     #[test]
+    fn puts_in_a_bound_where_there_is_none() {
+        let edit = Rewrite { max_output: Some(("max_tokens", 64)), ..Rewrite::default() };
+        assert_eq!(rewritten(r#"{"model":"echo"}"#, edit), r#"{"max_tokens":64,"model":"echo"}"#);
+        assert_eq!(rewritten(r#"{"model":"m","max_tokens":null}"#, edit), r#"{"model":"m","max_tokens":64}"#);
+        let edit = Rewrite { ask_for_usage: true, ..edit };
+        assert_eq!(
+            rewritten(r#" {"stream":true,"model":"echo"}"#, edit),
+            r#" {"stream_options":{"include_usage":true},"max_tokens":64,"stream":true,"model":"echo"}"#
+        );
+    }
+
+    #[test]
     fn edits_only_the_model_and_the_stream_options() {
-        let edit = Rewrite { model: Some("echo"), ask_for_usage: true };
+        let edit = Rewrite { model: Some("echo"), ask_for_usage: true, max_output: None };
         for (body, expected) in [
             (
                 r#"{"z":1, "model":"demo/echo","x":[ 1 ],"stream":false}"#,

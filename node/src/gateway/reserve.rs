@@ -1,0 +1,188 @@
+//! Taking a request's worst case from all its allowances, before anything is sent.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use peerway_cluster::ledger::allowance::Unit;
+use peerway_cluster::ledger::hot::{Part, try_hold};
+use peerway_cluster::ledger::reservation::{Denial, MAX_CHARGES};
+
+use super::Worker;
+use crate::governance::account::Asked;
+use crate::governance::{Amounts, Charge, Charges, Limits, Mode, NanoUsd, PriceBook, Reserved, VirtualKey};
+use crate::http::error::{ApiError, Denied};
+use crate::routing::Target;
+
+/// What the key's requests are charged to, if there is anything.
+pub(super) fn charges(key: Option<&VirtualKey>) -> Result<Option<&Charges>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    let Some(charges) = key.charges() else {
+        return Err(ApiError::BudgetsNotReady { waits_for: "the ledger has not been started".to_owned() });
+    };
+    if charges.is_too_many() {
+        let waits_for = format!(
+            "key `{}`, its team, its customer and one of its providers have {} budgets and limits together, at most {} can be counted",
+            key.id,
+            charges.most(),
+            MAX_CHARGES,
+        );
+        return Err(ApiError::BudgetsNotReady { waits_for });
+    }
+    Ok(Some(charges).filter(|charges| !charges.is_empty()))
+}
+
+/// The targets that a key with these charges may use: money that is counted is spent only where the price is known.
+pub(super) fn priced(charges: &Charges, prices: &PriceBook, ladder: Vec<Target>) -> Result<Vec<Target>, ApiError> {
+    let is_priced = |target: &Target| {
+        !charges.has_budget(&target.upstream.name) || prices.find(&target.upstream.name, &target.model).is_some()
+    };
+    let Some(first) = ladder.first().map(|target| format!("{}/{}", target.upstream.name, target.model)) else {
+        return Ok(ladder);
+    };
+    let ladder: Vec<Target> = ladder.into_iter().filter(is_priced).collect();
+    if ladder.is_empty() { Err(ApiError::UnpricedModel { model: first }) } else { Ok(ladder) }
+}
+
+/// The most that one answer of any of these targets can take.
+pub(super) fn worst_case(asked: &Asked, prices: &PriceBook, targets: &[Target]) -> Amounts {
+    let prompt_tokens = asked.estimate().prompt_tokens;
+    let mut most = Amounts { requests: 1, ..Amounts::default() };
+    for target in targets {
+        let price = prices.find(&target.upstream.name, &target.model);
+        let output = asked.worst_output(&price.map_or(Limits::default(), |price| price.limits));
+        let cost = price.map_or(NanoUsd::ZERO, |price| price.worst_case(prompt_tokens, output, Mode::Standard));
+        most.nano_usd = most.nano_usd.max(cost.get());
+        most.tokens = most.tokens.max(prompt_tokens.saturating_add(output));
+    }
+    most
+}
+
+/// How long an answer may be, a choice, when its budgets cannot pay for a longer one.
+const CAPS: [u64; 3] = [1024, 256, 64];
+
+/// Takes the worst case of a request from all of the charges. Where that is more than is left, and the request does not
+/// say how long its answer may be, the gateway says it: a shorter answer is better than none, and the last of a budget
+/// can be spent.
+pub(super) async fn reserve_worst_case(
+    worker: &Worker,
+    charges: &[Charge],
+    asked: &mut Asked,
+    prices: &PriceBook,
+    ladder: &[Target],
+) -> Result<Option<Reserved>, ApiError> {
+    let amounts = worst_case(asked, prices, ladder);
+    let refused = match reserve(worker, charges, &amounts).await {
+        Err(error) if is_for_length(&error) && !charges.is_empty() && asked.is_open_ended() => error,
+        result => return result,
+    };
+    for cap in CAPS {
+        asked.set_cap(Some(cap));
+        let shorter = worst_case(asked, prices, ladder);
+        if shorter.tokens < amounts.tokens
+            && let Ok(reserved) = reserve(worker, charges, &shorter).await
+        {
+            return Ok(reserved);
+        }
+    }
+    asked.set_cap(None);
+    Err(refused)
+}
+
+/// Whether a shorter answer would have been within what is left.
+fn is_for_length(error: &ApiError) -> bool {
+    match error {
+        ApiError::BudgetExceeded(_) => true,
+        ApiError::RateLimited(denied) => denied.unit == Unit::Tokens,
+        _ => false,
+    }
+}
+
+/// Takes these amounts from all of the charges, or says which of them has not enough. `None`: nothing to take from.
+pub(super) async fn reserve(
+    worker: &Worker,
+    charges: &[Charge],
+    amounts: &Amounts,
+) -> Result<Option<Reserved>, ApiError> {
+    if charges.is_empty() {
+        return Ok(None);
+    }
+    let began = Instant::now();
+    let parts: Vec<Part<'_>> =
+        charges.iter().map(|charge| Part { slot: &charge.slot, amount: amounts.of(charge.unit()) }).collect();
+    let now = unix_now();
+    let granted = match try_hold(&parts, now) {
+        Some(hold) => Ok(hold),
+        None => match parts.iter().position(|part| part.slot.is_beyond(part.amount, now)) {
+            Some(beyond) => Err(denied(&charges[beyond], amounts, now)),
+            None => {
+                let ledger = &worker.gateway.ledger;
+                let granted = ledger.hold(&parts).await;
+                granted.map_err(|denial| refused(worker, charges, amounts, &denial))
+            }
+        },
+    };
+    worker.shard.reserve.observe(began.elapsed());
+    match granted {
+        Ok(hold) => Ok(Some(Reserved::new(hold, charges))),
+        Err(error) => {
+            if let ApiError::BudgetExceeded(denied) | ApiError::RateLimited(denied) = &error {
+                worker.shard.denied(denied.tier);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The first of the charges of which nothing is left, as far as is known without asking anybody.
+pub(super) fn used_up(charges: &Charges) -> Option<ApiError> {
+    let now = unix_now();
+    let least = Amounts { nano_usd: 1, tokens: 1, requests: 1 };
+    let used_up = charges.always().iter().find(|charge| charge.slot.is_beyond(1, now))?;
+    Some(denied(used_up, &least, now))
+}
+
+fn refused(worker: &Worker, charges: &[Charge], amounts: &Amounts, denial: &Denial) -> ApiError {
+    if let Some(waits_for) = worker.gateway.ledger.not_ready() {
+        return ApiError::BudgetsNotReady { waits_for };
+    }
+    match denial {
+        Denial::Exhausted { allowance, .. } => {
+            match charges.iter().find(|charge| charge.slot.allowance().id == *allowance) {
+                Some(charge) => denied(charge, amounts, unix_now()),
+                None => ApiError::BudgetsNotReady { waits_for: denial.to_string() },
+            }
+        }
+        Denial::Busy => ApiError::Overloaded,
+        _ => ApiError::BudgetsNotReady { waits_for: denial.to_string() },
+    }
+}
+
+fn denied(charge: &Charge, amounts: &Amounts, now: i64) -> ApiError {
+    let view = charge.slot.view(now);
+    let allowance = charge.slot.allowance();
+    let denied = Denied {
+        tier: charge.tier,
+        owner: Arc::clone(&charge.owner),
+        unit: allowance.unit,
+        limit: view.limit,
+        window: allowance.window,
+        needed: amounts.of(allowance.unit),
+        left: view.limit.saturating_sub(view.spent),
+        window_end: (view.window_end != i64::MAX).then_some(view.window_end),
+        wait: until(view.window_end),
+    };
+    let denied = Box::new(denied);
+    if denied.unit == Unit::NanoUsd { ApiError::BudgetExceeded(denied) } else { ApiError::RateLimited(denied) }
+}
+
+/// How long until this unix second. A whole second begins at its start, so the fraction that has gone of the current one
+/// is not waited for twice.
+pub(super) fn until(unix_seconds: i64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_secs(u64::try_from(unix_seconds).unwrap_or(0)).saturating_sub(now)
+}
+
+pub(super) fn unix_now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
