@@ -294,3 +294,17 @@ fn a_stream_is_written_as_openais_libraries_read_it() {
     ];
     assert_eq!(String::from_utf8(bytes).unwrap(), expected.concat());
 }
+
+#[test]
+fn the_default_detail_of_an_image_is_not_kept() {
+    let detail = |said: &str| {
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"https://x/y.png","detail":"{said}"}}}}]}}]}}"#
+        );
+        match decode_request(body.as_bytes()).unwrap().messages.remove(0).parts.remove(0).content {
+            Content::Image { detail, .. } => detail,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((detail("auto"), detail("high")), (None, Some("high".to_owned())));
+}

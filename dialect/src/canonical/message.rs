@@ -81,7 +81,8 @@ impl From<Content> for Part {
 pub enum Content {
     Text(String),
     /// OpenAI `image_url` (a data URL is [`Source::Base64`]), Anthropic `image`, Gemini `inlineData`/`fileData`,
-    /// Bedrock `image`. `detail` is OpenAI's and dropped elsewhere.
+    /// Bedrock `image`. `detail` is OpenAI's and Cohere's and dropped elsewhere;
+    /// `auto`, their default, is not kept.
     Image {
         source: Source,
         detail: Option<String>,

@@ -121,7 +121,7 @@ fn piece(item: Item<'_>) -> Result<Part, DecodeError> {
                 (image.string()?, None)
             } else {
                 let mut image = image.object()?;
-                (image.need("url")?.string()?, image.string("detail")?)
+                (image.need("url")?.string()?, image.string("detail")?.filter(|detail| detail != "auto"))
             };
             Content::Image { source: source(url), detail }
         }

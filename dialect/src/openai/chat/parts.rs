@@ -38,7 +38,7 @@ fn decode_part(item: Item<'_>, unread: &mut Dropped) -> Result<Part, DecodeError
                 (image.string()?, None)
             } else {
                 let mut image = image.object()?;
-                (image.need("url")?.string()?, image.string("detail")?)
+                (image.need("url")?.string()?, image.string("detail")?.filter(|detail| detail != "auto"))
             };
             Content::Image { source: source_of_url(url), detail }
         }
