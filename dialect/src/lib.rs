@@ -28,7 +28,7 @@
 //! - [`dropped`]: what could not be carried over
 //! - [`json`]: JSON that keeps its text, and reading an object field by field with the place of every error
 //! - [`sse`]: server-sent events, cut anywhere
-//! - [`openai`]: chat completions, responses, text completions
+//! - [`openai`]: chat completions, responses, text completions, embeddings
 //! - [`cohere`]: v2 chat and its stream, rerank, embed
 //! - [`gemini`]: generateContent and its stream, countTokens, embeddings
 //! - [`anthropic`]: messages, token counting

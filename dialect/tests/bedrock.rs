@@ -386,3 +386,26 @@ fn a_schema_is_text_and_must_be_json() {
     let error = bedrock::decode_request(format("{").to_string().as_bytes()).unwrap_err();
     assert!(error.to_string().starts_with("`outputConfig.textFormat.structure.jsonSchema.schema` must be"), "{error}");
 }
+
+#[test]
+fn models_that_cannot_be_held_to_a_schema_are_not_asked_to() {
+    let schema = Json::parse(r#"{"type":"object","properties":{},"additionalProperties":false}"#).unwrap();
+    let Tool::Function(function) = function() else { unreachable!() };
+    let strict = Function { parameters: Some(schema.clone()), strict: Some(true), ..function };
+    let with = |model: &str| ChatRequest {
+        model: model.into(),
+        tools: vec![Tool::Function(strict.clone())],
+        ..user(vec![Part::text("x")])
+    };
+    let told = |model: &str| {
+        let (sent, dropped) = send(&with(model));
+        (sent["toolConfig"]["tools"][0]["toolSpec"]["strict"].as_bool(), dropped)
+    };
+    assert_eq!(told("amazon.nova-pro-v1:0"), (Some(true), String::new()));
+    assert_eq!(told("eu.anthropic.claude-sonnet-4-5-20250929-v1:0"), (Some(true), String::new()));
+    let old = "anthropic.claude-3-5-sonnet-20241022-v2:0";
+    assert_eq!(told(old), (None, "tools.strict".to_owned()));
+    let format = ResponseFormat::JsonSchema { name: "s".into(), description: None, schema, strict: None };
+    let held = ChatRequest { response_format: Some(format), ..with(old) };
+    assert!(refusal(&held).contains("`response_format`"));
+}

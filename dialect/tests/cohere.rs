@@ -140,7 +140,7 @@ fn one_tool_is_chosen_by_offering_no_other() {
     assert_eq!(body["tools"][0]["function"]["parameters"], json!({"type": "object", "properties": {}}));
     assert_eq!((&body["strict_tools"], dropped.as_str()), (&json!(true), ""));
     let (body, dropped) = with(ToolChoice::Auto, None);
-    assert_eq!((body.get("tool_choice"), body.get("strict_tools"), dropped.as_str()), (None, None, "strict"));
+    assert_eq!((body.get("tool_choice"), body.get("strict_tools"), dropped.as_str()), (None, None, "tools.strict"));
     let (body, _) = with(ToolChoice::Allowed { required: false, names: vec!["f".into()] }, None);
     assert_eq!((body.get("tool_choice"), body["tools"].as_array().unwrap().len()), (None, 1));
 }

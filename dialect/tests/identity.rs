@@ -32,6 +32,15 @@ fn schema() -> impl Strategy<Value = Json> {
     object().prop_map(|object| Json::parse(&format!(r#"{{"type":"object","z":1.50,"properties":{object}}}"#)).unwrap())
 }
 
+/// A schema that any provider takes as strict.
+fn closed(schema: &Json) -> Json {
+    let mut schema = schema.to_value();
+    let members = schema["properties"].as_object().unwrap();
+    schema["required"] = members.keys().map(String::as_str).collect();
+    schema["additionalProperties"] = false.into();
+    Json::of(&schema)
+}
+
 fn image() -> impl Strategy<Value = Source> {
     prop_oneof![
         "https://[a-z]{1,8}/[a-z]{1,8}".prop_map(Source::Url),
@@ -91,6 +100,7 @@ fn tools(marks: bool) -> impl Strategy<Value = Vec<Tool>> {
     let function = (name(), of(text()), schema(), of(any::<bool>()), mark);
     vec(function, 0..3).prop_map(|functions| {
         let tool = |(name, description, schema, strict, cache)| {
+            let schema = if strict == Some(true) { closed(&schema) } else { schema };
             Tool::Function(Function { name, description, parameters: Some(schema), strict, cache })
         };
         functions.into_iter().map(tool).collect()

@@ -247,7 +247,7 @@ fn tools<'a>(
         }
         wire.push(match tool {
             Tool::Function(function) => {
-                dropped.note_if(function.strict == Some(true) && !target.structured_output, "tools.strict");
+                let strict = target.strict(function, dropped);
                 WireTool::Function {
                     name: &function.name,
                     description: function.description.as_deref(),
@@ -255,7 +255,7 @@ fn tools<'a>(
                         .parameters
                         .as_ref()
                         .map_or_else(|| Schema::Nothing { kind: "object", properties: BTreeMap::new() }, Schema::Given),
-                    strict: function.strict.filter(|_| target.structured_output),
+                    strict,
                     cache_control: encode_cache(function.cache.as_ref(), dropped),
                 }
             }

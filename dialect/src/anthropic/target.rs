@@ -1,5 +1,8 @@
 //! What Anthropic's models do not have alike, told by their names.
 
+use crate::Dropped;
+use crate::canonical::{Function, Strictness};
+
 /// How to write a request for a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
@@ -41,6 +44,15 @@ impl Target {
             structured_output: version >= (4, 5),
             system_in_place: false,
         }
+    }
+
+    /// Whether calls of a function are held to its schema: models that cannot be do not know the word.
+    pub(crate) fn strict(self, function: &Function, dropped: &mut Dropped) -> Option<bool> {
+        if self.structured_output {
+            return function.strict_for(Strictness::Closed, dropped);
+        }
+        dropped.note_if(function.strict == Some(true), "tools.strict");
+        None
     }
 }
 

@@ -10,6 +10,7 @@
 //! - Documents have a name from few characters, no two alike: others are written in these and named as changed.
 //! - Ids of calls that Bedrock would not take are replaced by a hash of themselves, in calls and results alike.
 //! - Videos, guarded content, search results and things in buckets of a given owner are for Bedrock alone.
+//! - Whether a Claude can be held to a schema goes by [`crate::anthropic`], too: it is refused, or `strict` is dropped.
 //! - Thoughts and `top_k` have no field of their own: `additionalModelRequestFields` holds them in Claude's form, for
 //!   models with `claude` in their id, by the rules of [`crate::anthropic`]; for others they are dropped and named.
 //!

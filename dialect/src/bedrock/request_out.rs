@@ -70,7 +70,7 @@ pub fn encode_request(request: &ChatRequest, dropped: &mut Dropped) -> Result<Ve
         dropped.note_if(given, field);
     }
     let tool_config = encode_tools(request, dropped)?;
-    let output_config = encode_format(request, dropped);
+    let output_config = encode_format(request, dropped)?;
     let (mut system, mut messages) = (Vec::new(), Vec::new());
     encode_messages(&request.messages, &mut system, &mut messages, dropped)?;
     let extra = request.extra.for_target(HERE, dropped);

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::canonical::{ChatRequest, Content, ResponseFormat, Tool, ToolChoice};
-use crate::{Dropped, Json, Unsupported};
+use crate::canonical::{ChatRequest, Content, ResponseFormat, Strictness, Tool, ToolChoice};
+use crate::{Dropped, Json, Unsupported, anthropic};
 
-use super::HERE;
 use super::blocks_out::{WireCachePoint, cache_point};
+use super::{HERE, is_claude};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,6 +96,7 @@ pub(super) fn encode_tools<'a>(
         _ => request.tools.as_slice(),
     };
     let choice = request.tool_choice.as_ref();
+    let claude = claude(request);
     let mut tools = Vec::with_capacity(offered.len());
     for (at, tool) in offered.iter().enumerate() {
         match tool {
@@ -104,7 +105,10 @@ pub(super) fn encode_tools<'a>(
                     name: &function.name,
                     description: function.description.as_deref(),
                     input_schema: WireInputSchema { json: function.parameters.clone().unwrap_or_else(no_parameters) },
-                    strict: function.strict,
+                    strict: match claude {
+                        Some(target) => target.strict(function, dropped),
+                        None => function.strict_for(Strictness::Closed, dropped),
+                    },
                 }));
                 tools.extend(function.cache.as_ref().map(|mark| WireTool::CachePoint(cache_point(mark))));
             }
@@ -137,20 +141,31 @@ fn has_calls(request: &ChatRequest) -> bool {
     parts.any(|part| matches!(part.content, Content::ToolCall { .. } | Content::ToolResult { .. }))
 }
 
+/// Which Claude it is, if it is one.
+fn claude(request: &ChatRequest) -> Option<anthropic::Target> {
+    is_claude(&request.model).then(|| anthropic::Target::for_model(&request.model))
+}
+
 /// Only schemas: there is no way to ask for any JSON object, and clients that do must ask for JSON in words, too.
-pub(super) fn encode_format<'a>(request: &'a ChatRequest, dropped: &mut Dropped) -> Option<WireOutputConfig<'a>> {
+pub(super) fn encode_format<'a>(
+    request: &'a ChatRequest,
+    dropped: &mut Dropped,
+) -> Result<Option<WireOutputConfig<'a>>, Unsupported> {
     match &request.response_format {
-        None | Some(ResponseFormat::Text) => None,
+        None | Some(ResponseFormat::Text) => Ok(None),
         Some(ResponseFormat::JsonObject) => {
             dropped.note("response_format");
-            None
+            Ok(None)
+        }
+        Some(ResponseFormat::JsonSchema { .. }) if claude(request).is_some_and(|target| !target.structured_output) => {
+            Err(Unsupported::new("response_format", HERE, "the model cannot be held to a schema"))
         }
         Some(ResponseFormat::JsonSchema { name, description, schema, strict }) => {
             // The model is always held to it.
-            dropped.note_if(*strict == Some(false), "response_format.json_schema.strict");
+            dropped.note_if(*strict == Some(false), "response_format.strict");
             let json_schema = WireSchema { schema: schema.compact(), name, description: description.as_deref() };
             let text_format = WireFormat { kind: "json_schema", structure: WireStructure { json_schema } };
-            Some(WireOutputConfig { text_format })
+            Ok(Some(WireOutputConfig { text_format }))
         }
     }
 }

@@ -13,6 +13,7 @@ mod message;
 mod request;
 mod rerank;
 mod serial;
+mod strict;
 mod tool;
 mod usage;
 
@@ -26,6 +27,7 @@ pub use message::{CacheMark, Content, Message, Part, Role, Signature, Source};
 pub use request::{ChatRequest, Effort, Extra, LogprobsWanted, Reasoning, ResponseFormat, ThinkingMode};
 pub use rerank::{RerankAnswer, RerankRequest, RerankResult};
 pub use serial::Serial;
+pub(crate) use strict::Strictness;
 pub use tool::{Function, Tool, ToolChoice, made_call_id};
 pub use usage::Usage;
 

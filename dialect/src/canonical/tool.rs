@@ -23,7 +23,8 @@ pub struct Function {
     pub description: Option<String>,
     /// JSON Schema of the arguments; `None` takes none.
     pub parameters: Option<Json>,
-    /// Whether the arguments must match the schema (OpenAI, Anthropic); dropped elsewhere.
+    /// Whether the arguments must match the schema. Gemini has no such word; Cohere has one for all tools; the others take
+    /// it with schemas of a certain form only. Dropped where it cannot be said.
     pub strict: Option<bool>,
     pub cache: Option<CacheMark>,
 }

@@ -178,7 +178,7 @@ fn encode_tools<'a>(
             },
         });
     }
-    dropped.note_if(strict > 0 && loose > 0, "strict");
+    dropped.note_if(strict > 0 && loose > 0, "tools.strict");
     Ok((tools, (strict > 0 && loose == 0).then_some(true)))
 }
 

@@ -55,7 +55,7 @@ pub(super) fn encode_tools<'a>(tools: &'a [Tool], dropped: &mut Dropped) -> Resu
     for (at, tool) in tools.iter().enumerate() {
         match tool {
             Tool::Function(function) => {
-                dropped.note_if(function.strict == Some(true), "strict");
+                dropped.note_if(function.strict == Some(true), "tools.strict");
                 dropped.note_if(function.cache.is_some(), "cache_control");
                 functions.push(WireFunction {
                     name: &function.name,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::canonical::{ResponseFormat, Tool, ToolChoice};
+use crate::canonical::{ResponseFormat, Strictness, Tool, ToolChoice};
 use crate::{Dialect, Dropped, Json, Unsupported};
 
 use super::Target;
@@ -95,7 +95,7 @@ pub(super) fn encode_tool<'a>(
                 name: &function.name,
                 description: function.description.as_deref(),
                 parameters: function.parameters.as_ref(),
-                strict: function.strict,
+                strict: function.strict_for(Strictness::Whole, dropped),
             },
             cache_control: encode_cache(function.cache.as_ref(), target, dropped),
         }),

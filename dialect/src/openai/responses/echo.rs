@@ -52,7 +52,11 @@ impl Echo {
 }
 
 fn encode_echoed(tool: &Tool) -> Json {
-    Json::of(&encode_tool(tool))
+    let strict = match tool {
+        Tool::Function(function) => function.strict,
+        Tool::Other { .. } => None,
+    };
+    Json::of(&encode_tool(tool, strict))
 }
 
 impl Default for Echo {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::canonical::{
-    ChatRequest, Content, Effort, Message, Part, Reasoning, ResponseFormat, Role, ThinkingMode, Tool, ToolChoice,
+    ChatRequest, Content, Effort, Message, Part, Reasoning, ResponseFormat, Role, Strictness, ThinkingMode, Tool,
+    ToolChoice,
 };
 use crate::json;
 use crate::{Dropped, Json, Unsupported};
@@ -176,9 +177,9 @@ fn encode_tools<'a>(tools: &'a [Tool], dropped: &mut Dropped) -> Result<Vec<Wire
         wire.push(match tool {
             Tool::Function(function) => {
                 dropped.note_if(function.cache.is_some(), "cache_control");
-                encode_tool(tool)
+                encode_tool(tool, function.strict_for(Strictness::Whole, dropped))
             }
-            Tool::Other { of: HERE, .. } => encode_tool(tool),
+            Tool::Other { of: HERE, .. } => encode_tool(tool, None),
             Tool::Other { of, name, .. } => {
                 let reason = format!("the tool `{name}` runs at providers that speak {of}");
                 return Err(Unsupported::new(format!("tools[{at}]"), HERE, reason));
@@ -189,13 +190,13 @@ fn encode_tools<'a>(tools: &'a [Tool], dropped: &mut Dropped) -> Result<Vec<Wire
 }
 
 /// Functions are strict here unless told otherwise, and need not be elsewhere: what the client did not say is said.
-pub(super) fn encode_tool(tool: &Tool) -> WireTool<'_> {
+pub(super) fn encode_tool(tool: &Tool, strict: Option<bool>) -> WireTool<'_> {
     match tool {
         Tool::Function(function) => WireTool::Function {
             name: &function.name,
             description: function.description.as_deref(),
             parameters: function.parameters.as_ref(),
-            strict: function.strict.or(Some(false)),
+            strict: strict.or(Some(false)),
         },
         Tool::Other { json, .. } => WireTool::Other(json),
     }
