@@ -71,21 +71,21 @@ pub(super) async fn reserve_worst_case(
     ladder: &[Target],
 ) -> Result<Option<Reserved>, ApiError> {
     let amounts = worst_case(asked, prices, ladder);
-    let refused = match reserve(worker, charges, &amounts).await {
-        Err(error) if is_for_length(&error) && !charges.is_empty() && asked.is_open_ended() => error,
-        result => return result,
+    let refused = match take(worker, charges, &amounts).await {
+        Err(error) if is_for_length(&error) && asked.is_open_ended() => error,
+        result => return counted(worker, result),
     };
     for cap in CAPS {
         asked.set_cap(Some(cap));
         let shorter = worst_case(asked, prices, ladder);
         if shorter.tokens < amounts.tokens
-            && let Ok(reserved) = reserve(worker, charges, &shorter).await
+            && let Ok(reserved) = take(worker, charges, &shorter).await
         {
             return Ok(reserved);
         }
     }
     asked.set_cap(None);
-    Err(refused)
+    counted(worker, Err(refused))
 }
 
 /// Whether a shorter answer would have been within what is left.
@@ -103,6 +103,18 @@ pub(super) async fn reserve(
     charges: &[Charge],
     amounts: &Amounts,
 ) -> Result<Option<Reserved>, ApiError> {
+    counted(worker, take(worker, charges, amounts).await)
+}
+
+/// A request that is refused in the end counts once.
+fn counted<T>(worker: &Worker, result: Result<T, ApiError>) -> Result<T, ApiError> {
+    if let Err(ApiError::BudgetExceeded(denied) | ApiError::RateLimited(denied)) = &result {
+        worker.shard.denied(denied.tier);
+    }
+    result
+}
+
+async fn take(worker: &Worker, charges: &[Charge], amounts: &Amounts) -> Result<Option<Reserved>, ApiError> {
     if charges.is_empty() {
         return Ok(None);
     }
@@ -122,15 +134,7 @@ pub(super) async fn reserve(
         },
     };
     worker.shard.reserve.observe(began.elapsed());
-    match granted {
-        Ok(hold) => Ok(Some(Reserved::new(hold, charges))),
-        Err(error) => {
-            if let ApiError::BudgetExceeded(denied) | ApiError::RateLimited(denied) = &error {
-                worker.shard.denied(denied.tier);
-            }
-            Err(error)
-        }
-    }
+    Ok(Some(Reserved::new(granted?, charges)))
 }
 
 /// The first of the charges of which nothing is left, as far as is known without asking anybody.
