@@ -76,18 +76,22 @@ pub(in super::super) fn knows_more(world: &World, at: usize) -> Option<Actor> {
     let ledger = world.nodes[at].ledger()?;
     let nothing = Row::default();
     let stated = ledger.shares.public.size();
-    let more = |other: &&Ledger<Counting>| {
+    let more = |(speaks, other): &(bool, &Ledger<Counting>)| {
         let heard = other.shares.gossip().words.get(ledger.actor()).map_or(0, |word| word.size());
         let mut rows =
             other.counters().iter().filter_map(|(id, counter)| Some((id, counter.others().get(ledger.actor())?)));
-        heard > stated
+        // What a node says that itself goes on from an old copy is lost here until it is noticed.
+        (*speaks && heard > stated)
             || rows.any(|(id, row)| {
                 let own = ledger.counters().get(id).map_or(&nothing, Counter::own);
                 !own.covers(row) && !ledger.is_closed(id)
             })
     };
-    let others = world.nodes.iter().filter_map(|node| node.ledger()).filter(|other| other.actor() != ledger.actor());
-    others.into_iter().find(more).map(|other| other.actor().clone())
+    let others = world.nodes.iter().filter_map(|node| {
+        let speaks = !world.oracle.lives.get(node.who).astray;
+        Some((speaks, node.ledger().filter(|other| other.actor() != ledger.actor())?))
+    });
+    others.into_iter().find(more).map(|(_, other)| other.actor().clone())
 }
 
 /// I4 for what is to come: the parts of the living are the whole limit.
