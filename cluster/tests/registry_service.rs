@@ -213,3 +213,29 @@ async fn a_write_that_relies_on_what_is_no_longer_so_is_refused() {
     assert_eq!(registry.put(KEY, "k", b"3", Expected::Anything).await.unwrap_err(), WriteError::Closed);
     assert!(registry.snapshot().record(KEY, "k").is_some(), "reading goes on");
 }
+
+/// A queue that is dropped while somebody is sending keeps what was sent, and its answer, for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writes_at_the_very_end_are_answered() {
+    for round in 0..1000 {
+        let identity = Identity {
+            cluster: "test".parse().unwrap(),
+            node_id: "a".parse().unwrap(),
+            incarnation: Incarnation(1),
+            generation: Generation(1),
+        };
+        let config =
+            ServiceConfig { identity, data_dir: None, limits: Limits::default(), when_ahead: WhenAhead::Refuse };
+        let registry = RegistryService::start(config).unwrap();
+        let writers = (0..4).map(|_| {
+            let registry = registry.clone();
+            tokio::spawn(async move { while registry.put(KEY, "k", b"1", Expected::Anything).await.is_ok() {} })
+        });
+        let writers: Vec<_> = writers.collect();
+        registry.close().await;
+        for writer in writers {
+            let answered = tokio::time::timeout(PATIENCE, writer).await;
+            answered.unwrap_or_else(|_| panic!("round {round}: no answer")).unwrap();
+        }
+    }
+}

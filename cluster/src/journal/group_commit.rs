@@ -216,7 +216,7 @@ impl Committer {
                             answer.send(outcome).ok();
                         }
                         After::End(answer) => {
-                            self.finish(answer);
+                            self.finish(answer).await;
                             return;
                         }
                     }
@@ -273,9 +273,10 @@ impl Committer {
     }
 
     /// Writes what others queued while this end was on its way, and closes the queue behind it.
-    fn finish(&mut self, answer: Option<oneshot::Sender<Outcome>>) {
+    async fn finish(&mut self, answer: Option<oneshot::Sender<Outcome>>) {
         self.queue.close();
-        while let Ok(command) = self.queue.try_recv() {
+        // Ends when also those are in who are sending at this moment.
+        while let Some(command) = self.queue.recv().await {
             match command {
                 Command::Append(record) => {
                     self.append(&record);

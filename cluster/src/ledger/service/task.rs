@@ -164,6 +164,10 @@ impl Task {
                 Turn::Command(None) => return,
                 Turn::Command(Some(Command::Close { parting, reply })) => {
                     self.close(parting, &mut inbox.said).await;
+                    // Dropping the queue drains it once, and what is being sent at that moment would lie in it for
+                    // ever, with somebody waiting for its answer.
+                    inbox.commands.close();
+                    while inbox.commands.recv().await.is_some() {}
                     // Who does not wait for the end does not need to hear of it.
                     let _ = reply.send(());
                     return;

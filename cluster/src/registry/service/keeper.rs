@@ -162,6 +162,10 @@ impl Keeper {
             self.settle();
             if let Some(reply) = closed {
                 self.disk = Disk::None;
+                // Dropping the inbox would drain it once: a write whose sender is in the middle of sending would lie in
+                // it for ever, and with it the sender's answer. So all that is under way is taken, and dropped here.
+                inbox.close();
+                while inbox.recv().await.is_some() {}
                 // Who closes may have stopped waiting.
                 let _ = reply.send(());
                 return;
