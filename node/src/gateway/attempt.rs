@@ -4,16 +4,18 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use peerway_dialect::Dialect;
 use serde::de::IgnoredAny;
 
 use crate::dialect::openai::{Answer, Usage, count_answer};
 use crate::governance::{Account, Reason, Written};
 use crate::http::request_id::X_REQUEST_ID;
-use crate::provider::{Upstream, UpstreamKey};
+use crate::operation::Operation;
+use crate::provider::{RequestError, UpstreamCall, UpstreamKey};
 use crate::routing::Target;
 
 /// Largest plain answer that is read into memory.
@@ -64,32 +66,31 @@ pub(super) enum Next {
     OtherKey,
 }
 
-pub(super) fn request(
-    upstream: &Upstream,
+/// What goes to the provider, with the client's own headers that it understands.
+pub(super) async fn request(
+    target: &Target,
     key: Option<&UpstreamKey>,
     body: &Bytes,
     client: &HeaderMap,
     request_id: &HeaderValue,
     stream: bool,
-) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(body.clone()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = upstream.chat_url.clone();
+) -> Result<Request<Full<Bytes>>, RequestError> {
+    let call = UpstreamCall {
+        operation: Operation::Chat,
+        dialect: Dialect::OpenAiChat,
+        model: &target.model,
+        stream,
+        content_type: None,
+    };
+    let mut request = target.upstream.request(&call, key, body.clone()).await?;
     let headers = request.headers_mut();
-    headers.insert(HOST, upstream.host.clone());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static(if stream { "text/event-stream" } else { "application/json" }));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("peerway/", env!("CARGO_PKG_VERSION"))));
     headers.insert(&X_REQUEST_ID, request_id.clone());
-    if let Some(key) = key {
-        headers.insert(AUTHORIZATION, key.authorization.clone());
-    }
     for name in FORWARDED {
         if let Some(value) = client.get(name) {
             headers.insert(HeaderName::from_static(name), value.clone());
         }
     }
-    request
+    Ok(request)
 }
 
 /// Charges an attempt that has ended; a stream has only begun.
@@ -231,6 +232,13 @@ fn was_sent(error: &hyper_util::client::legacy::Error) -> bool {
 }
 
 impl Failure {
+    /// Nothing was sent: the key has no credential to show, or there is no such call at the provider.
+    pub(super) fn unsent(error: &RequestError) -> Self {
+        let status = Some(StatusCode::BAD_GATEWAY);
+        let (detail, spent) = (error.to_string(), Spent::Nothing);
+        Self { class: "key", status, detail, retry_after: None, next: Next::OtherKey, spent }
+    }
+
     fn deadline(detail: String, spent: Spent) -> Self {
         let status = Some(StatusCode::GATEWAY_TIMEOUT);
         Self { class: "deadline", status, detail, retry_after: None, next: Next::Retry, spent }

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use rand::RngExt;
 
 use super::Exchange;
-use super::attempt::{Next, Sent, attempt, charge, request};
+use super::attempt::{Failure, Next, Sent, attempt, charge, request};
 use super::reserve::{reserve, worst_case};
 use crate::dialect::openai::{Envelope, Rewrite};
 use crate::governance::{Charge, PriceBook, Reserved};
@@ -46,7 +46,11 @@ pub(super) async fn send(
         }
         let cap = exchange.account.as_ref().and_then(|account| account.asked().cap());
         let max_output = cap.map(|cap| (target.upstream.max_output_member, cap));
-        let rewrite = Rewrite { model: Some(&target.model), ask_for_usage: true, max_output };
+        let rewrite = Rewrite {
+            model: Some(target.upstream.wire_model(&target.model)),
+            ask_for_usage: target.upstream.takes_stream_options,
+            max_output,
+        };
         let upstream_body = envelope.rewrite(body, rewrite);
         let mut failed_keys: Vec<Arc<str>> = Vec::new();
         let mut retries = 0;
@@ -60,10 +64,12 @@ pub(super) async fn send(
             exchange.attempts += 1;
             exchange.set_target(target);
             let started = Instant::now();
-            let request =
-                request(&target.upstream, key, &upstream_body, headers, exchange.request_id(), envelope.stream);
+            let request = request(target, key, &upstream_body, headers, exchange.request_id(), envelope.stream).await;
             exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
-            let result = attempt(exchange.worker().index, target, request).await;
+            let result = match request {
+                Ok(request) => attempt(exchange.worker().index, target, request).await,
+                Err(error) => Err(Failure::unsent(&error)),
+            };
             exchange.add_upstream_wait(started.elapsed());
             exchange.answered(|account| charge(account, &result));
             let failure = match result {
