@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::attended::Waits;
-use super::{Worker, limits};
+use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
+use crate::http::Keep;
 use crate::http::drain::InFlight;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -94,6 +95,8 @@ pub struct Exchange {
     /// Taken for the provider that is being asked, and what had been spent before it.
     at_provider: Option<(Reserved, Amounts)>,
     waits: Arc<Waits>,
+    /// Its place among the requests in progress, and what it holds of the node's memory.
+    pub(super) admitted: Option<Admitted>,
     /// Set when the client is gone and the rest happens without it.
     ended: Option<Duration>,
     status: StatusCode,
@@ -124,6 +127,7 @@ impl Exchange {
             reserved: None,
             at_provider: None,
             waits: Arc::default(),
+            admitted: None,
             ended: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
@@ -240,6 +244,10 @@ impl Exchange {
         self.status = response.status();
         let overhead = self.started.elapsed().saturating_sub(self.upstream_wait);
         self.overhead = Some(overhead);
+        if let Some(admitted) = self.admitted.take_if(|admitted| admitted.held.is_much()) {
+            // What is large counts until the client has it.
+            response.extensions_mut().insert(Keep::new(admitted));
+        }
         let headers = response.headers_mut();
         headers.insert(&X_REQUEST_ID, self.request_id.clone());
         headers.insert(&REQUEST_ID, self.request_id.clone());

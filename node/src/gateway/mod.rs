@@ -1,6 +1,7 @@
 //! The request's way, one file a step:
-//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt`) -> `crate::relay` -> `exchange` (record).
+//! `authenticate` -> `admission` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt`) -> `crate::relay` -> `exchange` (record).
 
+mod admission;
 mod answer_cache;
 mod attempt;
 mod attended;
@@ -25,6 +26,7 @@ use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
 use crate::telemetry::{AccessLog, Shard};
 
+pub use admission::{Admission, Admitted};
 pub use answer_cache::AnswerCache;
 pub use attended::Unattended;
 pub use exchange::{CacheResult, Exchange, Outcome};
@@ -38,6 +40,7 @@ pub struct Gateway {
     pub plan: ArcSwap<Plan>,
     pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
+    pub admission: Admission,
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,
