@@ -33,17 +33,23 @@
 //! - [`gemini`]: generateContent and its stream, countTokens, embeddings
 //! - [`anthropic`]: messages, token counting
 //! - [`bedrock`]: Converse and ConverseStream, signatures
+//! - [`Decoder`]: what the decoders of all streams do alike
+//! - [`Reply`], [`AnyStreamDecoder`], [`AnyStreamEncoder`] and the methods of [`Dialect`]: all of them behind one face
 
 pub mod anthropic;
+mod any;
 pub mod bedrock;
 pub mod canonical;
 pub mod cohere;
+mod decoder;
 pub mod dropped;
 pub mod gemini;
 pub mod json;
 pub mod openai;
 pub mod sse;
 
+pub use any::{AnyStreamDecoder, AnyStreamEncoder, Reply};
+pub use decoder::Decoder;
 pub use dropped::{Dropped, Unsupported};
 pub use json::{DecodeError, Json};
 
