@@ -34,10 +34,8 @@
 //! - [`anthropic`]: messages, token counting
 //! - [`bedrock`]: Converse and ConverseStream, signatures
 //! - [`Decoder`]: what the decoders of all streams do alike
-//! - [`Reply`], [`AnyStreamDecoder`], [`AnyStreamEncoder`] and the methods of [`Dialect`]: all of them behind one face
 
 pub mod anthropic;
-mod any;
 pub mod bedrock;
 pub mod canonical;
 pub mod cohere;
@@ -48,7 +46,6 @@ pub mod json;
 pub mod openai;
 pub mod sse;
 
-pub use any::{AnyStreamDecoder, AnyStreamEncoder, Reply};
 pub use decoder::Decoder;
 pub use dropped::{Dropped, Unsupported};
 pub use json::{DecodeError, Json};

@@ -19,8 +19,8 @@ const MAX_CHOICES: usize = 128;
 /// Chunks from bytes cut anywhere. The end is `[DONE]`, or the connection's end once every choice has finished (not every
 /// server says `[DONE]`); either without a finished choice is a cut.
 ///
-/// Servers tell usage in every chunk or in one without choices, under `x_groq` or in the choice; finish twice, or go on
-/// after it: why a choice has finished is told at the end.
+/// Servers tell usage in every chunk or in one without choices, under `x_groq` or in the choice; they finish twice, or go on
+/// after it: why a choice has finished is told when the usage or the end shows that nothing follows.
 pub type StreamDecoder = Decoder<Reader>;
 
 #[derive(Debug, Default)]
@@ -35,6 +35,8 @@ pub struct Reader {
 #[derive(Debug, Default)]
 struct ChoiceState {
     calls: Calls,
+    finished: bool,
+    /// Not told yet.
     finish: Option<Finish>,
 }
 
@@ -68,15 +70,11 @@ impl decoder::Reader for Reader {
     }
 
     fn may_end(&self, _midway: bool) -> bool {
-        !self.choices.is_empty() && self.choices.values().all(|choice| choice.finish.is_some())
+        !self.choices.is_empty() && self.choices.values().all(|choice| choice.finished)
     }
 
     fn last(&mut self, out: &mut Vec<StreamEvent>) {
-        for (&choice, state) in &mut self.choices {
-            let Some(reason) = state.finish.take() else { continue };
-            let called = !state.calls.is_empty() && reason == Finish::Stop;
-            out.push(StreamEvent::Finish { choice, reason: if called { Finish::ToolCalls } else { reason } });
-        }
+        self.tell_finished(out);
     }
 }
 
@@ -109,8 +107,19 @@ impl Reader {
             told = told.or(of_choice);
         }
         note_of_answer(&mut chunk, unread);
-        out.extend(told.map(usage::decode).map(StreamEvent::Usage));
+        if let Some(told) = told {
+            self.tell_finished(out);
+            out.push(StreamEvent::Usage(usage::decode(told)));
+        }
         Ok(())
+    }
+
+    fn tell_finished(&mut self, out: &mut Vec<StreamEvent>) {
+        for (&choice, state) in &mut self.choices {
+            let Some(reason) = state.finish.take() else { continue };
+            let called = !state.calls.is_empty() && reason == Finish::Stop;
+            out.push(StreamEvent::Finish { choice, reason: if called { Finish::ToolCalls } else { reason } });
+        }
     }
 
     /// Gives back the usage that it holds.
@@ -136,7 +145,9 @@ impl Reader {
         }
         if let Some(name) = object.string("finish_reason")?.filter(|name| !name.is_empty()) {
             state.calls.tell_all(place, out);
-            state.finish.get_or_insert_with(|| finish_of(&name));
+            if !std::mem::replace(&mut state.finished, true) {
+                state.finish = Some(finish_of(&name));
+            }
         }
         object.object("usage")
     }
