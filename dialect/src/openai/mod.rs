@@ -7,6 +7,7 @@
 //! - [`error`], [`usage`], [`logprobs`]: what they share
 
 pub mod chat;
+mod chunks;
 pub mod completions;
 pub mod embeddings;
 pub mod error;
