@@ -97,7 +97,7 @@ pub(crate) struct Written {
 #[derive(Debug)]
 enum Content {
     Whole(Vec<u8>),
-    Stream(Script),
+    Stream(Box<Script>),
 }
 
 impl Written {
@@ -110,7 +110,7 @@ impl Written {
     }
 
     pub(crate) fn stream(content_type: HeaderValue, tokens: u64, script: Script) -> Self {
-        Self { content_type, tokens, choices: 1, content: Content::Stream(script) }
+        Self { content_type, tokens, choices: 1, content: Content::Stream(Box::new(script)) }
     }
 
     /// So many choices, of which the tokens are those of all.
@@ -153,7 +153,7 @@ pub(crate) async fn serve(
                 malformed: effect.malformed,
                 endless: effect.endless,
             };
-            Body::Stream(Box::new(EventStream::new(script, breaks, account, pacer)))
+            Body::Stream(Box::new(EventStream::new(*script, breaks, account, pacer)))
         }
         Content::Whole(mut whole) if effect.endless => {
             whole.truncate(inside_content(&whole));
