@@ -158,6 +158,7 @@ fn reply(worker: &Worker, asked: Asked<'_>, effect: &Effect) -> Reply {
         include_usage: asked.include_usage,
         logprobs: asked.logprobs,
         usage,
+        stamp: effect.stamp,
     }
 }
 
