@@ -36,12 +36,12 @@ impl<'a> Outbound<'a> {
 
     /// `cap` bounds the answer of a request that does not bound it itself.
     pub(super) fn prepare(&mut self, target: &Target, cap: Option<u64>) -> Result<Prepared, ApiError> {
-        let dialect = target.upstream.chat_dialect(self.call.dialect);
+        let dialect = target.upstream.chat_dialect(self.call.dialect, &target.model);
         let alike = target.upstream.openai_target(&target.model);
         if dialect == self.call.dialect {
             let rewrite = Rewrite {
-                model: Some(&target.model),
-                ask_for_usage: true,
+                model: Some(target.upstream.wire_model(&target.model)),
+                ask_for_usage: target.upstream.takes_stream_options,
                 max_output: cap,
                 max_completion_tokens: alike.max_completion_tokens,
             };
@@ -52,7 +52,7 @@ impl<'a> Outbound<'a> {
         let decoded = self.decode().as_mut().map_err(|error| ApiError::Decode(error.clone()))?;
         let request = &mut decoded.request;
         request.model.clear();
-        request.model.push_str(&target.model);
+        request.model.push_str(target.upstream.wire_model(&target.model));
         request.stream = stream;
         // Nothing else tells what a stream cost.
         request.include_usage = true;
