@@ -76,6 +76,8 @@ pub(crate) struct Context<'a> {
     pub(crate) created: u64,
     /// How many tokens a text answer has, where it is not just the echo.
     pub(crate) length: Option<u32>,
+    /// Whether the events of a chat say when they were sent.
+    pub(crate) stamp: bool,
 }
 
 impl Context<'_> {
