@@ -74,6 +74,8 @@ pub(crate) struct Context<'a> {
     pub(crate) created: u64,
     /// How many tokens a text answer has, where it is not just the echo.
     pub(crate) length: Option<u32>,
+    /// Whether the events of a chat say when they were sent.
+    pub(crate) stamp: bool,
 }
 
 impl Context<'_> {
@@ -192,7 +194,7 @@ fn context<'a>(worker: &'a Worker, head: &Head, effect: &Effect) -> Context<'a> 
         _ => Usage::True,
     };
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Context { worker, usage, created, length }
+    Context { worker, usage, created, length, stamp: effect.stamp }
 }
 
 /// Where an answer that never ends goes on for ever: inside its text, where it has one.
