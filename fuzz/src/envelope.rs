@@ -29,8 +29,9 @@ pub(crate) fn run(input: &[u8]) {
     let edited = envelope.rewrite(&body, rewrite);
     // Numbers and literals that are not JSON are the provider's to refuse.
     let Ok(Value::Object(before)) = valid else { return };
-    let after: Map<String, Value> = serde_json::from_slice(&edited)
-        .unwrap_or_else(|error| panic!("{error}: {} -> {}", String::from_utf8_lossy(&body), String::from_utf8_lossy(&edited)));
+    let after: Map<String, Value> = serde_json::from_slice(&edited).unwrap_or_else(|error| {
+        panic!("{error}: {} -> {}", String::from_utf8_lossy(&body), String::from_utf8_lossy(&edited))
+    });
     assert_eq!(after["model"], rewrite.model.unwrap_or(&envelope.model));
     let asks = rewrite.ask_for_usage && envelope.stream;
     if asks {
@@ -42,7 +43,9 @@ pub(crate) fn run(input: &[u8]) {
         match key.as_str() {
             "model" => {}
             "stream_options" if asks => {
-                for (name, option) in value.as_object().into_iter().flatten().filter(|(name, _)| *name != "include_usage") {
+                for (name, option) in
+                    value.as_object().into_iter().flatten().filter(|(name, _)| *name != "include_usage")
+                {
                     assert_eq!(after["stream_options"].get(name), Some(option));
                 }
             }

@@ -11,8 +11,8 @@ use peerway_dialect::Dialect;
 use tracing::debug;
 
 use super::attempt::{Sent, returned};
-use super::authenticate::authenticate;
 use super::cached::Participation;
+use super::enter::enter;
 use super::hooks::{Answered, Refusal};
 use super::outbound::Outbound;
 use super::plan::Plan;
@@ -22,7 +22,6 @@ use crate::dialect::content_type;
 use crate::dialect::openai::Replay;
 use crate::governance::account::Asked;
 use crate::governance::{Account, VirtualKey};
-use crate::http::body;
 use crate::http::error::ApiError;
 use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
 use crate::routing::{Route, Target};
@@ -66,26 +65,7 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
     let (head, body) = request.into_parts();
-    let authenticated = authenticate(&plan, &gateway.access.load(), &head.headers);
-    let key = match authenticated {
-        Ok(key) => key,
-        Err(error) => {
-            // With its body unread the connection would be closed under the client's next request.
-            body::discard(body).await;
-            return Err(error);
-        }
-    };
-    exchange.set_key(key.clone());
-    let body = match gateway.admission.enter(key.as_deref()).await {
-        Ok(admitted) => {
-            let held = &mut exchange.admitted.insert(admitted).held;
-            gateway.admission.counted(body::read(&head.headers, body, plan.body, held).await)?
-        }
-        Err(error) => {
-            body::discard_briefly(body).await;
-            return Err(error);
-        }
-    };
+    let (key, body) = enter(exchange, &plan, &head.headers, body).await?;
     let envelope = Envelope::scan(call, &body)?;
     exchange.stream = envelope.stream;
     exchange.deadline = deadline::of(&head.headers);
@@ -127,6 +107,12 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
+        // Of a chat nothing goes on unread.
+        Sent::Raw(_) => Err(ApiError::Upstream {
+            status: StatusCode::BAD_GATEWAY,
+            attempts: "the provider answered a chat with bytes of another operation".to_owned(),
+            retry_after: None,
+        }),
         Sent::Stream { target, headers, feed } => {
             let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
             Ok(Ready::Stream(Box::new(PendingStream {
@@ -141,7 +127,7 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     }
 }
 
-fn refused_by_hook(
+pub(super) fn refused_by_hook(
     exchange: &Exchange,
     call: &Call,
     target: &Target,
@@ -175,7 +161,7 @@ impl PendingStream {
 }
 
 /// The route of the model, if the key may use it. The hints name only what this key may use.
-fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
+pub(super) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
     let route = plan.routes.resolve(model).map_err(|missing| {
         let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
         let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
@@ -192,7 +178,7 @@ fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, Ap
     Err(ApiError::ModelNotAllowed { model: model.to_owned(), hint })
 }
 
-fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
+pub(super) fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

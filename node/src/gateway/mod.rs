@@ -1,8 +1,7 @@
 //! The request's way, one file a step:
-//! The request's way, one file a step:
 //! `authenticate` -> `admission` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what
-//! `outbound` prepares) -> `crate::relay` or `answer` -> `exchange` (record). `verdict` tells what a failure means, `hooks`
-//! lets others look on.
+//! `outbound` prepares) -> `crate::relay` or `answer` -> `exchange` (record). `operations` goes the same way with whatever
+//! is not a chat. `verdict` tells what a failure means, `hooks` lets others look on.
 
 mod admission;
 mod answer;
@@ -13,10 +12,12 @@ mod authenticate;
 mod cached;
 mod chat;
 mod deadline;
+mod enter;
 mod exchange;
 pub mod hooks;
 mod limits;
 mod models;
+mod operations;
 mod outbound;
 mod plan;
 mod reserve;

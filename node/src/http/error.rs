@@ -39,6 +39,8 @@ pub enum ApiError {
     ModelNotFound { model: String, hint: String },
     #[error("this key may not use the model `{model}`. {hint}")]
     ModelNotAllowed { model: String, hint: String },
+    #[error("no provider of the model `{model}` does {operation}; the providers that do: {others}")]
+    NoOperation { model: String, operation: &'static str, others: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
     /// The request cannot be read in full, as a translation needs it.
@@ -145,6 +147,9 @@ impl ApiError {
             Self::BudgetsNotReady { .. } => {
                 (Code::BudgetsNotReady, StatusCode::SERVICE_UNAVAILABLE, Kind::Overloaded, Retry::Yes)
             }
+            Self::NoOperation { .. } => {
+                (Code::UnsupportedOperation, StatusCode::BAD_REQUEST, Kind::InvalidRequest, Retry::No)
+            }
             Self::NotServed { .. } => (Code::NotServed, StatusCode::NOT_IMPLEMENTED, Kind::InvalidRequest, Retry::No),
             Self::Envelope(_)
             | Self::Decode(_)
@@ -196,7 +201,10 @@ impl ApiError {
 
     fn param(&self) -> Option<&str> {
         match self {
-            Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => Some("model"),
+            Self::ModelNotFound { .. }
+            | Self::ModelNotAllowed { .. }
+            | Self::NoOperation { .. }
+            | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
             Self::Decode(error) => error.field(),
             Self::Unsupported(error) => Some(&error.field),
