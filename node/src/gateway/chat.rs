@@ -17,13 +17,13 @@ use super::authenticate::authenticate;
 use super::cached::Participation;
 use super::plan::Plan;
 use super::send::send;
-use super::{CacheResult, Exchange, Outcome, reserve};
+use super::{CacheResult, Exchange, Outcome, ladder, reserve};
 use crate::dialect::openai::{Envelope, Replay};
+use crate::governance::Account;
 use crate::governance::account::Asked;
-use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
 use crate::relay::{Limits, OnFinish, StreamRelay};
-use crate::routing::Route;
+use crate::routing::fallbacks;
 
 /// How much of a body that is too large is read before the answer, and for how long.
 const DISCARD: usize = 4 << 20;
@@ -76,9 +76,11 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     };
     exchange.set_key(key.clone());
     let body = read_body(&plan, &head.headers, body).await?;
+    let (body, named) = fallbacks::take(body)?;
     let envelope = Envelope::scan(&body)?;
     exchange.stream = envelope.stream;
-    let route = route(&plan, key.as_deref(), &envelope.model)?;
+    let route = ladder::route(&plan, key.as_deref(), &envelope.model)?;
+    let fallbacks = ladder::fallbacks(&plan, key.as_deref(), &named)?;
     exchange.set_route(route.label.clone());
 
     let replay = if envelope.stream { Replay::Stream { include_usage: envelope.include_usage } } else { Replay::Plain };
@@ -96,11 +98,12 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     let fill = participation.and_then(Participation::into_fill);
 
     let mut account = Account::new(Asked::new(body.clone(), plan.default_output));
-    let mut ladder = route.ladder();
-    if let Some(charges) = reserve::charges(key.as_deref())? {
-        ladder = reserve::priced(charges, &plan.prices, ladder)?;
+    let charges = reserve::charges(key.as_deref())?;
+    let ladder = ladder::ladder(exchange, &plan, (&route, &fallbacks), charges, &head.headers, account.asked())?;
+    if let Some(charges) = charges {
         let (worker, asked) = (exchange.worker(), account.asked_mut());
-        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, &ladder).await?;
+        let targets = ladder.targets();
+        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, targets).await?;
         exchange.reserved = reserved;
     }
     exchange.account = Some(account);
@@ -167,24 +170,6 @@ async fn discard(body: Body) {
     };
     // Late or not, the answer is the same.
     let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
-}
-
-/// The route of the model, if the key may use it. The hints name only what this key may use.
-fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
-    let route = plan.routes.resolve(model).map_err(|missing| {
-        let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
-        let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
-        let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
-        ApiError::ModelNotFound { model: model.to_owned(), hint }
-    })?;
-    let Some(key) = key else { return Ok(route) };
-    let full = route.full_name();
-    let names: Vec<&str> = [Some(model), full.as_deref()].into_iter().flatten().collect();
-    if key.allows(&names) {
-        return Ok(route);
-    }
-    let hint = format!("It may use: {}.", key.models());
-    Err(ApiError::ModelNotAllowed { model: model.to_owned(), hint })
 }
 
 fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {

@@ -8,6 +8,7 @@ mod authenticate;
 mod cached;
 mod chat;
 mod exchange;
+pub(crate) mod ladder;
 mod limits;
 mod models;
 mod plan;
@@ -23,6 +24,7 @@ use http::HeaderValue;
 use crate::governance::{CurrentAccess, Reserve};
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
+use crate::routing::Observed;
 use crate::telemetry::{AccessLog, Shard};
 
 pub use answer_cache::AnswerCache;
@@ -43,6 +45,8 @@ pub struct Gateway {
     pub access_log: AccessLog,
     pub unattended: Unattended,
     pub ledger: Arc<dyn Reserve>,
+    /// What is seen of the upstreams, for choosing between them.
+    pub observed: Arc<dyn Observed>,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,
 }

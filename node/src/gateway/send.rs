@@ -11,12 +11,14 @@ use rand::RngExt;
 
 use super::Exchange;
 use super::attempt::{Next, Sent, attempt, charge, request};
+use super::ladder::longer;
 use super::reserve::{reserve, worst_case};
 use crate::dialect::openai::{Envelope, Rewrite};
 use crate::governance::{Charge, PriceBook, Reserved};
 use crate::http::error::ApiError;
 use crate::provider::UpstreamKey;
-use crate::routing::Target;
+use crate::routing::retry_budget::Attempts;
+use crate::routing::{Ladder, Target, Why};
 
 const BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -25,7 +27,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 pub(super) async fn send(
     exchange: &mut Exchange,
     prices: &PriceBook,
-    ladder: &[Target],
+    ladder: &Ladder,
     envelope: &Envelope,
     body: &Bytes,
     headers: &HeaderMap,
@@ -33,8 +35,16 @@ pub(super) async fn send(
     let mut story = String::new();
     let mut last = (StatusCode::BAD_GATEWAY, None);
     let key = exchange.key().map(Arc::clone);
+    let gateway = Arc::clone(&exchange.worker().gateway);
+    let observed = &*gateway.observed;
     let mut no_budget = None;
-    for target in ladder {
+    let mut attempts = Attempts::default();
+    let mut primary = None;
+    let mut too_long = None;
+    let mut next = ladder.first();
+    'ladder: while let Some(rung) = next {
+        next = ladder.next(rung, Why::Failed);
+        let target = &ladder.targets()[rung];
         let charges = key.as_ref().and_then(|key| key.charges()).map(|charges| charges.at(&target.upstream.name));
         match at_provider(exchange, prices, target, charges).await {
             Ok(reserved) => exchange.enter_provider(reserved),
@@ -51,15 +61,20 @@ pub(super) async fn send(
         let mut failed_keys: Vec<Arc<str>> = Vec::new();
         let mut retries = 0;
         loop {
-            let Some(key) = target.upstream.pick_key(&target.model, &failed_keys) else {
+            let Some(key) = ladder.key(rung, &failed_keys, observed) else {
                 if failed_keys.is_empty() {
                     tell(&mut story, target, None, "no key of this provider may be used for the model");
                 }
                 break;
             };
+            let started = Instant::now();
+            if let Err(withheld) = attempts.begin(target, started) {
+                exchange.worker().shard.withheld(&withheld.provider);
+                tell(&mut story, target, None, &withheld.to_string());
+                break 'ladder;
+            }
             exchange.attempts += 1;
             exchange.set_target(target);
-            let started = Instant::now();
             let request =
                 request(&target.upstream, key, &upstream_body, headers, exchange.request_id(), envelope.stream);
             exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
@@ -69,7 +84,17 @@ pub(super) async fn send(
             let failure = match result {
                 Ok(sent) => {
                     exchange.worker().shard.attempt(&target.upstream.name, "ok");
-                    return Ok(sent);
+                    let longer = match &sent {
+                        Sent::Plain { status, body, .. } => longer(ladder, rung, *status, body),
+                        Sent::Stream { .. } => None,
+                    };
+                    if longer.is_none() {
+                        return Ok(sent);
+                    }
+                    tell(&mut story, target, key, "the request is longer than its context window");
+                    next = longer;
+                    too_long.get_or_insert(sent);
+                    break;
                 }
                 Err(failure) => failure,
             };
@@ -78,7 +103,9 @@ pub(super) async fn send(
                 return Err(ApiError::ClientGone);
             }
             tell(&mut story, target, key, &failure.detail);
-            last = (failure.status.unwrap_or(StatusCode::BAD_GATEWAY), failure.retry_after);
+            if primary.get_or_insert(rung) == &rung || !ladder.tells_of_the_first() {
+                last = (failure.status.unwrap_or(StatusCode::BAD_GATEWAY), failure.retry_after);
+            }
             match (failure.next, key) {
                 (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
                 (Next::OtherKey, None) => break,
@@ -89,6 +116,12 @@ pub(super) async fn send(
                 (Next::Retry, _) => break,
             }
         }
+    }
+    if let Some(sent) = too_long {
+        if let Sent::Plain { target, .. } = &sent {
+            exchange.set_target(target);
+        }
+        return Ok(sent);
     }
     if let Some(error) = no_budget.filter(|_| exchange.attempts == 0) {
         return Err(error);

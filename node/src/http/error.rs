@@ -14,6 +14,7 @@ use peerway_cluster::ledger::window::WindowKind;
 use super::error_form::{ErrorForm, Said};
 use crate::dialect::openai::EnvelopeError;
 use crate::governance::{NanoUsd, Unusable, rfc3339};
+use crate::routing::FallbacksError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
@@ -34,6 +35,8 @@ pub enum ApiError {
     ModelNotAllowed { model: String, hint: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
+    #[error(transparent)]
+    Fallbacks(#[from] FallbacksError),
     #[error("the request body could not be read: {0}")]
     BodyBroken(String),
     #[error("`content-encoding: {0}` is not accepted: send the body uncompressed")]
@@ -74,7 +77,7 @@ impl ApiError {
             Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => StatusCode::FORBIDDEN,
             Self::BudgetExceeded(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotServed { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::Envelope(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
+            Self::Envelope(_) | Self::Fallbacks(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -96,6 +99,7 @@ impl ApiError {
             Self::BudgetsNotReady { .. } => "budgets_not_ready",
             Self::NotServed { .. } => "not_served",
             Self::Envelope(_)
+            | Self::Fallbacks(_)
             | Self::BodyBroken(_)
             | Self::ContentEncoding(_)
             | Self::NoRoute { .. }
@@ -123,6 +127,7 @@ impl ApiError {
         match self {
             Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
+            Self::Fallbacks(_) => Some("fallbacks"),
             _ => None,
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::uri::{InvalidUri, Uri};
 use http::{HeaderValue, header::InvalidHeaderValue};
-use rand::RngExt;
 
 use super::address::is_public;
 use super::{Client, ClientFactory, Pattern};
@@ -33,7 +32,8 @@ pub enum UpstreamError {
 pub struct UpstreamKey {
     pub id: Arc<str>,
     pub authorization: HeaderValue,
-    weight: f64,
+    /// Share of the requests relative to the provider's other keys.
+    pub weight: f64,
     models: Vec<Pattern>,
 }
 
@@ -130,27 +130,8 @@ impl Upstream {
         self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
     }
 
-    /// A key for the model by weight, leaving out the ones that have failed this request. `None` inside: the provider
-    /// needs no key. `None` outside: no key is left.
-    pub fn pick_key(&self, model: &str, failed: &[Arc<str>]) -> Option<Option<&UpstreamKey>> {
-        if self.keys.is_empty() {
-            return if failed.is_empty() { Some(None) } else { None };
-        }
-        let fit = || {
-            self.keys
-                .iter()
-                .filter(|key| !failed.contains(&key.id) && key.models.iter().any(|pattern| pattern.matches(model)))
-        };
-        let total: f64 = fit().map(|key| key.weight).sum();
-        let mut left = if total > 0.0 { rand::rng().random_range(0.0..total) } else { 0.0 };
-        let mut last = None;
-        for key in fit() {
-            last = Some(key);
-            if left < key.weight {
-                break;
-            }
-            left -= key.weight;
-        }
-        last.map(Some)
+    /// The keys that may be used for a model.
+    pub fn keys_for(&self, model: &str) -> impl Iterator<Item = &UpstreamKey> {
+        self.keys.iter().filter(move |key| key.models.iter().any(|pattern| pattern.matches(model)))
     }
 }

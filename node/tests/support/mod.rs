@@ -24,6 +24,7 @@ use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
 use peerway::http::worker;
+use peerway::routing::{Observed, Unobserved};
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
 use peerway_simulated_provider as simulated;
@@ -90,6 +91,11 @@ impl Answer {
 
 /// Two providers (`demo` and `other`, the same simulated one behind both), one alias with a fallback, two keys.
 pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
+    setup_seeing(Arc::new(Unobserved), change).await
+}
+
+/// The same with a node that has seen this of its upstreams.
+pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut Value)) -> Setup {
     let provider = simulated::start(simulated::Options::default()).await.unwrap();
     let base_url = format!("http://{}/v1", provider.address);
     let upstream = |name: &str, key: &str| {
@@ -122,6 +128,7 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
         unattended: Unattended::default(),
         ledger: Arc::clone(&ledger) as _,
+        observed,
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);

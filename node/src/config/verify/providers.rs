@@ -12,6 +12,10 @@ use crate::provider::address::is_public;
 
 /// More attempts than this would only multiply an outage.
 const MAX_RETRIES: u32 = 10;
+/// A share of further attempts that withholds none that `providers[].retries` and a route could ask for.
+const MAX_RETRY_BUDGET: f64 = 100.0;
+/// More targets than this are not tried for one request.
+const MAX_TARGETS: usize = 32;
 
 pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     let names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
@@ -31,6 +35,14 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     verdict.duplicates("name", aliases.map(|(index, route)| (format!("routes[{index}].model"), route.model.as_str())));
     for (index, route) in config.routes.iter().enumerate() {
         verify_route(&format!("routes[{index}]"), route, &names, verdict);
+    }
+    let budget = config.retries.budget;
+    if !(0.0..=MAX_RETRY_BUDGET).contains(&budget) {
+        verdict.error_with(
+            "retries.budget",
+            format!("a share of the requests from 0 to {MAX_RETRY_BUDGET}, not {budget}"),
+            "write e.g. 0.1 for a tenth".to_owned(),
+        );
     }
 }
 
@@ -126,8 +138,13 @@ fn verify_route(path: &str, route: &Route, providers: &[&str], verdict: &mut Ver
     if route.targets.is_empty() {
         verdict.error(format!("{path}.targets"), format!("route `{}` has no target", route.model));
     }
-    let lists: [(&str, &[Target]); 2] = [("targets", &route.targets), ("fallbacks", &route.fallbacks)];
+    let lists: [(&str, &[Target]); 3] =
+        [("targets", &route.targets), ("fallbacks", &route.fallbacks), ("context_fallbacks", &route.context_fallbacks)];
     for (list, targets) in lists {
+        if targets.len() > MAX_TARGETS {
+            let message = format!("at most {MAX_TARGETS} targets are tried for one request, not {}", targets.len());
+            verdict.error(format!("{path}.{list}"), message);
+        }
         for (index, target) in targets.iter().enumerate() {
             let path = format!("{path}.{list}[{index}]");
             if !providers.contains(&target.provider.as_str()) {
