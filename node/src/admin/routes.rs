@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::problem::ProblemDetails;
 use super::{Admin, Problem, resource};
 use crate::gateway::ladder;
-use crate::routing::{Explanation, LadderRequest, Session, Told, fallbacks};
+use crate::routing::{Explanation, LadderRequest, Session, Told};
 
 /// A request, as far as its route depends on it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -53,9 +53,8 @@ pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<J
     let key = key.map(|key| &**key);
     let refused = |error: crate::http::error::ApiError| Problem::invalid(error.to_string());
     let route = ladder::route(&plan, key, &asked.model).map_err(refused)?;
-    let named = asked.fallbacks.map_or(Ok(Vec::new()), |list| fallbacks::read(list.to_string().as_bytes()));
-    let named = named.map_err(|error| Problem::invalid(error.to_string()))?;
-    let fallbacks = ladder::fallbacks(&plan, key, &named).map_err(refused)?;
+    let fallbacks = asked.fallbacks.map(|list| list.to_string());
+    let fallbacks = ladder::fallbacks(&plan, key, fallbacks.as_deref().map(str::as_bytes)).map_err(refused)?;
     let session = asked.session_id.filter(|id| !id.is_empty());
     let tenant = key.map_or("", |key| &*key.id);
     let ladder = route.ladder(&LadderRequest {

@@ -177,6 +177,14 @@ pub enum ProviderKind {
     /// Anything that speaks OpenAI's API at another address.
     #[serde(rename = "openai_compatible")]
     OpenAiCompatible,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Gemini's generateContent.
+    Gemini,
+    /// Bedrock's Converse.
+    Bedrock,
+    /// Cohere's API, version 2.
+    Cohere,
     /// The simulated provider that comes with the gateway.
     Simulated,
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Exchange;
 use super::plan::Plan;
@@ -11,8 +11,7 @@ use super::reserve::{is_priced, only_priced};
 use crate::governance::account::Asked;
 use crate::governance::{Charges, VirtualKey};
 use crate::http::error::ApiError;
-use crate::routing::context::is_exceeded;
-use crate::routing::{Ladder, LadderRequest, Named, Route, Session, Why, header_value};
+use crate::routing::{Ladder, LadderRequest, Named, Route, Session, fallbacks, header_value};
 
 pub(super) static X_EXPLANATION: HeaderName = HeaderName::from_static("x-peerway-explanation");
 
@@ -35,9 +34,14 @@ pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Resul
     Err(ApiError::ModelNotAllowed { model: model.to_owned(), hint })
 }
 
-/// The routes of the fallbacks that the request names, each of which the key must be able to use: a fallback that could
+/// The routes of the fallbacks that the request names (`told`: the JSON of its list), each of which the key must be able to use: a fallback that could
 /// only fail is a mistake that its client should hear of before it needs it.
-pub(crate) fn fallbacks(plan: &Plan, key: Option<&VirtualKey>, named: &[Named]) -> Result<Vec<Arc<Route>>, ApiError> {
+pub(crate) fn fallbacks(
+    plan: &Plan,
+    key: Option<&VirtualKey>,
+    told: Option<&[u8]>,
+) -> Result<Vec<Arc<Route>>, ApiError> {
+    let named = told.map(fallbacks::read).transpose()?.unwrap_or_default();
     let charges = key.and_then(|key| key.charges());
     let resolve = |named: &Named| {
         let route = route(plan, key, &named.model).map_err(|error| at(error, &named.place))?;
@@ -86,18 +90,6 @@ pub(super) fn ladder(
     let priced = charges.map_or(Ok(()), |charges| only_priced(charges, &plan.prices, &mut ladder));
     exchange.explanation = ladder.explanation().and_then(header_value);
     priced.map(|()| ladder)
-}
-
-/// The target to ask after one that has answered this, if it has answered that the request is too long for its model and
-/// there is a longer one.
-pub(super) fn longer(ladder: &Ladder, rung: usize, status: StatusCode, body: &[u8]) -> Option<usize> {
-    if !status.is_client_error() {
-        return None;
-    }
-    let next = ladder.next(rung, Why::ContextExceeded)?;
-    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let said = |name: &str| answer["error"][name].as_str().or(answer[name].as_str());
-    is_exceeded(status.as_u16(), said("code"), said("message").unwrap_or_default()).then_some(next)
 }
 
 /// What the client asks for in a header of ours, or in Bifrost's of the same meaning. An empty one asks for nothing.

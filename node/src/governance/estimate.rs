@@ -19,6 +19,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use peerway_dialect::Dialect;
+
 use super::{Limits, count};
 
 const REQUEST: u64 = 8;
@@ -48,7 +50,7 @@ pub struct Estimate {
 
 impl Estimate {
     /// Reads a request body of the OpenAI dialect.
-    pub fn read(body: &[u8]) -> Result<Self, EstimateError> {
+    pub fn read(_dialect: Dialect, body: &[u8]) -> Result<Self, EstimateError> {
         let mut tally = Tally { choices: 1, ..Tally::default() };
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         At { place: Place::Request, tally: &mut tally }.deserialize(&mut deserializer)?;
@@ -288,7 +290,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn read(body: &Value) -> Estimate {
-        Estimate::read(body.to_string().as_bytes()).unwrap()
+        Estimate::read(Dialect::OpenAiChat, body.to_string().as_bytes()).unwrap()
     }
 
     fn prompt(text: &str) -> Value {
@@ -400,7 +402,7 @@ mod tests {
     #[test]
     fn what_is_not_json_is_an_error() {
         for body in ["", "{", "{} x", "{\"messages\":[", "nope"] {
-            assert!(Estimate::read(body.as_bytes()).is_err(), "{body}");
+            assert!(Estimate::read(Dialect::OpenAiChat, body.as_bytes()).is_err(), "{body}");
         }
     }
 
@@ -448,7 +450,7 @@ mod tests {
 
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Estimate::read(&body);
+            let _ = Estimate::read(Dialect::OpenAiChat, &body);
         }
     }
 }

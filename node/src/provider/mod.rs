@@ -7,4 +7,4 @@ mod upstream;
 
 pub use client::{Client, ClientFactory};
 pub use pattern::Pattern;
-pub use upstream::{Upstream, UpstreamError, UpstreamKey};
+pub use upstream::{CredentialError, Upstream, UpstreamCall, UpstreamError, UpstreamKey};

@@ -7,9 +7,18 @@ use std::time::Duration;
 use http::uri::{InvalidUri, Uri};
 use http::{HeaderValue, header::InvalidHeaderValue};
 
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http_body_util::Full;
+use peerway_dialect::gemini::Method;
+use peerway_dialect::openai::chat::Target;
+use peerway_dialect::{Dialect, bedrock, gemini};
+
 use super::address::is_public;
 use super::{Client, ClientFactory, Pattern};
 use crate::config;
+use crate::config::ProviderKind;
+use crate::operation::Operation;
 
 const OPENAI: &str = "https://api.openai.com/v1";
 
@@ -27,11 +36,27 @@ pub enum UpstreamError {
     BadKey { provider: String, key: String, source: InvalidHeaderValue },
 }
 
+/// What is asked of a provider.
+#[derive(Debug)]
+pub struct UpstreamCall<'a> {
+    pub operation: Operation,
+    pub dialect: Dialect,
+    pub model: &'a str,
+    pub stream: bool,
+    pub content_type: Option<&'a HeaderValue>,
+}
+
+/// Why no request could be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the request could not be made: {0}")]
+pub struct CredentialError(InvalidUri);
+
 /// A key of the operator's at the provider.
 #[derive(Debug, Clone)]
 pub struct UpstreamKey {
     pub id: Arc<str>,
-    pub authorization: HeaderValue,
+    authorization: HeaderValue,
+    value: HeaderValue,
     /// Share of the requests relative to the provider's other keys.
     pub weight: f64,
     models: Vec<Pattern>,
@@ -40,10 +65,9 @@ pub struct UpstreamKey {
 #[derive(Debug)]
 pub struct Upstream {
     pub name: Arc<str>,
-    pub chat_url: Uri,
-    /// What it calls the bound of an answer's length.
-    pub max_output_member: &'static str,
-    pub host: HeaderValue,
+    kind: config::ProviderKind,
+    base: String,
+    host: HeaderValue,
     keys: Vec<UpstreamKey>,
     /// What it serves; empty: whatever is asked for.
     pub models: Vec<Pattern>,
@@ -81,30 +105,31 @@ impl Upstream {
         }
         let host = chat_url.authority().map_or("", |authority| authority.as_str());
         let host = HeaderValue::from_str(host).unwrap_or_else(|_| HeaderValue::from_static(""));
-        let keys = provider
-            .keys
-            .iter()
-            .map(|key| {
-                let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.value.expose()))
-                    .map_err(|source| UpstreamError::BadKey { provider: name(), key: key.id.clone(), source })?;
-                authorization.set_sensitive(true);
-                Ok(UpstreamKey {
-                    id: key.id.as_str().into(),
-                    authorization,
-                    weight: key.weight,
-                    models: key.models.iter().map(Pattern::new).collect(),
+        let keys =
+            provider
+                .keys
+                .iter()
+                .map(|key| {
+                    let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.value.expose()))
+                        .map_err(|source| UpstreamError::BadKey { provider: name(), key: key.id.clone(), source })?;
+                    authorization.set_sensitive(true);
+                    let mut value = HeaderValue::from_str(key.value.expose())
+                        .map_err(|source| UpstreamError::BadKey { provider: name(), key: key.id.clone(), source })?;
+                    value.set_sensitive(true);
+                    Ok(UpstreamKey {
+                        id: key.id.as_str().into(),
+                        authorization,
+                        value,
+                        weight: key.weight,
+                        models: key.models.iter().map(Pattern::new).collect(),
+                    })
                 })
-            })
-            .collect::<Result<_, _>>()?;
+                .collect::<Result<_, _>>()?;
         let timeouts = &provider.timeouts;
         Ok(Self {
             name: provider.name.as_str().into(),
-            chat_url,
-            max_output_member: match provider.kind {
-                // Its newer models refuse the older name.
-                config::ProviderKind::OpenAi => "max_completion_tokens",
-                _ => "max_tokens",
-            },
+            kind: provider.kind,
+            base,
             host,
             keys,
             models: provider.models.iter().map(Pattern::new).collect(),
@@ -116,6 +141,78 @@ impl Upstream {
                 .map(|_| factory.client(timeouts.connect.get(), provider.allow_private))
                 .collect(),
         })
+    }
+
+    /// The dialect in which it is asked for chat by a client that speaks `client`: the client's own where it speaks
+    /// that, so that bytes pass through.
+    pub fn chat_dialect(&self, client: Dialect) -> Dialect {
+        match self.kind {
+            ProviderKind::Anthropic => Dialect::Anthropic,
+            ProviderKind::Gemini => Dialect::Gemini,
+            ProviderKind::Bedrock => Dialect::Bedrock,
+            ProviderKind::Cohere => Dialect::Cohere,
+            ProviderKind::OpenAi if matches!(client, Dialect::OpenAiCompletions | Dialect::OpenAiResponses) => client,
+            ProviderKind::OpenAi | ProviderKind::OpenAiCompatible | ProviderKind::Simulated => Dialect::OpenAiChat,
+        }
+    }
+
+    /// The habits of a provider that is like OpenAI.
+    pub fn openai_target(&self, _model: &str) -> Target {
+        match self.kind {
+            // Its newer models refuse the older name of the bound.
+            ProviderKind::OpenAi => Target::OPENAI,
+            _ => Target::ALIKE,
+        }
+    }
+
+    /// The whole HTTP request but for what the gateway adds.
+    #[allow(clippy::unused_async, reason = "some credentials have to be fetched")]
+    pub async fn request(
+        &self,
+        call: &UpstreamCall<'_>,
+        key: Option<&UpstreamKey>,
+        body: Bytes,
+    ) -> Result<http::Request<Full<Bytes>>, CredentialError> {
+        let path = match call.dialect {
+            Dialect::OpenAiChat => "/chat/completions".to_owned(),
+            Dialect::OpenAiCompletions => "/completions".to_owned(),
+            Dialect::OpenAiResponses => "/responses".to_owned(),
+            Dialect::Anthropic => "/v1/messages".to_owned(),
+            Dialect::Gemini => {
+                let method = if call.stream { Method::StreamGenerateContent } else { Method::GenerateContent };
+                gemini::Call { model: call.model.to_owned(), method }.provider_path()
+            }
+            Dialect::Bedrock => {
+                let last = if call.stream { "converse-stream" } else { "converse" };
+                format!("/model/{}/{last}", bedrock::encode_model_id(call.model))
+            }
+            Dialect::Cohere => "/v2/chat".to_owned(),
+        };
+        let mut request = http::Request::new(Full::new(body));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = format!("{}{path}", self.base).parse().map_err(CredentialError)?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static(if call.stream { "text/event-stream" } else { "application/json" }),
+        );
+        if let Some(key) = key {
+            match call.dialect {
+                Dialect::Anthropic => {
+                    headers.insert("x-api-key", key.value.clone());
+                    headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+                }
+                Dialect::Gemini => {
+                    headers.insert("x-goog-api-key", key.value.clone());
+                }
+                _ => {
+                    headers.insert(AUTHORIZATION, key.authorization.clone());
+                }
+            }
+        }
+        Ok(request)
     }
 
     pub fn client(&self, worker: usize) -> &Client {

@@ -151,6 +151,6 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(value.to_str().unwrap()).unwrap();
         let shown = read["candidates"].as_array().unwrap().len();
         assert_eq!(read["more"], 200 - shown);
-        assert_eq!(header_value(&explanation(["x".repeat(9_000)])).unwrap().len(), 85, "the rest of it still fits");
+        assert_eq!(header_value(&explanation(["x".repeat(9_000)])).unwrap().len(), 80, "the rest of it still fits");
     }
 }

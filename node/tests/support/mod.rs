@@ -16,7 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
-use peerway::gateway::{AnswerCache, Gateway, Plan, Unattended, Worker, router};
+use peerway::gateway::{AnswerCache, Gateway, Hooks, Plan, Unattended, Worker, router};
 use peerway::governance::CurrentAccess;
 use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
@@ -91,11 +91,19 @@ impl Answer {
 
 /// Two providers (`demo` and `other`, the same simulated one behind both), one alias with a fallback, two keys.
 pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
-    setup_seeing(Arc::new(Unobserved), change).await
+    setup_with(change, Hooks::default(), Arc::new(Unobserved)).await
 }
 
 /// The same with a node that has seen this of its upstreams.
 pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut Value)) -> Setup {
+    setup_with(change, Hooks::default(), observed).await
+}
+
+pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> Setup {
+    setup_with(change, hooks, Arc::new(Unobserved)).await
+}
+
+async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc<dyn Observed>) -> Setup {
     let provider = simulated::start(simulated::Options::default()).await.unwrap();
     let base_url = format!("http://{}/v1", provider.address);
     let upstream = |name: &str, key: &str| {
@@ -128,6 +136,7 @@ pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut 
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
         unattended: Unattended::default(),
         ledger: Arc::clone(&ledger) as _,
+        hooks,
         observed,
         node_id: HeaderValue::from_static("node-1"),
     });

@@ -27,7 +27,7 @@ pub(super) fn vendor(provider: &Provider) -> Option<&'static str> {
             let host = uri.host()?;
             VENDORS.iter().find(|(known, _)| known.eq_ignore_ascii_case(host)).map(|(_, vendor)| *vendor)
         }
-        (ProviderKind::OpenAiCompatible, None) => None,
+        (_, None) => None,
     }
 }
 
