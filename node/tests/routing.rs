@@ -145,7 +145,7 @@ async fn a_bare_model_goes_where_it_is_clear_whose_it_is() {
     assert_eq!(ambiguous.status.as_u16(), 404);
     let message = ambiguous.json()["error"]["message"].to_string();
     assert!(message.contains("demo/echo or other/echo"), "{message}");
-    // A provider that lists nothing serves whatever is asked for.
+    // The only provider serves whatever is asked for, if it lists nothing.
     let setup = support::setup(|config| {
         config["providers"].as_array_mut().unwrap().truncate(1);
         config["providers"][0]["models"] = json!([]);

@@ -90,13 +90,13 @@ impl Routes {
         self.bare(model, may_use)
     }
 
-    /// Those who list the name itself go before those who list a pattern, and those before the ones that serve whatever
-    /// is asked for: the more somebody says of a model, the surer it is meant.
+    /// Those who list the name itself go before those who list a pattern. A provider that serves whatever is asked for is
+    /// meant only where there is no other: a slip of the pen must not send a request to somebody else.
     fn bare(&self, model: &str, may_use: impl Fn(&[&str]) -> bool) -> Result<Arc<Route>, NoRoute> {
         let by_name = |upstream: &Upstream| upstream.models.iter().any(|pattern| is_name(pattern, model));
         let by_pattern = |upstream: &Upstream| upstream.models.iter().any(|pattern| pattern.matches(model));
-        let by_silence = |upstream: &Upstream| upstream.models.is_empty();
-        let ways: [&dyn Fn(&Upstream) -> bool; 3] = [&by_name, &by_pattern, &by_silence];
+        let is_alone = |upstream: &Upstream| self.providers.len() == 1 && upstream.models.is_empty();
+        let ways: [&dyn Fn(&Upstream) -> bool; 3] = [&by_name, &by_pattern, &is_alone];
         for serves in ways {
             let serving: Vec<&Provider> = self.providers.iter().filter(|provider| serves(&provider.upstream)).collect();
             let full = |provider: &Provider| format!("{}/{model}", provider.upstream.name);
