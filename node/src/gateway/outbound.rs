@@ -36,12 +36,13 @@ impl<'a> Outbound<'a> {
 
     /// `cap` bounds the answer of a request that does not bound it itself.
     pub(super) fn prepare(&mut self, target: &Target, cap: Option<u64>) -> Result<Prepared, ApiError> {
-        let dialect = target.upstream.chat_dialect(self.call.dialect);
+        let dialect = target.upstream.chat_dialect(self.call.dialect, &target.model);
         let alike = target.upstream.openai_target(&target.model);
+        let model = target.upstream.wire_model(&target.model);
         if dialect == self.call.dialect {
             let rewrite = Rewrite {
-                model: Some(&target.model),
-                ask_for_usage: true,
+                model: Some(model),
+                ask_for_usage: target.upstream.takes_stream_options,
                 max_output: cap,
                 max_completion_tokens: alike.max_completion_tokens,
             };
@@ -52,10 +53,10 @@ impl<'a> Outbound<'a> {
         let decoded = self.decode().as_mut().map_err(|error| ApiError::Decode(error.clone()))?;
         let request = &mut decoded.request;
         request.model.clear();
-        request.model.push_str(&target.model);
+        request.model.push_str(model);
         request.stream = stream;
-        // Nothing else tells what a stream cost.
-        request.include_usage = true;
+        // Nothing else tells what a stream cost; some tell it unasked, and refuse to be asked.
+        request.include_usage = target.upstream.takes_stream_options;
         if let Some(cap) = cap {
             request.max_output_tokens = Some(request.max_output_tokens.map_or(cap, |asked| asked.min(cap)));
         }

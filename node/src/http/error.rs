@@ -19,6 +19,7 @@ use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
+static X_AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 static RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// A refusal or failure, made by the gateway.
@@ -236,6 +237,9 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(&X_PEERWAY_ERROR, HeaderValue::from_static(self.code()));
+        if let Some(name) = form.error_type(self.status(), self.code()) {
+            headers.insert(&X_AMZN_ERROR_TYPE, HeaderValue::from_static(name));
+        }
         if let Some(retry) = self.should_retry() {
             headers.insert(&X_SHOULD_RETRY, HeaderValue::from_static(retry));
         }

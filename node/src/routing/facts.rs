@@ -74,8 +74,8 @@ pub trait Observed: std::fmt::Debug + Send + Sync {
         if target.upstream.key_count() == 0 {
             return self.of_key(target, None);
         }
-        let keys = target.upstream.keys_for(&target.model);
-        Facts::of_keys(keys.map(|key| (key.weight, self.of_key(target, Some(&key.id)))))
+        let keys = target.upstream.keys().iter().filter(|key| key.fits(&target.model));
+        Facts::of_keys(keys.map(|key| (key.weight(), self.of_key(target, Some(&key.id)))))
     }
 }
 

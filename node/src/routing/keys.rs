@@ -19,14 +19,14 @@ pub(super) fn choose<'t>(
     if upstream.key_count() == 0 {
         return failed.is_empty().then_some(None);
     }
-    let mut keys = upstream.keys_for(&target.model).filter(|key| !failed.contains(&key.id));
+    let mut keys = upstream.keys().iter().filter(|key| key.fits(&target.model) && !failed.contains(&key.id));
     let (first, second) = (keys.next()?, keys.next());
     let Some(second) = second else { return Some(Some(first)) };
     let keys: Vec<&UpstreamKey> = [first, second].into_iter().chain(keys).collect();
     let facts: Vec<_> = keys.iter().map(|key| observed.of_key(target, Some(&key.id))).collect();
     let order = match session {
-        Some(session) => session.order(keys.iter().map(|key| ([&*upstream.name, &*key.id], key.weight))),
-        None => strategy::by_weight(keys.iter().zip(&facts).map(|(key, facts)| key.weight * facts.health), draw),
+        Some(session) => session.order(keys.iter().map(|key| ([&*upstream.name, &*key.id], key.weight()))),
+        None => strategy::by_weight(keys.iter().zip(&facts).map(|(key, facts)| key.weight() * facts.health), draw),
     };
     let is_up = |index: &&usize| !matches!(facts[**index].standing, Standing::Down(_));
     let chosen = order.iter().find(is_up).or(order.first())?;
