@@ -19,6 +19,7 @@ use super::request_id::{REQUEST_ID, X_REQUEST_ID};
 use super::shed::Shed;
 use super::{framing, head, scrub};
 use crate::governance::{NanoUsd, Unusable, rfc3339};
+use crate::routing::FallbacksError;
 use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -43,6 +44,8 @@ pub enum ApiError {
     NoOperation { model: String, operation: &'static str, others: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
+    #[error(transparent)]
+    Fallbacks(#[from] FallbacksError),
     /// The request cannot be read in full, as a translation needs it.
     #[error("{0}")]
     Decode(DecodeError),
@@ -152,6 +155,7 @@ impl ApiError {
             }
             Self::NotServed { .. } => (Code::NotServed, StatusCode::NOT_IMPLEMENTED, Kind::InvalidRequest, Retry::No),
             Self::Envelope(_)
+            | Self::Fallbacks(_)
             | Self::Decode(_)
             | Self::Unsupported(_)
             | Self::BadPath { .. }
@@ -206,6 +210,7 @@ impl ApiError {
             | Self::NoOperation { .. }
             | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
+            Self::Fallbacks(_) => Some("fallbacks"),
             Self::Decode(error) => error.field(),
             Self::Unsupported(error) => Some(&error.field),
             _ => None,

@@ -29,16 +29,15 @@ use http::{HeaderName, HeaderValue};
 use tracing::debug;
 
 use super::attempt::{Sent, returned};
-use super::chat::{plain_response, refused_by_hook, route};
+use super::chat::{plain_response, refused_by_hook};
 use super::enter::enter;
 use super::outbound::Outbound;
 use super::plan::Plan;
 use super::send::send;
-use super::{Exchange, Outcome, deadline, reserve};
+use super::{Exchange, Outcome, deadline, ladder, reserve};
 use crate::governance::Account;
 use crate::http::error::ApiError;
 use crate::operation::Operation;
-use crate::routing::Target;
 use crate::surface::{Call, Envelope, EnvelopeError, Form};
 
 pub(super) use raw::Raw;
@@ -89,24 +88,28 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let (envelope, form) = scan(call, &head.headers, &body)?;
     exchange.stream = envelope.stream;
     exchange.deadline = deadline::of(&head.headers);
-    let route = route(&plan, key.as_deref(), &envelope.model)?;
+    let route = ladder::route(&plan, key.as_deref(), &envelope.model)?;
+    let fallbacks = ladder::fallbacks(&plan, key.as_deref(), envelope.fallbacks(&body))?;
     exchange.set_route(route.label.clone());
 
     let is_free = matches!(call.operation, Operation::CountTokens | Operation::Moderations);
-    let mut ladder = serving(call.operation, route.ladder());
-    if ladder.is_empty() {
+    let mut account = Account::new(asked::of(call, &body, form.as_ref(), plan.default_output));
+    let mut ladder = ladder::ladder(exchange, &plan, (&route, &fallbacks), None, &head.headers, account.asked())?;
+    ladder.retain("its provider does not do this", |target| {
+        target.upstream.serves_operation(call.operation, &target.model).is_some()
+    });
+    if ladder.targets().is_empty() {
         if call.operation == Operation::CountTokens {
             return Ok(Ready::Whole(counted_here(call, &body)?));
         }
         return Err(not_served(&plan, call.operation, &envelope.model));
     }
-    let mut account = Account::new(asked::of(call, &body, form.as_ref(), plan.default_output));
     if let Some(charges) = reserve::charges(key.as_deref())? {
         if !is_free {
-            ladder = reserve::priced(charges, &plan.prices, ladder)?;
+            reserve::only_priced(charges, &plan.prices, &mut ladder)?;
         }
-        let (worker, asked) = (exchange.worker(), account.asked_mut());
-        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, &ladder).await?;
+        let (worker, asked, targets) = (exchange.worker(), account.asked_mut(), ladder.targets());
+        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, targets).await?;
         exchange.reserved = reserved;
     }
     exchange.account = Some(account);
@@ -144,12 +147,6 @@ fn scan(call: &Call, headers: &http::HeaderMap, body: &Bytes) -> Result<(Envelop
         }
         scanned => Ok((scanned?, None)),
     }
-}
-
-/// The targets that do the operation.
-fn serving(operation: Operation, ladder: Vec<Target>) -> Vec<Target> {
-    let serves = |target: &Target| target.upstream.serves_operation(operation, &target.model).is_some();
-    ladder.into_iter().filter(serves).collect()
 }
 
 fn not_served(plan: &Plan, operation: Operation, model: &str) -> ApiError {
