@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use peerway_dialect::Dialect;
 use serde::de::IgnoredAny;
 
@@ -15,7 +14,7 @@ use crate::dialect::openai::{Answer, Usage, count_answer};
 use crate::governance::{Account, Reason, Written};
 use crate::http::request_id::X_REQUEST_ID;
 use crate::operation::Operation;
-use crate::provider::{RequestError, UpstreamCall, UpstreamKey};
+use crate::provider::{Body, RequestError, UpstreamCall, UpstreamKey};
 use crate::routing::Target;
 
 /// Largest plain answer that is read into memory.
@@ -32,7 +31,7 @@ const RETURNED: [&str; 2] = ["openai-processing-ms", "openai-version"];
 /// An answer to hand on.
 #[derive(Debug)]
 pub(super) enum Sent {
-    Stream { target: Target, response: Response<Incoming> },
+    Stream { target: Target, response: Response<Body> },
     Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes, answer: Option<Answer> },
 }
 
@@ -127,7 +126,7 @@ pub(super) async fn attempt(worker: usize, target: &Target, request: Request<Ful
             return Err(Failure::deadline(format!("no answer within {:?}", upstream.first_byte), spent));
         }
         Ok(Err(error)) => {
-            let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
+            let spent = if error.was_sent() { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
             return Err(Failure::transport(chain(&error), spent));
         }
         Ok(Ok(response)) => response,
@@ -188,7 +187,7 @@ enum Broken {
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Incoming, limit: usize, within: Duration) -> (Bytes, Option<Broken>) {
+async fn read(body: Body, limit: usize, within: Duration) -> (Bytes, Option<Broken>) {
     let mut body = body;
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
@@ -221,14 +220,6 @@ fn written(body: &[u8]) -> Written {
     let mut written = Written::default();
     count_answer(body, &mut written);
     written
-}
-
-/// Whether the provider may have seen the request: not if there was no connection, nor if it was closed before.
-fn was_sent(error: &hyper_util::client::legacy::Error) -> bool {
-    let canceled = std::error::Error::source(error)
-        .and_then(|cause| cause.downcast_ref::<hyper::Error>())
-        .is_some_and(hyper::Error::is_canceled);
-    !error.is_connect() && !canceled
 }
 
 impl Failure {

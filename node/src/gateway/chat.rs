@@ -55,7 +55,7 @@ enum Ready {
 
 /// A stream whose upstream has answered but of which nothing has been read.
 struct PendingStream {
-    upstream: Response<hyper::body::Incoming>,
+    upstream: Response<crate::provider::Body>,
     strip_usage: bool,
     limits: Limits,
     fill: Option<(Recorder, OnFinish)>,

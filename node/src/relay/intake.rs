@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use peerway_cache::Recorder;
 use tokio::time::Instant;
 
@@ -34,7 +33,7 @@ pub struct Finished {
 pub type OnFinish = Box<dyn FnOnce(Finished) + Send>;
 
 pub(super) struct Intake {
-    upstream: Option<Incoming>,
+    upstream: Option<crate::provider::Body>,
     cutter: EventCutter,
     ready: VecDeque<Bytes>,
     /// The client did not ask for the usage chunk: it is read here and goes no further.
@@ -59,7 +58,7 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(
-        upstream: Incoming,
+        upstream: crate::provider::Body,
         exchange: Exchange,
         strip_usage: bool,
         recorder: Option<Recorder>,

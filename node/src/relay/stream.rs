@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use peerway_cache::Recorder;
 use tokio::time::{Instant, Sleep};
 
@@ -46,7 +45,7 @@ pub struct Limits {
 impl StreamRelay {
     /// `on_finish` is called once, for a stream that ended whole.
     pub fn new(
-        upstream: Incoming,
+        upstream: crate::provider::Body,
         exchange: Exchange,
         strip_usage: bool,
         limits: Limits,
