@@ -12,6 +12,7 @@ mod chat;
 mod deadline;
 mod exchange;
 pub mod hooks;
+pub(crate) mod ladder;
 mod limits;
 mod models;
 mod outbound;
@@ -29,6 +30,7 @@ use http::HeaderValue;
 use crate::governance::{CurrentAccess, Reserve};
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
+use crate::routing::Observed;
 use crate::telemetry::{AccessLog, Shard};
 
 pub use answer_cache::AnswerCache;
@@ -50,6 +52,8 @@ pub struct Gateway {
     pub access_log: AccessLog,
     pub unattended: Unattended,
     pub ledger: Arc<dyn Reserve>,
+    /// What is seen of the upstreams, for choosing between them.
+    pub observed: Arc<dyn Observed>,
     pub hooks: Hooks,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,

@@ -14,6 +14,7 @@ use peerway_dialect::{DecodeError, Unsupported};
 
 use super::error_form::{ErrorForm, Said};
 use crate::governance::{NanoUsd, Unusable, rfc3339};
+use crate::routing::FallbacksError;
 use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -36,6 +37,8 @@ pub enum ApiError {
     ModelNotAllowed { model: String, hint: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
+    #[error(transparent)]
+    Fallbacks(#[from] FallbacksError),
     /// The request cannot be read in full, as a translation needs it.
     #[error("{0}")]
     Decode(DecodeError),
@@ -87,9 +90,12 @@ impl ApiError {
             Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } | Self::Refused(_) => StatusCode::FORBIDDEN,
             Self::BudgetExceeded(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotServed { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::Envelope(_) | Self::Decode(_) | Self::Unsupported(_) | Self::BadPath { .. } | Self::BodyBroken(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Envelope(_)
+            | Self::Fallbacks(_)
+            | Self::Decode(_)
+            | Self::Unsupported(_)
+            | Self::BadPath { .. }
+            | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,6 +118,7 @@ impl ApiError {
             Self::NotServed { .. } => "not_served",
             Self::Refused(_) => "refused",
             Self::Envelope(_)
+            | Self::Fallbacks(_)
             | Self::Decode(_)
             | Self::Unsupported(_)
             | Self::BadPath { .. }
@@ -142,6 +149,7 @@ impl ApiError {
         match self {
             Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
+            Self::Fallbacks(_) => Some("fallbacks"),
             Self::Decode(error) => error.field(),
             Self::Unsupported(error) => Some(&error.field),
             _ => None,
