@@ -62,7 +62,7 @@ mod tests {
             let (lane, seat) = lanes.take();
             taken[lane - 1] += 1;
             seats.push(seat);
-            assert!(taken[0] == ROOM || taken[1] == 0, "{taken:?}");
+            assert!(taken[0] >= ROOM || taken[1] == 0, "{taken:?}");
         }
         assert_eq!(taken, [ROOM + 2; 3]);
         drop(seats);
