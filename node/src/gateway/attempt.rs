@@ -7,10 +7,9 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use peerway_dialect::Dialect;
 use peerway_dialect::canonical::replay;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Read, read_answer};
 use super::operations::{Asks, Done, Raw, Work};
@@ -20,6 +19,7 @@ use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason, Written};
 use crate::http::request_id::X_REQUEST_ID;
+use crate::provider::Body;
 use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
 use crate::routing::context::is_exceeded;
@@ -134,7 +134,7 @@ impl Attempt<'_> {
                 ));
             }
             Ok(Err(error)) => {
-                let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
+                let spent = if error.was_sent() { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
                 return Err(Failure::transport(chain(&error), spent));
             }
             Ok(Ok(response)) => response,
@@ -148,7 +148,7 @@ impl Attempt<'_> {
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
-        let (body, broken) = read(body, limit, self.within(upstream.total)).await;
+        let (body, broken) = read(body, limit, self.within(upstream.total), upstream.idle).await;
         match broken {
             Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
             None if is_success => match (&self.outbound.work, self.asks) {
@@ -181,7 +181,7 @@ impl Attempt<'_> {
         Reader::translating(self.dialect, client, manner, self.naming.clone())
     }
 
-    async fn stream(&self, response: Response<Incoming>) -> Result<Sent, Failure> {
+    async fn stream(&self, response: Response<Body>) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
         let (head, body) = response.into_parts();
         let mut feed = Box::new(Feed::new(body, self.reader()));
@@ -203,6 +203,10 @@ impl Attempt<'_> {
         match broken {
             Broken::Late => Failure::deadline(
                 format!("the answer was not whole within {:?}", self.target.upstream.total),
+                spent(Reason::Deadline),
+            ),
+            Broken::Idle => Failure::deadline(
+                format!("nothing came for {:?}, and the answer was not whole", self.target.upstream.idle),
                 spent(Reason::Deadline),
             ),
             Broken::TooLong => {
@@ -312,20 +316,23 @@ impl Attempt<'_> {
 #[derive(Debug)]
 enum Broken {
     Late,
+    Idle,
     TooLong,
     Lost(String),
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Broken>) {
+async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Bytes, Option<Broken>) {
     let mut body = body;
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
         let mut length = 0;
-        while let Some(frame) = body.frame().await {
-            let frame = match frame {
-                Ok(frame) => frame,
-                Err(error) => return Some(Broken::Lost(chain(&error))),
+        loop {
+            let frame = match timeout(idle, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => return Some(Broken::Lost(chain(&error))),
+                Ok(None) => return None,
+                Err(_) => return Some(Broken::Idle),
             };
             if let Ok(piece) = frame.into_data() {
                 length += piece.len();
@@ -335,7 +342,6 @@ async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Br
                 pieces.push(piece);
             }
         }
-        None
     };
     let broken = timeout_at(until, reading).await.unwrap_or(Some(Broken::Late));
     let whole = match pieces.as_mut_slice() {
@@ -344,14 +350,6 @@ async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Br
         pieces => Bytes::from(pieces.concat()),
     };
     (whole, broken)
-}
-
-/// Whether the provider may have seen the request: not if there was no connection, nor if it was closed before.
-fn was_sent(error: &hyper_util::client::legacy::Error) -> bool {
-    let canceled = std::error::Error::source(error)
-        .and_then(|cause| cause.downcast_ref::<hyper::Error>())
-        .is_some_and(hyper::Error::is_canceled);
-    !error.is_connect() && !canceled
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {

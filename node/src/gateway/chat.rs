@@ -116,7 +116,8 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             retry_after: None,
         }),
         Sent::Stream { target, headers, feed } => {
-            let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
+            let upstream = &target.upstream;
+            let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
             Ok(Ready::Stream(Box::new(PendingStream {
                 headers: returned(&headers),
                 content_type: content_type(call.dialect, call.form),
