@@ -11,6 +11,7 @@ mod cached;
 mod chat;
 mod deadline;
 mod exchange;
+pub mod headers;
 pub mod hooks;
 mod limits;
 mod models;
