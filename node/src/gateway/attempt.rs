@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -40,7 +40,6 @@ pub(super) enum Sent {
 /// Puts into a request what the gateway adds to it.
 pub(super) fn dress(request: &mut Request<Full<Bytes>>, dialect: Dialect, client: &Client<'_>) {
     let headers = request.headers_mut();
-    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("peerway/", env!("CARGO_PKG_VERSION"))));
     headers.insert(&X_REQUEST_ID, client.request_id.clone());
     forward(client.headers, client.dialect, dialect, headers);
 }

@@ -1,14 +1,11 @@
 //! A chat in whichever dialect, one straight line: authenticate, route, look up, send, relay.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
 use tracing::debug;
@@ -26,14 +23,11 @@ use crate::dialect::content_type;
 use crate::dialect::openai::Replay;
 use crate::governance::account::Asked;
 use crate::governance::{Account, VirtualKey};
+use crate::http::body;
 use crate::http::error::ApiError;
 use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
 use crate::routing::{Route, Target};
 use crate::surface::{Call, Envelope};
-
-/// How much of a body that is too large is read before the answer, and for how long.
-const DISCARD: usize = 4 << 20;
-const DISCARD_FOR: Duration = Duration::from_secs(2);
 
 /// Answers the request, whichever way it goes.
 pub(super) async fn complete(mut exchange: Exchange, call: Call, request: Request) -> Response {
@@ -78,12 +72,21 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         Ok(key) => key,
         Err(error) => {
             // With its body unread the connection would be closed under the client's next request.
-            discard(body).await;
+            body::discard(body).await;
             return Err(error);
         }
     };
     exchange.set_key(key.clone());
-    let body = read_body(&plan, &head.headers, body).await?;
+    let body = match gateway.admission.enter(key.as_deref()).await {
+        Ok(admitted) => {
+            let held = &mut exchange.admitted.insert(admitted).held;
+            gateway.admission.counted(body::read(&head.headers, body, plan.body, held).await)?
+        }
+        Err(error) => {
+            body::discard_briefly(body).await;
+            return Err(error);
+        }
+    };
     let envelope = Envelope::scan(call, &body)?;
     exchange.stream = envelope.stream;
     exchange.deadline = deadline::of(&head.headers);
@@ -170,40 +173,6 @@ impl PendingStream {
         *response.body_mut() = Body::new(relay);
         response
     }
-}
-
-async fn read_body(plan: &Plan, headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|value| value.as_bytes() != b"identity") {
-        return Err(ApiError::ContentEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
-    }
-    let limit = plan.max_body;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        discard(body).await;
-        return Err(ApiError::TooLarge { limit });
-    }
-    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge { limit }),
-        Err(error) => Err(ApiError::BodyBroken(error.to_string())),
-    }
-}
-
-/// Reads on for a moment without keeping anything: a client that is still sending when the connection closes sees a
-/// reset and never the answer that says why.
-async fn discard(body: Body) {
-    let reading = async {
-        let mut left = DISCARD;
-        let mut body = body;
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // Late or not, the answer is the same.
-    let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
 }
 
 /// The route of the model, if the key may use it. The hints name only what this key may use.

@@ -1,7 +1,10 @@
 //! The request's way, one file a step:
-//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what `outbound` prepares) ->
-//! `crate::relay` or `answer` -> `exchange` (record). `verdict` tells what a failure means, `hooks` lets others look on.
+//! The request's way, one file a step:
+//! `authenticate` -> `admission` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what
+//! `outbound` prepares) -> `crate::relay` or `answer` -> `exchange` (record). `verdict` tells what a failure means, `hooks`
+//! lets others look on.
 
+mod admission;
 mod answer;
 mod answer_cache;
 mod attempt;
@@ -32,6 +35,7 @@ use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
 use crate::telemetry::{AccessLog, Shard};
 
+pub use admission::{Admission, Admitted};
 pub use answer_cache::AnswerCache;
 pub use attended::Unattended;
 pub use exchange::{CacheResult, Exchange, Outcome};
@@ -46,6 +50,7 @@ pub struct Gateway {
     pub plan: ArcSwap<Plan>,
     pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
+    pub admission: Admission,
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,

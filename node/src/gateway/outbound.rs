@@ -55,8 +55,8 @@ impl<'a> Outbound<'a> {
         request.model.clear();
         request.model.push_str(model);
         request.stream = stream;
-        // Nothing else tells what a stream cost.
-        request.include_usage = true;
+        // Nothing else tells what a stream cost; some tell it unasked, and refuse to be asked.
+        request.include_usage = target.upstream.takes_stream_options;
         if let Some(cap) = cap {
             request.max_output_tokens = Some(request.max_output_tokens.map_or(cap, |asked| asked.min(cap)));
         }

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+pub mod dialects;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -16,14 +18,15 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
-use peerway::gateway::{AnswerCache, Gateway, Hooks, Plan, Unattended, Worker, router};
+use peerway::gateway::{Admission, AnswerCache, Gateway, Hooks, Plan, Unattended, Worker, router};
 use peerway::governance::CurrentAccess;
 use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
-use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
+use peerway::http::head::Paths;
 use peerway::http::request_id::RequestIds;
-use peerway::http::worker;
+use peerway::http::shed::ShedCounts;
+use peerway::http::{Edge, accept, worker};
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
 use peerway_simulated_provider as simulated;
@@ -114,6 +117,8 @@ pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> 
     change(&mut config);
     let config: Config = serde_json::from_value(config).unwrap();
     let drain = Drain::default();
+    let shed = Arc::new(ShedCounts::default());
+    let edge = Arc::new(Edge::new(&config.http, Paths::Data, Arc::clone(&shed)));
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
     let ledger = Arc::new(LocalLedger::default());
@@ -121,6 +126,7 @@ pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> 
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
         access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        admission: Admission::new(&config.http, Arc::clone(&shed), drain.clone()),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
@@ -131,10 +137,10 @@ pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> 
     });
     let shards = Shards::new(1);
     let seat = Worker { gateway, index: 0, shard: shards.of(0) };
-    let (handle, _thread) = worker::start(0, drain.clone(), move || router(seat)).unwrap();
+    let (handle, _thread) = worker::start(0, Arc::clone(&edge), drain.clone(), move || router(seat)).unwrap();
     let listener = accept::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "http.listen").unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(accept::accept_loop(listener, vec![handle], drain.clone()));
+    tokio::spawn(accept::accept_loop(listener, vec![handle], edge, drain.clone()));
     drain.enter(Phase::Serving);
     let client = Client::builder(TokioExecutor::new()).build_http();
     Setup {
@@ -175,6 +181,22 @@ impl Setup {
     }
 
     /// Talks to the simulated provider's own controls.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = Request::post(format!("http://{}{path}", self.gateway))
+            .header("authorization", format!("Bearer {KEY}"))
+            .body(Full::new(Bytes::from(body.to_string())))
+            .unwrap();
+        self.send(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        let request = Request::get(format!("http://{}{path}", self.gateway))
+            .header("authorization", format!("Bearer {KEY}"))
+            .body(Full::default())
+            .unwrap();
+        self.send(request).await
+    }
+
     pub async fn provider(&self, method: &str, path: &str, body: &str) -> Value {
         let request = Request::builder()
             .method(method)
