@@ -74,6 +74,27 @@ fn thinking_follows_the_models_habits() {
 }
 
 #[test]
+fn models_that_always_think_are_asked_for_the_least_and_are_not_forced() {
+    let effort = |model, more: Value| from_openai(&asking(model, more));
+    let (sent, dropped) = effort("claude-opus-5-5", json!({"reasoning_effort": "none"}));
+    assert_eq!((sent.get("thinking"), &sent["output_config"]), (None, &json!({"effort": "low"})));
+    assert_eq!(dropped, "thinking.type");
+    let (sent, dropped) = effort("claude-sonnet-5-5", json!({"reasoning_effort": "none"}));
+    assert_eq!((&sent["thinking"], dropped.as_str()), (&json!({"type": "between_tools"}), "thinking.type"));
+    let (sent, dropped) =
+        effort("claude-opus-5", json!({"reasoning_effort": "xhigh", "thinking": {"type": "disabled"}}));
+    assert_eq!((&sent["thinking"], &sent["output_config"]), (&json!({"type": "disabled"}), &json!({"effort": "high"})));
+    assert_eq!(dropped, "output_config.effort");
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    for choice in [json!("required"), json!({"type": "function", "function": {"name": "f"}})] {
+        let why = refused(&asking("claude-opus-5-5", json!({"tools": tools, "tool_choice": choice})));
+        assert!(why.contains("`tool_choice`") && why.contains("always thinks"), "{why}");
+    }
+    let (sent, _) = effort("claude-opus-5-5", json!({"tools": tools, "tool_choice": "auto"}));
+    assert_eq!(sent["tool_choice"], json!({"type": "auto"}));
+}
+
+#[test]
 fn a_budget_is_not_asked_between_calls_and_results_without_their_thoughts() {
     let mut body = json!({"model": "claude-sonnet-4-5", "reasoning_effort": "medium", "messages": [
         {"role": "user", "content": "q"},

@@ -10,9 +10,11 @@ mod answer;
 mod bedrock;
 mod cutter;
 mod envelope;
+mod headers;
 mod journal;
 mod ledger;
 mod other;
+mod relay;
 mod request;
 mod splitter;
 mod stream;
@@ -23,7 +25,7 @@ mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its binary and its corpus.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("dialect_request", request::run),
     ("dialect_answer", answer::run),
     ("dialect_stream", stream::run),
@@ -32,6 +34,8 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("sse_splitter", splitter::run),
     ("envelope", envelope::run),
     ("event_cutter", cutter::run),
+    ("relay", relay::run),
+    ("headers", headers::run),
     ("journal_recovery", journal::run),
     ("ledger_entry", ledger::run),
     ("wire_frame", wire::run),

@@ -1,6 +1,8 @@
 //! Clients' chat requests: refused, or written for every provider; what a dialect wrote itself it reads back the same.
 
+use peerway::dialect::codec;
 use peerway_dialect::canonical::ChatRequest;
+use peerway_dialect::openai::chat::Target;
 use peerway_dialect::{DecodeError, Dialect, Dropped};
 
 use crate::{dialect, is_json};
@@ -9,15 +11,15 @@ use crate::{dialect, is_json};
 pub(crate) fn run(input: &[u8]) {
     let Some((&which, body)) = input.split_first() else { return };
     let client = dialect(which);
-    let Ok((mut request, reply)) = client.decode_request(body) else { return };
-    assert_eq!(reply.dialect(), client);
+    let Ok(decoded) = codec::decode_request(client, body) else { return };
+    let mut request = decoded.request;
     // Said in the path.
     if request.model.is_empty() {
         request.model = "claude-gemini-3".to_owned();
     }
     for provider in Dialect::ALL {
         let mut dropped = Dropped::new();
-        let Ok(sent) = provider.encode_request(&request, &mut dropped) else { continue };
+        let Ok(sent) = codec::encode_request(provider, &request, Target::OPENAI, &mut dropped) else { continue };
         assert!(is_json(&sent), "{client} to {provider}: {}", String::from_utf8_lossy(&sent));
         assert!(dropped.header_value().is_none_or(|value| value.bytes().all(|byte| (b' '..=b'~').contains(&byte))));
         settles(provider, &sent, &request);
@@ -27,8 +29,8 @@ pub(crate) fn run(input: &[u8]) {
 /// What was written for a provider is read as it would be by that provider, and written again the same.
 fn settles(provider: Dialect, sent: &[u8], request: &ChatRequest) {
     let read = |body: &[u8]| -> Option<ChatRequest> {
-        match provider.decode_request(body) {
-            Ok((mut read, _)) => {
+        match codec::decode_request(provider, body).map(|decoded| decoded.request) {
+            Ok(mut read) => {
                 read.model.clone_from(&request.model);
                 Some(read)
             }
@@ -37,7 +39,7 @@ fn settles(provider: Dialect, sent: &[u8], request: &ChatRequest) {
             Err(error) => panic!("{provider} cannot read its own: {error}: {}", String::from_utf8_lossy(body)),
         }
     };
-    let write = |request: &ChatRequest| provider.encode_request(request, &mut Dropped::new());
+    let write = |request: &ChatRequest| codec::encode_request(provider, request, Target::OPENAI, &mut Dropped::new());
     let Some(first) = read(sent) else { return };
     let again = write(&first).expect("what was sent once can be sent again");
     let Some(second) = read(&again) else { return };

@@ -1,7 +1,8 @@
 //! Providers' streams: the same events however the bytes are cut, one end, and a well-formed stream for every client.
 
-use peerway_dialect::canonical::{ChatRequest, StreamEvent};
-use peerway_dialect::{AnyStreamDecoder, Dialect, Reply};
+use peerway::dialect::{Decoder, Encoder, Manner};
+use peerway_dialect::Dialect;
+use peerway_dialect::canonical::{Failure, StreamEvent};
 
 use crate::{bedrock, dialect};
 
@@ -32,7 +33,7 @@ pub(crate) fn run(input: &[u8]) {
 }
 
 fn decode<'a>(dialect: Dialect, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<StreamEvent> {
-    let (mut decoder, mut events) = (AnyStreamDecoder::new(dialect).expect("a provider's dialect"), Vec::new());
+    let (mut decoder, mut events) = (Decoder::new(dialect), Vec::new());
     for piece in pieces {
         decoder.push(piece, &mut events);
     }
@@ -74,12 +75,12 @@ fn is_proper(dialect: Dialect, events: &[StreamEvent]) {
 
 /// What a client reads of its stream ends as the provider's ended.
 fn told(client: Dialect, events: &[StreamEvent]) {
-    let reply = Reply::to(client, &ChatRequest { include_usage: true, ..ChatRequest::default() });
-    let (mut encoder, mut bytes) = (reply.stream_encoder(), Vec::new());
+    let (mut encoder, mut bytes) = (Encoder::new(client, Manner::default()), Vec::new());
     for event in events {
         encoder.push(event, &mut bytes);
     }
-    encoder.end(&mut bytes);
+    // Nothing more comes: where the end was told, this says nothing.
+    encoder.push(&StreamEvent::Error(Failure::cut()), &mut bytes);
     if client == Dialect::OpenAiCompletions {
         return;
     }

@@ -9,6 +9,7 @@
 pub mod chat;
 mod chunks;
 pub mod completions;
+mod effort;
 pub mod embeddings;
 pub mod error;
 pub mod logprobs;

@@ -225,7 +225,7 @@ prop_compose! {
         top in of(of(0..20_u64)),
         reasoning in of((any::<bool>(), prop_oneof![
             proptest::sample::select(vec![Effort::Minimal, Effort::Low, Effort::Medium, Effort::High]).prop_map(|effort| (Some(effort), None)),
-            prop_oneof![Just(ThinkingMode::Off), Just(ThinkingMode::Adaptive), (1..30_000_u64).prop_map(ThinkingMode::Budget)].prop_map(|mode| (None, Some(mode))),
+            prop_oneof![Just(ThinkingMode::Adaptive), (1..30_000_u64).prop_map(ThinkingMode::Budget)].prop_map(|mode| (None, Some(mode))),
         ])),
         stop in vec(text(), 0..3),
         stream in any::<bool>(),

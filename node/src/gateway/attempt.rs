@@ -4,14 +4,15 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use peerway_dialect::Dialect;
 use peerway_dialect::canonical::replay;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Read, read_answer};
+use super::headers::{forward, retry_after, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
 use super::verdict::{Failure, Fault, Spent};
@@ -28,13 +29,6 @@ use crate::routing::context::is_exceeded;
 const MAX_ANSWER: usize = 64 << 20;
 /// Largest error answer; providers explain themselves in less.
 const MAX_ERROR: usize = 64 << 10;
-
-/// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
-const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "idempotency-key"];
-const FORWARDED_TO_OPENAI: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
-const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
-/// Headers of the upstream's answer that are its client's business.
-const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-errortype"];
 
 /// An answer to hand on.
 #[derive(Debug)]
@@ -69,17 +63,7 @@ impl Sent {
 pub(super) fn dress(request: &mut Request<Full<Bytes>>, dialect: Dialect, client: &Client<'_>) {
     let headers = request.headers_mut();
     headers.insert(&X_REQUEST_ID, client.request_id.clone());
-    let own: &[&'static str] = match dialect {
-        _ if dialect != client.dialect => &[],
-        Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::OpenAiResponses => &FORWARDED_TO_OPENAI,
-        Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
-        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => &[],
-    };
-    for name in FORWARDED.iter().chain(own) {
-        if let Some(value) = client.headers.get(*name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
+    forward(client.headers, client.dialect, dialect, headers);
 }
 
 /// What of the client goes on to the upstream.
@@ -216,7 +200,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn raw(&self, response: Response<Incoming>) -> Sent {
+    fn raw(&self, response: Response<Body>) -> Sent {
         let (head, body) = response.into_parts();
         Sent::Raw(Box::new(Raw::new(self.target, head.status, head.headers, body)))
     }
@@ -357,31 +341,9 @@ fn is_stream(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| TYPES.iter().any(|kind| value.as_bytes().starts_with(kind)))
 }
 
-/// The headers of an answer that go on to the client.
-pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(16);
-    if let Some(kind) = headers.get(CONTENT_TYPE) {
-        kept.insert(CONTENT_TYPE, kind.clone());
-    }
-    for name in RETURNED {
-        if let Some(value) = headers.get(name) {
-            kept.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
-    kept
-}
-
 fn without_type(mut headers: HeaderMap) -> HeaderMap {
     headers.remove(CONTENT_TYPE);
     headers
-}
-
-/// Seconds or milliseconds; a date is rare enough to be left to the client's own backoff. Bounded, so that no
-/// provider can park our clients for a day.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(600.0)))
 }
 
 /// An error with its causes: the outermost alone says only "client error".

@@ -10,9 +10,10 @@ use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
 use tracing::debug;
 
-use super::attempt::{Sent, returned};
+use super::attempt::Sent;
 use super::cached::Participation;
 use super::enter::enter;
+use super::headers::returned;
 use super::hooks::{Answered, Refusal};
 use super::outbound::Outbound;
 use super::send::send;

@@ -28,9 +28,10 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use tracing::debug;
 
-use super::attempt::{Sent, returned};
+use super::attempt::Sent;
 use super::chat::{plain_response, refused_by_hook};
 use super::enter::enter;
+use super::headers::returned;
 use super::outbound::Outbound;
 use super::plan::Plan;
 use super::send::send;
