@@ -18,8 +18,9 @@ use super::{CacheResult, Exchange, Outcome, reserve};
 use crate::dialect::openai::{Envelope, Replay};
 use crate::governance::account::Asked;
 use crate::governance::{Account, VirtualKey};
-use crate::http::body;
+use crate::http::body::discard;
 use crate::http::error::ApiError;
+use crate::http::scrub;
 use crate::relay::{Limits, OnFinish, StreamRelay};
 use crate::routing::Route;
 
@@ -64,21 +65,13 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
         Ok(key) => key,
         Err(error) => {
             // With its body unread the connection would be closed under the client's next request.
-            body::discard(body).await;
+            discard(body).await;
             return Err(error);
         }
     };
     exchange.set_key(key.clone());
-    let body = match gateway.admission.enter(key.as_deref()).await {
-        Ok(admitted) => {
-            let held = &mut exchange.admitted.insert(admitted).held;
-            gateway.admission.counted(body::read(&head.headers, body, plan.body, held).await)?
-        }
-        Err(error) => {
-            body::discard_briefly(body).await;
-            return Err(error);
-        }
-    };
+    let (admitted, body) = gateway.admission.take(key.as_deref(), &head.headers, body, plan.body).await?;
+    exchange.admitted = Some(admitted);
     let envelope = Envelope::scan(&body)?;
     exchange.stream = envelope.stream;
     let route = route(&plan, key.as_deref(), &envelope.model)?;
@@ -158,6 +151,7 @@ fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, Ap
 
 fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    let body = if status.is_success() { body } else { scrub::body(body) };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -10,7 +10,6 @@ use super::attended::Waits;
 use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
-use crate::http::Keep;
 use crate::http::drain::InFlight;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -95,7 +94,7 @@ pub struct Exchange {
     /// Taken for the provider that is being asked, and what had been spent before it.
     at_provider: Option<(Reserved, Amounts)>,
     waits: Arc<Waits>,
-    /// Its place among the requests in progress, and what it holds of the node's memory.
+    /// Its place among the requests in progress.
     pub(super) admitted: Option<Admitted>,
     /// Set when the client is gone and the rest happens without it.
     ended: Option<Duration>,
@@ -244,10 +243,6 @@ impl Exchange {
         self.status = response.status();
         let overhead = self.started.elapsed().saturating_sub(self.upstream_wait);
         self.overhead = Some(overhead);
-        if let Some(admitted) = self.admitted.take_if(|admitted| admitted.held.is_much()) {
-            // What is large counts until the client has it.
-            response.extensions_mut().insert(Keep::new(admitted));
-        }
         let headers = response.headers_mut();
         headers.insert(&X_REQUEST_ID, self.request_id.clone());
         headers.insert(&REQUEST_ID, self.request_id.clone());

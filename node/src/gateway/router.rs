@@ -11,6 +11,7 @@ use http::{Method, StatusCode, Uri};
 use super::attended::Attended;
 use super::authenticate::authenticate;
 use super::{Exchange, Outcome, Worker, chat, models, reserve};
+use crate::http::body;
 use crate::http::drain::Phase;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -46,10 +47,13 @@ async fn chat_completions(State(worker): State<Arc<Worker>>, request: Request) -
 }
 
 /// Runs a step that ends at once, with the same headers and records as the long ones.
-fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError>) -> Response {
-    let request_id = worker.gateway.request_ids.of(request.headers());
-    let path = request.uri().path().to_owned();
-    let mut exchange = Exchange::begin(worker.clone(), request_id, request.method().clone(), path);
+async fn at_once(worker: &Worker, request: Request, answer: Result<Response, ApiError>) -> Response {
+    let (head, body) = request.into_parts();
+    let request_id = worker.gateway.request_ids.of(&head.headers);
+    let path = head.uri.path().to_owned();
+    let mut exchange = Exchange::begin(worker.clone(), request_id, head.method, path);
+    // Unread, it would cost the client its connection.
+    body::discard(body).await;
     let mut response = match answer {
         Ok(response) => {
             exchange.outcome = Outcome::Ok;
@@ -66,12 +70,12 @@ fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError
 
 async fn list_models(State(worker): State<Arc<Worker>>, request: Request) -> Response {
     let answer = models::list(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers());
-    at_once(&worker, &request, answer)
+    at_once(&worker, request, answer).await
 }
 
 async fn show_model(State(worker): State<Arc<Worker>>, Path(id): Path<String>, request: Request) -> Response {
     let answer = models::show(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers(), &id);
-    at_once(&worker, &request, answer)
+    at_once(&worker, request, answer).await
 }
 
 async fn ready(State(worker): State<Arc<Worker>>) -> (StatusCode, &'static str) {
@@ -89,7 +93,7 @@ async fn no_route(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, r
         // Other dialects' clients learn first what holds whatever they ask for.
         _ => not_served(&worker, &request, path),
     };
-    at_once(&worker, &request, Err(error))
+    at_once(&worker, request, Err(error)).await
 }
 
 fn not_served(worker: &Worker, request: &Request, path: String) -> ApiError {
@@ -104,5 +108,5 @@ fn not_served(worker: &Worker, request: &Request, path: String) -> ApiError {
 
 async fn wrong_method(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, request: Request) -> Response {
     let error = ApiError::WrongMethod { method: method.to_string(), path: uri.path().to_owned() };
-    at_once(&worker, &request, Err(error))
+    at_once(&worker, request, Err(error)).await
 }

@@ -300,3 +300,6 @@ impl ApiError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;
