@@ -17,8 +17,8 @@ use super::shed::Shed;
 /// How much of a body that nobody wants is read before the answer, and for how long.
 const DISCARD: usize = 4 << 20;
 const DISCARD_FOR: Duration = Duration::from_secs(2);
-/// An overloaded node reads no more than has arrived.
-const DISCARD_BRIEFLY: (usize, Duration) = (64 << 10, Duration::from_millis(20));
+/// An overloaded node reads little more than has arrived.
+const DISCARD_BRIEFLY: (usize, Duration) = (1 << 20, Duration::from_millis(100));
 /// What is reserved for a body because its length says so.
 const FORESEEN: usize = 1 << 20;
 /// More than this is decoded on another thread: the requests of this one would wait for it.
@@ -49,7 +49,7 @@ pub async fn read(headers: &HeaderMap, body: Body, rules: BodyRules, memory: &Me
         return Err(ApiError::TooLarge { limit: rules.max });
     }
     if announced.is_some_and(|length| !held.would_fit(length)) {
-        discard_briefly(body).await;
+        discard(body).await;
         return Err(ApiError::Overloaded(Shed::Memory));
     }
     let body = collect(body, announced.unwrap_or(0), rules.max, &mut held).await?;
@@ -84,7 +84,7 @@ async fn collect(mut body: Body, announced: u64, max: u64, held: &mut Held) -> R
         if let Err(shed) = held.grow(piece.len()) {
             // What has been read is let go before anything else.
             drop((first, all));
-            discard_briefly(body).await;
+            discard(body).await;
             return Err(ApiError::Overloaded(shed));
         }
         if length == piece.len() {

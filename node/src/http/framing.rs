@@ -502,7 +502,8 @@ mod tests {
                 result = framing.feed(piece);
                 rest = after;
             }
-            prop_assert_eq!(result.map(|()| framing.state), whole);
+            // What is wrong in two ways may be refused for either.
+            prop_assert_eq!(result.map(|()| framing.state).map_err(|_| ()), whole.map_err(|_| ()));
         }
     }
 }
