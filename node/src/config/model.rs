@@ -11,6 +11,10 @@ use utoipa::ToSchema;
 
 use super::scalar::{ByteSize, Moment, Period, Secret};
 
+mod providers;
+
+pub use providers::*;
+
 /// The whole file. Every block may be left out.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// Model names of your own, each for one or more targets.
     pub routes: Vec<Route>,
+    /// How many attempts there may be beyond each request's first.
+    pub retries: Retries,
     /// Who may use the gateway, and how much.
     pub governance: Governance,
     /// What models cost.
@@ -211,101 +217,8 @@ pub struct ClusterTls {
     pub key: std::path::PathBuf,
 }
 
-/// The wire format and habits of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderKind {
-    /// OpenAI itself.
-    #[serde(rename = "openai")]
-    OpenAi,
-    /// Anything that speaks OpenAI's API at another address.
-    #[serde(rename = "openai_compatible")]
-    OpenAiCompatible,
-    /// The simulated provider that comes with the gateway.
-    Simulated,
-}
-
-/// An upstream.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// The `provider` in `provider/model`.
-    pub name: String,
-    /// The wire format it speaks.
-    #[serde(rename = "type")]
-    pub kind: ProviderKind,
-    /// With the version in it, e.g. `https://api.openai.com/v1`. Default for type `openai` only.
-    #[serde(default)]
-    pub base_url: Option<String>,
-    /// API keys, drawn by weight. None: the provider needs none.
-    #[serde(default)]
-    pub keys: Vec<ProviderKey>,
-    /// Models that this provider is known to serve, listed by `GET /v1/models` and reachable by their bare name; `*`
-    /// stands for any run of characters. Empty: whatever is asked for.
-    #[serde(default)]
-    pub models: Vec<String>,
-    /// How long each part of a request may take.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// Further attempts after a failed one, before the first byte went to the client.
-    #[serde(default = "default_retries")]
-    pub retries: u32,
-    /// Allows an upstream on a loopback or private address.
-    #[serde(default)]
-    pub allow_private: bool,
-}
-
-fn default_retries() -> u32 {
-    2
-}
-
-/// An API key at a provider.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderKey {
-    /// What logs and metrics call this key; never its value.
-    pub id: String,
-    /// The key itself.
-    pub value: Secret,
-    /// Share of the requests relative to the provider's other keys.
-    #[serde(default = "default_weight")]
-    pub weight: f64,
-    /// Models that this key may be used for; `*` stands for any run of characters.
-    #[serde(default = "any_model")]
-    pub models: Vec<String>,
-}
-
 fn default_weight() -> f64 {
     1.0
-}
-
-fn any_model() -> Vec<String> {
-    vec!["*".to_owned()]
-}
-
-/// How long each part of a request to a provider may take.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
-    /// To the open connection.
-    pub connect: Period,
-    /// From the request's last byte to the response's head.
-    pub first_byte: Period,
-    /// Between two pieces of a response body.
-    pub idle: Period,
-    /// The whole exchange.
-    pub total: Period,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Period::seconds(5),
-            first_byte: Period::seconds(60),
-            idle: Period::seconds(60),
-            total: Period::seconds(30 * 60),
-        }
-    }
 }
 
 /// An alias that stands for one or more targets.
@@ -322,6 +235,9 @@ pub struct Route {
     /// Tried in order when the targets have failed.
     #[serde(default)]
     pub fallbacks: Vec<Target>,
+    /// Tried in order when the request is longer than the context window of the model that was to answer it.
+    #[serde(default)]
+    pub context_fallbacks: Vec<Target>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -330,6 +246,43 @@ pub enum Strategy {
     /// By the targets' weights.
     #[default]
     Weighted,
+    /// By the targets' weights times their health: success, speed and what is left of their limits.
+    Adaptive,
+    /// The one with the lowest latency; targets that are about as fast share by weight.
+    Fastest,
+    /// The one where this request costs least; equals share by weight.
+    Cheapest,
+    /// Of two drawn by weight, the one with fewer requests under way.
+    LeastInFlight,
+}
+
+impl Strategy {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Weighted => "weighted",
+            Self::Adaptive => "adaptive",
+            Self::Fastest => "fastest",
+            Self::Cheapest => "cheapest",
+            Self::LeastInFlight => "least_in_flight",
+        }
+    }
+}
+
+/// How many attempts there may be beyond each request's first, so that an outage is not answered with more traffic.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retries {
+    /// Further attempts as a share of the requests, a provider and node: retries and failovers together.
+    pub budget: f64,
+    /// Further attempts a second that there may always be, a provider and node.
+    pub minimum: u32,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { budget: 0.1, minimum: 3 }
+    }
 }
 
 /// A model at a provider.

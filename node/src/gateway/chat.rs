@@ -1,4 +1,4 @@
-//! `POST chat/completions`, one straight line: authenticate, route, look up, send, relay.
+//! A chat in whichever dialect, one straight line: authenticate, route, look up, send, relay.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -7,26 +7,30 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use peerway_cache::Recorder;
+use peerway_dialect::Dialect;
 use tracing::debug;
 
 use super::attempt::{Sent, returned};
 use super::authenticate::authenticate;
 use super::cached::Participation;
-use super::plan::Plan;
+use super::hooks::{Answered, Refusal};
+use super::outbound::Outbound;
 use super::send::send;
-use super::{CacheResult, Exchange, Outcome, reserve};
-use crate::dialect::openai::{Envelope, Replay};
+use super::{CacheResult, Exchange, Outcome, deadline, ladder, reserve};
+use crate::dialect::content_type;
+use crate::dialect::openai::Replay;
+use crate::governance::Account;
 use crate::governance::account::Asked;
-use crate::governance::{Account, VirtualKey};
 use crate::http::body::discard;
 use crate::http::error::ApiError;
 use crate::http::scrub;
-use crate::relay::{Limits, OnFinish, StreamRelay};
-use crate::routing::Route;
+use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
+use crate::routing::Target;
+use crate::surface::{Call, Envelope};
 
 /// Answers the request, whichever way it goes.
-pub(super) async fn complete(mut exchange: Exchange, request: Request) -> Response {
-    match answer(&mut exchange, request).await {
+pub(super) async fn complete(mut exchange: Exchange, call: Call, request: Request) -> Response {
+    match answer(&mut exchange, &call, request).await {
         Ok(Ready::Plain(mut response)) => {
             exchange.outcome = Outcome::Ok;
             exchange.stamp(&mut response);
@@ -48,15 +52,17 @@ enum Ready {
     Stream(Box<PendingStream>),
 }
 
-/// A stream whose upstream has answered but of which nothing has been read.
+/// A stream that has begun to answer, and of which the client has seen nothing.
 struct PendingStream {
-    upstream: Response<hyper::body::Incoming>,
+    headers: HeaderMap,
+    content_type: &'static str,
+    feed: Feed,
     strip_usage: bool,
     limits: Limits,
     fill: Option<(Recorder, OnFinish)>,
 }
 
-async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiError> {
+async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Result<Ready, ApiError> {
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
     let (head, body) = request.into_parts();
@@ -72,13 +78,18 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     exchange.set_key(key.clone());
     let (admitted, body) = gateway.admission.take(key.as_deref(), &head.headers, body, plan.body).await?;
     exchange.admitted = Some(admitted);
-    let envelope = Envelope::scan(&body)?;
+    let envelope = Envelope::scan(call, &body)?;
     exchange.stream = envelope.stream;
-    let route = route(&plan, key.as_deref(), &envelope.model)?;
+    exchange.deadline = deadline::of(&head.headers);
+    let route = ladder::route(&plan, key.as_deref(), &envelope.model)?;
+    let fallbacks = ladder::fallbacks(&plan, key.as_deref(), envelope.fallbacks(&body))?;
     exchange.set_route(route.label.clone());
 
     let replay = if envelope.stream { Replay::Stream { include_usage: envelope.include_usage } } else { Replay::Plain };
-    let participation = Participation::of(&plan, key.as_deref(), &head.headers, &body, &gateway.cache);
+    let is_kept = call.dialect == Dialect::OpenAiChat;
+    let participation = is_kept
+        .then(|| Participation::of(&plan, key.as_deref(), &head.headers, &envelope.cleared(&body), &gateway.cache))
+        .flatten();
     if let Some(participation) = &participation {
         exchange.cache_id = Some(participation.id());
         exchange.cache = CacheResult::Miss;
@@ -91,62 +102,72 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     }
     let fill = participation.and_then(Participation::into_fill);
 
-    let mut account = Account::new(Asked::new(body.clone(), plan.default_output));
-    let mut ladder = route.ladder();
-    if let Some(charges) = reserve::charges(key.as_deref())? {
-        ladder = reserve::priced(charges, &plan.prices, ladder)?;
+    let mut account = Account::new(Asked::new(call.dialect, body.clone(), plan.default_output));
+    let charges = reserve::charges(key.as_deref())?;
+    let ladder = ladder::ladder(exchange, &plan, (&route, &fallbacks), charges, &head.headers, account.asked())?;
+    if let Some(charges) = charges {
         let (worker, asked) = (exchange.worker(), account.asked_mut());
-        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, &ladder).await?;
+        let targets = ladder.targets();
+        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, targets).await?;
         exchange.reserved = reserved;
     }
     exchange.account = Some(account);
-    match send(exchange, &plan.prices, &ladder, &envelope, &body, &head.headers).await? {
-        Sent::Plain { target, status, headers, body, answer } => {
+    let mut outbound = Outbound::new(call, &envelope, &body);
+    match send(exchange, &plan.prices, &ladder, &mut outbound, &head.headers).await? {
+        Sent::Plain { target, status, headers, body, answer, .. } => {
             exchange.usage = answer.as_ref().and_then(|answer| answer.usage);
+            refused_by_hook(exchange, call, &target, status, &body)?;
             if let (Some(fill), Some(answer)) = (fill, &answer) {
                 fill.plain(status, answer, &target, &body);
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
-        Sent::Stream { target, response } => {
-            let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
-            let strip_usage = !envelope.include_usage;
-            let fill = fill.map(|fill| fill.into_stream(target));
-            Ok(Ready::Stream(Box::new(PendingStream { upstream: response, strip_usage, limits, fill })))
+        Sent::Stream { target, headers, feed } => {
+            let upstream = &target.upstream;
+            let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
+            Ok(Ready::Stream(Box::new(PendingStream {
+                headers: returned(&headers),
+                content_type: content_type(call.dialect, call.form),
+                feed: *feed,
+                strip_usage: !envelope.include_usage,
+                limits,
+                fill: fill.map(|fill| fill.into_stream(target)),
+            })))
         }
     }
 }
 
+fn refused_by_hook(
+    exchange: &Exchange,
+    call: &Call,
+    target: &Target,
+    status: StatusCode,
+    body: &[u8],
+) -> Result<(), ApiError> {
+    let answered = Answered {
+        key: exchange.key().map(|key| &*key.id),
+        provider: &target.upstream.name,
+        model: &target.model,
+        dialect: call.dialect,
+        status,
+        body,
+    };
+    exchange.worker().gateway.hooks.after(&answered).map_err(|Refusal(why)| ApiError::Refused(why))
+}
+
 impl PendingStream {
     fn start(self: Box<Self>, mut exchange: Exchange) -> Response {
-        let (head, upstream) = self.upstream.into_parts();
         let mut response = Response::new(Body::empty());
-        *response.headers_mut() = returned(&head.headers);
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        *response.headers_mut() = self.headers;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         exchange.stamp(&mut response);
         let (recorder, on_finish) = self.fill.unzip();
-        let relay = StreamRelay::new(upstream, exchange, self.strip_usage, self.limits, recorder, on_finish);
+        let relay = StreamRelay::new(self.feed, exchange, self.strip_usage, self.limits, recorder, on_finish);
         *response.body_mut() = Body::new(relay);
         response
     }
-}
-
-/// The route of the model, if the key may use it. The hints name only what this key may use.
-fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
-    let route = plan.routes.resolve(model).map_err(|missing| {
-        let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
-        let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
-        let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
-        ApiError::ModelNotFound { model: model.to_owned(), hint }
-    })?;
-    let Some(key) = key else { return Ok(route) };
-    let full = route.full_name();
-    let names: Vec<&str> = [Some(model), full.as_deref()].into_iter().flatten().collect();
-    if key.allows(&names) {
-        return Ok(route);
-    }
-    let hint = format!("It may use: {}.", key.models());
-    Err(ApiError::ModelNotAllowed { model: model.to_owned(), hint })
 }
 
 fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use peerway_dialect::Dropped;
+
 use super::attended::Waits;
+use super::ladder::X_EXPLANATION;
 use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
@@ -26,6 +29,7 @@ static X_CACHE: HeaderName = HeaderName::from_static("x-peerway-cache");
 static X_CACHE_ID: HeaderName = HeaderName::from_static("x-peerway-cache-id");
 static X_COST: HeaderName = HeaderName::from_static("x-peerway-cost-usd");
 static X_OUTPUT_LIMIT: HeaderName = HeaderName::from_static("x-peerway-output-limit");
+static X_DROPPED: HeaderName = HeaderName::from_static("x-peerway-dropped");
 static X_OVERHEAD: HeaderName = HeaderName::from_static("x-peerway-overhead-us");
 
 /// How the cache took part, as `x-peerway-cache` says it.
@@ -96,10 +100,16 @@ pub struct Exchange {
     waits: Arc<Waits>,
     /// Its place among the requests in progress.
     pub(super) admitted: Option<Admitted>,
+    /// What of the request the provider was not told, because its dialect has no words for it.
+    pub(super) dropped: Dropped,
+    /// When the client stops waiting for the beginning of an answer, if it says so.
+    pub(super) deadline: Option<tokio::time::Instant>,
     /// Set when the client is gone and the rest happens without it.
     ended: Option<Duration>,
     status: StatusCode,
     pub outcome: Outcome,
+    /// Why its targets are tried in this order, if the client wants to know.
+    pub(super) explanation: Option<HeaderValue>,
 }
 
 impl Exchange {
@@ -127,9 +137,12 @@ impl Exchange {
             at_provider: None,
             waits: Arc::default(),
             admitted: None,
+            dropped: Dropped::new(),
+            deadline: None,
             ended: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
+            explanation: None,
         }
     }
 
@@ -182,6 +195,14 @@ impl Exchange {
             account.begin(price);
             self.waits.set_sent(true);
         }
+        self.waits.set_charged(self.is_charged());
+    }
+
+    /// Whether what the answer costs is counted against a budget or a limit: then its cost is worth waiting for when the
+    /// client has gone.
+    pub fn is_charged(&self) -> bool {
+        let at_provider = self.at_provider.as_ref().map(|(reserved, _)| reserved);
+        self.reserved.iter().chain(at_provider).any(Reserved::counts_usage)
     }
 
     /// Another provider will be asked, for which this was taken.
@@ -253,6 +274,9 @@ impl Exchange {
         if let Some(id) = self.cache_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(&X_CACHE_ID, id);
         }
+        if let Some(explanation) = &self.explanation {
+            headers.insert(&X_EXPLANATION, explanation.clone());
+        }
         if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(&X_COST, cost);
         }
@@ -261,6 +285,9 @@ impl Exchange {
         }
         if let Some(cap) = self.account.as_ref().and_then(|account| account.asked().cap()) {
             headers.insert(&X_OUTPUT_LIMIT, HeaderValue::from(cap));
+        }
+        if let Some(dropped) = self.dropped.header_value().and_then(|names| HeaderValue::try_from(names).ok()) {
+            headers.insert(&X_DROPPED, dropped);
         }
         if let Some(served) = &self.served {
             for (name, text) in [(&X_PROVIDER, &served.provider), (&X_MODEL, &served.model)] {

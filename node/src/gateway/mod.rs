@@ -1,20 +1,28 @@
 //! The request's way, one file a step:
-//! `authenticate` -> `admission` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt`) -> `crate::relay` -> `exchange` (record).
+//! `authenticate` -> `admission` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what
+//! `outbound` prepares) -> `crate::relay` or `answer` -> `exchange` (record). `verdict` tells what a failure means, `hooks`
+//! lets others look on.
 
 mod admission;
+mod answer;
 mod answer_cache;
 mod attempt;
 mod attended;
 mod authenticate;
 mod cached;
 mod chat;
+mod deadline;
 mod exchange;
+pub mod hooks;
+pub(crate) mod ladder;
 mod limits;
 mod models;
+mod outbound;
 mod plan;
 mod reserve;
 mod router;
 mod send;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -24,12 +32,14 @@ use http::HeaderValue;
 use crate::governance::{CurrentAccess, Reserve};
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
+use crate::routing::Observed;
 use crate::telemetry::{AccessLog, Shard};
 
 pub use admission::{Admission, Admitted};
 pub use answer_cache::AnswerCache;
 pub use attended::Unattended;
 pub use exchange::{CacheResult, Exchange, Outcome};
+pub use hooks::Hooks;
 pub use plan::{Plan, PlanError};
 pub use router::router;
 
@@ -46,6 +56,9 @@ pub struct Gateway {
     pub access_log: AccessLog,
     pub unattended: Unattended,
     pub ledger: Arc<dyn Reserve>,
+    /// What is seen of the upstreams, for choosing between them.
+    pub observed: Arc<dyn Observed>,
+    pub hooks: Hooks,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,
 }

@@ -14,13 +14,14 @@ pub enum Code {
     RequestTooLarge,
     RequestTimeout,
     NotServed,
+    Refused,
     UpstreamError,
     Overloaded,
     ClientGone,
 }
 
 impl Code {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::InvalidApiKey,
         Self::ModelNotAllowed,
         Self::ModelNotFound,
@@ -32,6 +33,7 @@ impl Code {
         Self::RequestTooLarge,
         Self::RequestTimeout,
         Self::NotServed,
+        Self::Refused,
         Self::UpstreamError,
         Self::Overloaded,
         Self::ClientGone,
@@ -50,6 +52,7 @@ impl Code {
             Self::RequestTooLarge => "request_too_large",
             Self::RequestTimeout => "request_timeout",
             Self::NotServed => "not_served",
+            Self::Refused => "refused",
             Self::UpstreamError => "upstream_error",
             Self::Overloaded => "overloaded",
             Self::ClientGone => "client_gone",

@@ -11,14 +11,16 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use peerway_cluster::ledger::allowance::{Tier, Unit};
 use peerway_cluster::ledger::window::WindowKind;
 use peerway_dialect::canonical::{Failure, FailureKind};
+use peerway_dialect::{DecodeError, Unsupported};
 
 use super::code::Code;
 use super::error_form::ErrorForm;
 use super::request_id::{REQUEST_ID, X_REQUEST_ID};
 use super::shed::Shed;
 use super::{framing, head, scrub};
-use crate::dialect::openai::EnvelopeError;
 use crate::governance::{NanoUsd, Unusable, rfc3339};
+use crate::routing::FallbacksError;
+use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
@@ -40,6 +42,19 @@ pub enum ApiError {
     ModelNotAllowed { model: String, hint: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
+    #[error(transparent)]
+    Fallbacks(#[from] FallbacksError),
+    /// The request cannot be read in full, as a translation needs it.
+    #[error("{0}")]
+    Decode(DecodeError),
+    /// No target can be told what the request says.
+    #[error("{0}")]
+    Unsupported(Unsupported),
+    #[error("{path} names no model: {why}")]
+    BadPath { path: String, why: String },
+    /// By whoever looks at requests and answers here.
+    #[error("{0}")]
+    Refused(String),
     #[error("the request body could not be read: {0}")]
     BodyBroken(String),
     #[error("`content-encoding: {0}` is not accepted here: send the body uncompressed")]
@@ -133,9 +148,15 @@ impl ApiError {
                 (Code::BudgetsNotReady, StatusCode::SERVICE_UNAVAILABLE, Kind::Overloaded, Retry::Yes)
             }
             Self::NotServed { .. } => (Code::NotServed, StatusCode::NOT_IMPLEMENTED, Kind::InvalidRequest, Retry::No),
-            Self::Envelope(_) | Self::BodyBroken(_) | Self::Undecodable { .. } | Self::Head(_) => {
-                (Code::InvalidRequest, StatusCode::BAD_REQUEST, Kind::InvalidRequest, Retry::No)
-            }
+            Self::Envelope(_)
+            | Self::Fallbacks(_)
+            | Self::Decode(_)
+            | Self::Unsupported(_)
+            | Self::BadPath { .. }
+            | Self::BodyBroken(_)
+            | Self::Undecodable { .. }
+            | Self::Head(_) => (Code::InvalidRequest, StatusCode::BAD_REQUEST, Kind::InvalidRequest, Retry::No),
+            Self::Refused(_) => (Code::Refused, StatusCode::FORBIDDEN, Kind::Permission, Retry::No),
             Self::Malformed(refusal) => (Code::InvalidRequest, refusal.status(), Kind::InvalidRequest, Retry::No),
             Self::Expectation => {
                 (Code::InvalidRequest, StatusCode::EXPECTATION_FAILED, Kind::InvalidRequest, Retry::No)
@@ -177,10 +198,13 @@ impl ApiError {
         self.rule().code.as_str()
     }
 
-    fn param(&self) -> Option<&'static str> {
+    fn param(&self) -> Option<&str> {
         match self {
             Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
+            Self::Fallbacks(_) => Some("fallbacks"),
+            Self::Decode(error) => error.field(),
+            Self::Unsupported(error) => Some(&error.field),
             _ => None,
         }
     }

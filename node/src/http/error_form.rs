@@ -28,12 +28,13 @@ impl ErrorForm {
 
     /// By the path's first part; OpenAI's routes are under many, and bare.
     pub fn of_path(path: &str) -> Self {
-        match path.trim_start_matches('/').split('/').next() {
-            Some("anthropic") => Self::Anthropic,
-            Some("genai") => Self::Gemini,
-            Some("bedrock") => Self::Bedrock,
-            Some("cohere") => Self::Cohere,
-            Some("mcp") => Self::Plain,
+        let mut parts = path.trim_start_matches('/').split('/');
+        match (parts.next(), parts.next()) {
+            (Some("anthropic"), _) | (Some("v1"), Some("messages")) => Self::Anthropic,
+            (Some("genai"), _) => Self::Gemini,
+            (Some("bedrock"), _) => Self::Bedrock,
+            (Some("cohere"), _) => Self::Cohere,
+            (Some("mcp"), _) => Self::Plain,
             _ => Self::OpenAi,
         }
     }
@@ -99,6 +100,7 @@ mod tests {
             ("/anthropic/v1/messages", ErrorForm::Anthropic),
             ("/genai/v1beta/models/gemini-2.5-pro:generateContent", ErrorForm::Gemini),
             ("/bedrock/model/x/converse", ErrorForm::Bedrock),
+            ("/v1/messages/count_tokens", ErrorForm::Anthropic),
             ("/cohere/v2/chat", ErrorForm::Cohere),
             ("/mcp", ErrorForm::Plain),
             ("/v1/chat/completions", ErrorForm::OpenAi),

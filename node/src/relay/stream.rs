@@ -1,6 +1,7 @@
 //! The relay of one stream. Whole events go on as they arrive; the facts of the stream are gathered on the way. When
 //! the upstream breaks off, the client gets an error event instead of an end that looks like success. When the client
-//! goes away, the upstream is read to its end in the background.
+//! goes away, the upstream is left at once; only where a budget pays for the answer it is read on for a while, in the
+//! background, for what it says of its cost.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use peerway_cache::Recorder;
 use tokio::time::{Instant, Sleep};
 
+use super::Feed;
 use super::intake::{Intake, OnFinish};
+use super::pace::{self, Pace};
 use crate::gateway::Exchange;
 use crate::governance::Reason;
 
@@ -27,6 +29,7 @@ pub struct StreamRelay {
     /// Wakes the relay to look at the clock; moved only when it fires, not with each event.
     alarm: Pin<Box<Sleep>>,
     deadline: Instant,
+    pace: Option<Pace>,
 }
 
 impl std::fmt::Debug for StreamRelay {
@@ -41,12 +44,14 @@ impl std::fmt::Debug for StreamRelay {
 pub struct Limits {
     pub idle: Duration,
     pub total: Duration,
+    /// Tokens a second below which a stream crawls; zero: however slow.
+    pub least_pace: f64,
 }
 
 impl StreamRelay {
     /// `on_finish` is called once, for a stream that ended whole.
     pub fn new(
-        upstream: Incoming,
+        feed: Feed,
         exchange: Exchange,
         strip_usage: bool,
         limits: Limits,
@@ -55,12 +60,22 @@ impl StreamRelay {
     ) -> Self {
         let now = Instant::now();
         Self {
-            intake: Some(Box::new(Intake::new(upstream, exchange, strip_usage, recorder, on_finish))),
+            intake: Some(Box::new(Intake::new(feed, exchange, strip_usage, recorder, on_finish))),
             idle: limits.idle,
             last_piece: now,
             alarm: Box::pin(tokio::time::sleep_until(now + limits.idle)),
             deadline: now + limits.total,
+            pace: (limits.least_pace > 0.0).then(|| Pace::new(limits.least_pace)),
         }
+        .with_alarm()
+    }
+
+    /// A pace is looked at more often than silence.
+    fn with_alarm(mut self) -> Self {
+        if self.pace.is_some() {
+            self.alarm.as_mut().reset(self.last_piece + pace::LOOK.min(self.idle));
+        }
+        self
     }
 
     /// Why the stream has taken too long, if it has.
@@ -74,7 +89,14 @@ impl StreamRelay {
             if now >= quiet_until {
                 return Some("nothing came for the provider's idle timeout");
             }
-            self.alarm.as_mut().reset(quiet_until.min(self.deadline));
+            let mut next = quiet_until.min(self.deadline);
+            if let (Some(pace), Some(intake)) = (&mut self.pace, &self.intake) {
+                if pace.crawls(now, intake.tokens()) {
+                    return Some("it wrote fewer tokens a second than the provider's `min_tokens_per_s`");
+                }
+                next = next.min(now + pace::LOOK);
+            }
+            self.alarm.as_mut().reset(next);
         }
         None
     }
@@ -99,7 +121,13 @@ impl Body for StreamRelay {
             }
             if intake.poll_more(context).is_ready() {
                 relay.last_piece = Instant::now();
+                if let Some(pace) = &mut relay.pace {
+                    pace.came(relay.last_piece);
+                }
                 continue;
+            }
+            if let Some(pace) = &mut relay.pace {
+                pace.waits();
             }
             let Some(why) = relay.poll_late(context) else { return Poll::Pending };
             if let Some(intake) = &mut relay.intake {
@@ -116,8 +144,11 @@ impl Drop for StreamRelay {
             if !intake.is_over() {
                 intake.exchange.client_gone();
             }
-            let unattended = intake.exchange.worker().gateway.unattended.clone();
-            unattended.carry_on(intake.read_out());
+            // What a broken stream still says of its cost is not waited for long either.
+            if intake.is_told() || intake.exchange.is_charged() {
+                let unattended = intake.exchange.worker().gateway.unattended.clone();
+                unattended.carry_on(intake.read_out());
+            }
         }
     }
 }

@@ -34,6 +34,8 @@ fn table() -> Vec<(ApiError, u16, &'static str, Option<&'static str>, Option<u64
         (ApiError::ModelNotFound { model: model.clone(), hint: hint.clone() }, 404, "model_not_found", no, None),
         (ApiError::ModelNotAllowed { model: model.clone(), hint }, 403, "model_not_allowed", no, None),
         (ApiError::UnpricedModel { model }, 403, "model_without_price", no, None),
+        (ApiError::BadPath { path: path.clone(), why: "w".to_owned() }, 400, "invalid_request", no, None),
+        (ApiError::Refused("no".to_owned()), 403, "refused", no, None),
         (ApiError::BodyBroken("cut".to_owned()), 400, "invalid_request", no, None),
         (ApiError::Undecodable { encoding: "gzip", why: "w".to_owned() }, 400, "invalid_request", no, None),
         (ApiError::ContentEncoding("gzip".to_owned()), 415, "invalid_request", no, None),
