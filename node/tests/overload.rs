@@ -147,6 +147,22 @@ async fn bodies_are_read_into_so_much_memory() {
     assert_eq!(answer.status, StatusCode::OK);
 }
 
+/// Of a large prompt the echo is as large.
+#[tokio::test]
+async fn answers_are_read_into_the_same_memory() {
+    let setup = setup(|config| {
+        config["http"]["max_body"] = json!("1MiB");
+        config["http"]["max_body_memory"] = json!("1MiB");
+    })
+    .await;
+    let large = |size: usize| json!({"model": "demo/echo", "messages": [{"role": "user", "content": "x".repeat(size)}]});
+    let fits = setup.chat(large(400 << 10)).await;
+    assert!(fits.status == StatusCode::OK && fits.body.len() > 400 << 10, "{}", fits.status);
+    is_shed(&setup.chat(large(900 << 10)).await, "memory");
+    until("all is given back", || setup.state.admission.memory().used() == 0).await;
+    healthy(&setup).await;
+}
+
 #[tokio::test]
 async fn a_slow_head_ends_and_an_idle_connection_does_not() {
     let setup = setup(|config| {
