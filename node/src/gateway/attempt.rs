@@ -19,6 +19,7 @@ use super::verdict::{Failure, Fault, Spent};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason, Written};
+use crate::http::memory::Memory;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::provider::Body;
 use crate::relay::{Feed, Naming, Reader};
@@ -103,6 +104,7 @@ pub(super) struct Attempt<'a> {
     pub(super) naming: Naming,
     /// When nobody waits for an answer any more.
     pub(super) deadline: Option<Instant>,
+    pub(super) memory: &'a Memory,
 }
 
 impl Attempt<'_> {
@@ -132,7 +134,7 @@ impl Attempt<'_> {
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
-        let (body, broken) = read(body, limit, self.within(upstream.total), upstream.idle).await;
+        let (body, broken) = read(body, limit, self.within(upstream.total), upstream.idle, self.memory).await;
         match broken {
             Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
             None if is_success => match (&self.outbound.work, self.asks) {
@@ -197,6 +199,7 @@ impl Attempt<'_> {
                 Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
             }
             Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+            Broken::NoRoom => Failure::no_room(spent(Reason::Transport)),
         }
     }
 
@@ -303,11 +306,14 @@ enum Broken {
     Idle,
     TooLong,
     Lost(String),
+    /// This node may hold no more.
+    NoRoom,
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Bytes, Option<Broken>) {
+async fn read(body: Body, limit: usize, until: Instant, idle: Duration, memory: &Memory) -> (Bytes, Option<Broken>) {
     let mut body = body;
+    let mut held = memory.hold();
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
         let mut length = 0;
@@ -323,6 +329,9 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Byte
                 if length > limit {
                     return Some(Broken::TooLong);
                 }
+                if held.grow(piece.len()).is_err() {
+                    return Some(Broken::NoRoom);
+                }
                 pieces.push(piece);
             }
         }
@@ -333,7 +342,7 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Byte
         [piece] => std::mem::take(piece),
         pieces => Bytes::from(pieces.concat()),
     };
-    (whole, broken)
+    (held.bind(whole), broken)
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {

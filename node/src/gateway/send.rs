@@ -17,6 +17,7 @@ use super::reserve::{reserve, worst_case};
 use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
 use crate::http::error::ApiError;
+use crate::http::shed::Shed;
 use crate::provider::UpstreamKey;
 use crate::relay::Naming;
 use crate::routing::retry_budget::Attempts;
@@ -157,6 +158,7 @@ async fn try_target(
             }
         };
         let request_id = exchange.request_id().clone();
+        let gateway = Arc::clone(&exchange.worker().gateway);
         let from = Client { dialect: outbound.call.dialect, headers: client, request_id: &request_id };
         dress(&mut request, prepared.dialect, &from);
         exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
@@ -168,6 +170,7 @@ async fn try_target(
             outbound,
             naming: naming(outbound.call.dialect, &request_id, target),
             deadline: exchange.deadline,
+            memory: gateway.admission.memory(),
         };
         let result = attempt.send(request).await;
         exchange.add_upstream_wait(started.elapsed());
@@ -198,6 +201,7 @@ async fn try_target(
                 retries += 1;
             }
             (Next::Retry, _) => return Ok(Tried::Failed),
+            (Next::Nothing, _) => return Err(gateway.admission.shed(Shed::Memory)),
         }
         if is_late(exchange, Duration::ZERO) {
             return Err(ApiError::Upstream {

@@ -60,6 +60,8 @@ pub(super) enum Next {
     Retry,
     /// Another key or another target: this key is refused or full.
     OtherKey,
+    /// This node itself is in the way.
+    Nothing,
 }
 
 /// Whose fault it is.
@@ -114,6 +116,13 @@ impl Failure {
     pub(super) fn transport(detail: String, spent: Spent) -> Self {
         let status = Some(StatusCode::BAD_GATEWAY);
         Self { class: "transport", status, detail, retry_after: None, next: Next::Retry, spent }
+    }
+
+    /// The answer was more than this node may hold now.
+    pub(super) fn no_room(spent: Spent) -> Self {
+        let status = Some(StatusCode::SERVICE_UNAVAILABLE);
+        let detail = "there was no room for the answer".to_owned();
+        Self { class: "no_room", status, detail, retry_after: None, next: Next::Nothing, spent }
     }
 
     pub(super) fn malformed(detail: String, spent: Spent) -> Self {

@@ -39,6 +39,9 @@ pub struct Setup {
     pub gateway: SocketAddr,
     pub provider: SocketAddr,
     pub shards: Shards,
+    pub state: Arc<Gateway>,
+    pub edge: Arc<Edge>,
+    pub shed: Arc<ShedCounts>,
     pub ledger: Arc<LocalLedger>,
     log: Mutex<mpsc::Receiver<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -147,17 +150,21 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
+    let state = Arc::clone(&gateway);
     let seat = Worker { gateway, index: 0, shard: shards.of(0) };
     let (handle, _thread) = worker::start(0, Arc::clone(&edge), drain.clone(), move || router(seat)).unwrap();
     let listener = accept::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "http.listen").unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(accept::accept_loop(listener, vec![handle], edge, drain.clone()));
+    tokio::spawn(accept::accept_loop(listener, vec![handle], Arc::clone(&edge), drain.clone()));
     drain.enter(Phase::Serving);
     let client = Client::builder(TokioExecutor::new()).build_http();
     Setup {
         gateway: address,
         provider: provider.address,
         shards,
+        state,
+        edge,
+        shed,
         ledger,
         log: Mutex::new(log),
         client,
