@@ -20,12 +20,14 @@ use peerway::gateway::{AnswerCache, Gateway, Plan, Unattended, Worker, router};
 use peerway::governance::CurrentAccess;
 use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
+use peerway::health::Health;
 use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
 use peerway::http::worker;
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
+use peerway_cluster::identity::{Generation, Identity, Incarnation};
 use peerway_simulated_provider as simulated;
 use serde_json::{Value, json};
 
@@ -113,10 +115,17 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
     let ledger = Arc::new(LocalLedger::default());
+    let identity = Identity {
+        cluster: "test".parse().unwrap(),
+        node_id: "node-1".parse().unwrap(),
+        incarnation: Incarnation(1),
+        generation: Generation(1),
+    };
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
         access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        health: Health::new(&identity, &config.health),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
