@@ -1,23 +1,27 @@
 //! What the simulated model says: an echo, a tool call or a small JSON object, cut into the pieces that a stream sends.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use crate::request::{Asked, Wants};
+use serde_json::Value;
+
+use crate::asked::{Asked, Wanted, Wants};
+use crate::schema;
 use crate::tokens;
 
 /// Longer prompts are echoed up to here, so that large prompts do not make large answers.
 const LONGEST_ECHO: usize = 4 << 10;
-const DEEPEST_SCHEMA: usize = 16;
 const FILLER: [&str; 8] = [" and", " then", " one", " more", " word", " comes", " after", " this"];
 const ARGUMENT_PIECE: usize = 8;
 
 /// The same for each of the `n` choices.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
+    /// How the answer came about, for those who asked for it.
+    pub(crate) thinking: String,
     pub(crate) text: String,
     pub(crate) calls: Vec<Call>,
     pub(crate) deltas: Vec<Delta>,
-    pub(crate) finish_reason: &'static str,
+    pub(crate) end: End,
 }
 
 #[derive(Debug)]
@@ -26,9 +30,23 @@ pub(crate) struct Call {
     pub(crate) arguments: String,
 }
 
-/// One token of a stream. Ranges are bytes of the text or of the call's arguments.
+/// Why an answer ends where it does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum End {
+    #[default]
+    Stop,
+    /// One of the client's stop texts came up; it is not part of the answer.
+    StopText(String),
+    Length,
+    Calls,
+    /// The client named the tool to call.
+    ForcedCalls,
+}
+
+/// One token of a stream. Ranges are bytes of the thinking, of the text or of the call's arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Delta {
+    Thinking { from: usize, to: usize },
     Text { from: usize, to: usize },
     CallStart { call: usize },
     CallArguments { call: usize, from: usize, to: usize },
@@ -37,18 +55,21 @@ pub(crate) enum Delta {
 impl Answer {
     /// `length`: how many tokens a text answer has, where it is not just the echo.
     pub(crate) fn to(asked: &Asked<'_>, length: Option<u32>) -> Self {
+        let user_text = &asked.last_user_text;
+        let thinking = if asked.think { format!("The user says: {}", shorten(user_text)) } else { String::new() };
+        let answer = Self::thinking(thinking);
         match &asked.wants {
-            Wants::Calls { tools, forced } => {
-                Self::calls(tools, &asked.last_user_text, if *forced { "stop" } else { "tool_calls" })
+            Wants::Calls { calls, forced } => {
+                answer.calls(calls, user_text, if *forced { End::ForcedCalls } else { End::Calls })
             }
-            Wants::Text => Self::text(echo(&asked.last_user_text, length), asked.max_tokens),
+            Wants::Text => answer.text(echo(user_text, length), asked.max_tokens, &asked.stop),
             Wants::JsonObject => {
-                let object = serde_json::json!({ "echo": shorten(&asked.last_user_text) });
-                Self::text(object.to_string(), asked.max_tokens)
+                let object = serde_json::json!({ "echo": shorten(user_text) });
+                answer.text(object.to_string(), asked.max_tokens, &[])
             }
             Wants::JsonSchema(schema) => {
                 let schema: Value = serde_json::from_str(schema).unwrap_or_default();
-                Self::text(smallest(&schema, 0).to_string(), asked.max_tokens)
+                answer.text(schema::fitting(&schema).to_string(), asked.max_tokens, &[])
             }
         }
     }
@@ -58,38 +79,73 @@ impl Answer {
         self.deltas.len() as u64
     }
 
-    fn text(mut text: String, max_tokens: Option<u64>) -> Self {
+    /// Tokens of the thinking alone.
+    pub(crate) fn thinking_tokens(&self) -> u64 {
+        self.deltas.iter().filter(|delta| matches!(delta, Delta::Thinking { .. })).count() as u64
+    }
+
+    /// Tokens of one call.
+    pub(crate) fn call_tokens(&self, wanted: usize) -> u64 {
+        let of_call = |delta: &&Delta| match **delta {
+            Delta::CallStart { call } | Delta::CallArguments { call, .. } => call == wanted,
+            _ => false,
+        };
+        self.deltas.iter().filter(of_call).count() as u64
+    }
+
+    /// The pieces of the text, as far as they are tokens.
+    pub(crate) fn text_pieces(&self) -> impl Iterator<Item = &str> {
+        self.deltas.iter().filter_map(|delta| match *delta {
+            Delta::Text { from, to } => Some(&self.text[from..to]),
+            _ => None,
+        })
+    }
+
+    fn thinking(thinking: String) -> Self {
+        let mut from = 0;
+        let piece = |to| Delta::Thinking { from: std::mem::replace(&mut from, to), to };
+        let deltas = tokens::pieces(&thinking).map(piece).collect();
+        Self { thinking, deltas, ..Self::default() }
+    }
+
+    fn text(mut self, mut text: String, max_tokens: Option<u64>, stop: &[String]) -> Self {
+        let stop = stop.iter().filter(|stop| !stop.is_empty());
+        if let Some((at, stop)) = stop.filter_map(|stop| Some((text.find(stop.as_str())?, stop))).min() {
+            text.truncate(at);
+            self.end = End::StopText(stop.clone());
+        }
         let most = max_tokens.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-        let mut deltas = Vec::with_capacity(16);
-        let mut finish_reason = "stop";
         let mut from = 0;
         for to in tokens::pieces(&text) {
-            if deltas.len() == most {
-                finish_reason = "length";
+            if self.deltas.len() >= most {
+                self.end = End::Length;
                 break;
             }
-            deltas.push(Delta::Text { from, to });
+            self.deltas.push(Delta::Text { from, to });
             from = to;
         }
         text.truncate(from);
-        Self { text, calls: Vec::new(), deltas, finish_reason }
+        self.text = text;
+        self
     }
 
-    fn calls(tools: &[String], text: &str, finish_reason: &'static str) -> Self {
-        let arguments = serde_json::json!({ "text": shorten(text) }).to_string();
-        let calls: Vec<_> =
-            tools.iter().map(|name| Call { name: name.clone(), arguments: arguments.clone() }).collect();
-        let mut deltas = Vec::new();
-        for call in 0..calls.len() {
-            deltas.push(Delta::CallStart { call });
+    fn calls(mut self, wanted: &[Wanted], text: &str, end: End) -> Self {
+        for (call, Wanted { name, arguments }) in wanted.iter().enumerate() {
+            let arguments = match arguments {
+                Some(arguments) => Cow::Borrowed(arguments.as_str()),
+                None => Cow::Owned(serde_json::json!({ "text": shorten(text) }).to_string()),
+            };
+            self.deltas.push(Delta::CallStart { call });
             let mut from = 0;
             while from < arguments.len() {
                 let to = ceil_boundary(&arguments, from + ARGUMENT_PIECE);
-                deltas.push(Delta::CallArguments { call, from, to });
+                self.deltas.push(Delta::CallArguments { call, from, to });
                 from = to;
             }
+            self.calls.push(Call { name: name.clone(), arguments: arguments.into_owned() });
         }
-        Self { text: String::new(), calls, deltas, finish_reason }
+        self.end = end;
+        self
     }
 }
 
@@ -119,41 +175,6 @@ fn ceil_boundary(text: &str, at: usize) -> usize {
     text.ceil_char_boundary(at.min(text.len()))
 }
 
-/// The smallest value that a schema of the usual kind takes.
-fn smallest(schema: &Value, depth: usize) -> Value {
-    if depth > DEEPEST_SCHEMA {
-        return Value::Null;
-    }
-    if let Some(value) = schema.get("const") {
-        return value.clone();
-    }
-    if let Some(first) = schema.pointer("/enum/0") {
-        return first.clone();
-    }
-    if let Some(first) = schema.pointer("/anyOf/0") {
-        return smallest(first, depth + 1);
-    }
-    let kind = schema.get("type").and_then(|kind| kind.as_str().or_else(|| kind.get(0)?.as_str()));
-    match kind {
-        Some("string") => Value::String(String::new()),
-        Some("integer" | "number") => Value::from(0),
-        Some("boolean") => Value::Bool(false),
-        Some("array") => Value::Array(Vec::new()),
-        Some("null") => Value::Null,
-        _ => {
-            let properties = schema.get("properties").and_then(Value::as_object);
-            let required = schema.get("required").and_then(Value::as_array);
-            let required = required.into_iter().flatten().filter_map(Value::as_str);
-            let entry = |name: &str| {
-                let value =
-                    properties.and_then(|properties| properties.get(name)).map(|schema| smallest(schema, depth + 1));
-                (name.to_owned(), value.unwrap_or(Value::Null))
-            };
-            Value::Object(required.map(entry).collect::<Map<_, _>>())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,21 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn cut_at_max_tokens() {
-        let answer = Answer::text("echo: one two".into(), Some(2));
-        assert_eq!((answer.text.as_str(), answer.finish_reason, answer.tokens()), ("echo: one", "length", 2));
-        let answer = Answer::text("echo: one two".into(), Some(3));
-        assert_eq!((answer.text.as_str(), answer.finish_reason), ("echo: one two", "stop"));
+    fn cut_at_max_tokens_or_a_stop_text() {
+        let answer = |text: &str, most, stop: &[&str]| {
+            let stop: Vec<String> = stop.iter().map(|stop| (*stop).to_owned()).collect();
+            let answer = Answer::default().text(text.into(), most, &stop);
+            (answer.text.clone(), answer.end.clone(), answer.tokens())
+        };
+        assert_eq!(answer("echo: one two", Some(2), &[]), ("echo: one".into(), End::Length, 2));
+        assert_eq!(answer("echo: one two", Some(3), &[]), ("echo: one two".into(), End::Stop, 3));
+        let stopped = End::StopText(" t".into());
+        assert_eq!(answer("echo: one two", None, &["two", " t"]), ("echo: one".into(), stopped, 2));
     }
 
     #[test]
-    fn schemas_are_met() {
-        let schema = serde_json::json!({ "type": "object", "required": ["name", "age", "kind", "inner"], "properties": {
-            "name": { "type": "string" }, "age": { "type": "integer" }, "kind": { "enum": ["x", "y"] },
-            "inner": { "type": "object", "required": ["ok"], "properties": { "ok": { "type": ["boolean", "null"] } } } } });
-        assert_eq!(
-            smallest(&schema, 0),
-            serde_json::json!({ "name": "", "age": 0, "kind": "x", "inner": { "ok": false } })
-        );
+    fn thinking_comes_first_and_counts() {
+        let answer = Answer::thinking("a b".into()).text("c".into(), None, &[]);
+        assert_eq!((answer.tokens(), answer.thinking_tokens()), (3, 2));
     }
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::bill;
 use crate::body::Body;
-use crate::chat;
+use crate::call;
+use crate::dialect::Dialect;
 use crate::error::ApiError;
 use crate::record;
 use crate::rule;
@@ -29,8 +30,8 @@ pub(crate) fn answer(worker: &Worker, parts: &Parts, body: &[u8]) -> Option<Resp
         _ => return None,
     };
     Some(match outcome {
-        Ok(text) => chat::json(worker, 200, text.into()),
-        Err(error) => chat::refusal(worker, &error),
+        Ok(text) => call::json(worker, Dialect::OpenAi, text.into()),
+        Err(error) => call::refusal(worker, Dialect::OpenAi, &error),
     })
 }
 
@@ -62,10 +63,11 @@ fn set_faults(worker: &Worker, body: &[u8]) -> Result<String, ApiError> {
     Ok(faults(worker))
 }
 
-/// Bill and record empty, the rules as they were at the start.
+/// Bill, record and prompt cache empty, the rules as they were at the start.
 fn reset(worker: &Worker) -> String {
     worker.shared.bills.iter().for_each(|bill| bill.zero());
     worker.shared.recorders.iter().for_each(|recorder| recorder.clear());
+    worker.shared.prompt_cache.clear();
     worker.shared.faults.replace(worker.shared.options.faults.clone());
     faults(worker)
 }

@@ -1,4 +1,4 @@
-//! Errors as OpenAI words and shapes them.
+//! Errors as OpenAI words and shapes them; `dialect` words them for the others.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -11,6 +11,18 @@ pub(crate) struct ApiError {
     pub(crate) param: Option<&'static str>,
     pub(crate) code: Option<&'static str>,
     pub(crate) retry_after_ms: Option<u64>,
+    pub(crate) cause: Cause,
+}
+
+/// What dialects word differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    NoKey,
+    WrongKey,
+    BadSignature,
+    /// A rule asked for it.
+    Fault,
+    Other,
 }
 
 #[derive(Serialize)]
@@ -29,7 +41,7 @@ struct Inner<'a> {
 
 impl ApiError {
     fn new(status: u16, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), kind, param: None, code, retry_after_ms: None }
+        Self { status, message: message.into(), kind, param: None, code, retry_after_ms: None, cause: Cause::Other }
     }
 
     pub(crate) fn invalid(message: impl Into<String>, param: Option<&'static str>, code: Option<&'static str>) -> Self {
@@ -52,12 +64,16 @@ impl ApiError {
     pub(crate) fn no_key() -> Self {
         let message = "You didn't provide an API key. You need to provide your API key in an Authorization header using \
                        Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
-        Self::new(401, "invalid_request_error", None, message)
+        Self { cause: Cause::NoKey, ..Self::new(401, "invalid_request_error", None, message) }
     }
 
     pub(crate) fn wrong_key(label: &str) -> Self {
         let message = format!("Incorrect API key provided: {label}.");
-        Self::new(401, "invalid_request_error", Some("invalid_api_key"), message)
+        Self { cause: Cause::WrongKey, ..Self::new(401, "invalid_request_error", Some("invalid_api_key"), message) }
+    }
+
+    pub(crate) fn bad_signature(message: &str) -> Self {
+        Self { cause: Cause::BadSignature, ..Self::new(403, "invalid_request_error", None, message) }
     }
 
     pub(crate) fn too_large(most: usize) -> Self {
@@ -81,7 +97,7 @@ impl ApiError {
             503 => ("server_error", None, "The engine is currently overloaded, please try again later."),
             _ => ("server_error", None, "The server had an error while processing your request. Sorry about that!"),
         };
-        Self { retry_after_ms, ..Self::new(status, kind, code, message) }
+        Self { retry_after_ms, cause: Cause::Fault, ..Self::new(status, kind, code, message) }
     }
 
     pub(crate) fn json(&self) -> Bytes {

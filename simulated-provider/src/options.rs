@@ -20,8 +20,10 @@ pub struct Options {
     pub faults: Vec<Rule>,
     /// Threads, each with its own listener and runtime. 0: one a core.
     pub workers: usize,
-    /// Bearer keys that are taken. Empty: any, or none.
+    /// Keys that are taken, in whichever header the dialect has for them. Empty: any, or none.
     pub keys: Vec<String>,
+    /// AWS access key ids with their secrets. Empty: signatures are not checked.
+    pub aws_keys: Vec<(String, String)>,
     /// Models that exist. Empty: any name.
     pub models: Vec<String>,
     /// Keeps the last requests for `GET /requests`.
@@ -42,6 +44,7 @@ impl Default for Options {
             faults: Vec::new(),
             workers: 0,
             keys: Vec::new(),
+            aws_keys: Vec::new(),
             models: Vec::new(),
             record: true,
             max_connections: 16_384,

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::request::Parts;
 use serde::Serialize;
 
@@ -86,8 +88,17 @@ impl Recorded {
             headers.entry(name).and_modify(|earlier| *earlier = format!("{earlier}, {value}")).or_insert(value);
         }
         let body = String::from_utf8_lossy(&self.body).into_owned();
+        let body_base64 = std::str::from_utf8(&self.body).is_err().then(|| BASE64_STANDARD.encode(&self.body));
         let truncated = self.body_bytes > self.body.len();
-        Shown { method: self.method.to_string(), path, headers, body, body_bytes: self.body_bytes, truncated }
+        Shown {
+            method: self.method.to_string(),
+            path,
+            headers,
+            body,
+            body_base64,
+            body_bytes: self.body_bytes,
+            truncated,
+        }
     }
 }
 
@@ -98,6 +109,9 @@ pub(crate) struct Shown {
     path: String,
     headers: BTreeMap<String, String>,
     body: String,
+    /// The bytes of a body that is not UTF-8, which `body` shows with replacement characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
     body_bytes: usize,
     truncated: bool,
 }

@@ -7,77 +7,59 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::Incoming as Arriving;
 
 use crate::body::Body;
-use crate::chat::{self, Reset};
-use crate::control;
+use crate::call::{Incoming, Reset, refusal};
+use crate::door::{self, Door};
 use crate::error::ApiError;
 use crate::server::Worker;
+use crate::{anthropic, authenticate, bedrock, cohere, control, gemini, models, openai};
 
 const LARGEST_BODY: usize = 64 << 20;
 
-pub(crate) async fn route(worker: Arc<Worker>, request: Request<Incoming>) -> Result<Response<Body>, Reset> {
+pub(crate) async fn route(worker: Arc<Worker>, request: Request<Arriving>) -> Result<Response<Body>, Reset> {
     let arrived = Instant::now();
     let (parts, incoming) = request.into_parts();
+    let path = parts.uri.path();
+    let (dialect, door) = door::of(path, parts.uri.query(), &parts.headers);
     let body = match read(incoming).await {
         Ok(body) => body,
-        Err(error) => return Ok(chat::refusal(&worker, &error)),
+        Err(error) => return Ok(refusal(&worker, dialect, &error)),
     };
-    let path = parts.uri.path();
     if let Some(answer) = control::answer(&worker, &parts, &body) {
         return Ok(answer);
     }
     if worker.shared.options.record {
         worker.recorder.record(arrived, &parts, &body);
     }
-    let key = match authenticate(&worker, &parts.headers) {
+    let key = match authenticate::key(&worker.shared.options, dialect, &parts, &body) {
         Ok(key) => key,
-        Err(error) => return Ok(chat::refusal(&worker, &error)),
+        Err(error) => return Ok(refusal(&worker, dialect, &error)),
     };
-    match path {
-        "/v1/chat/completions" | "/chat/completions" => {
-            if parts.method == Method::POST {
-                return chat::complete(&worker, path, key, &body, arrived).await;
-            }
-        }
-        "/v1/models" | "/models" => {
-            if parts.method == Method::GET {
-                return models(&worker, path, key).await;
-            }
-        }
-        _ => return Ok(chat::refusal(&worker, &ApiError::no_such_route(&parts.method, path))),
+    let Some(door) = door else {
+        return Ok(refusal(&worker, dialect, &ApiError::no_such_route(&parts.method, path)));
+    };
+    let method = if matches!(door, Door::Models(_)) { Method::GET } else { Method::POST };
+    if parts.method != method {
+        return Ok(refusal(&worker, dialect, &ApiError::no_such_method(&parts.method, path)));
     }
-    Ok(chat::refusal(&worker, &ApiError::no_such_method(&parts.method, path)))
+    let incoming = Incoming { worker: &worker, dialect, path, headers: &parts.headers, key, body: &body, arrived };
+    enter(&incoming, door).await
 }
 
-async fn models(worker: &Worker, path: &str, key: &str) -> Result<Response<Body>, Reset> {
-    let effect = worker.shared.faults.pick(path, key, None).unwrap_or_default();
-    if let Some(refused) = chat::refuse(worker, &effect).await? {
-        return Ok(refused);
-    }
-    let known = &worker.shared.options.models;
-    let ids: Vec<&str> =
-        if known.is_empty() { vec!["echo", "slow"] } else { known.iter().map(String::as_str).collect() };
-    let model = |id: &&str| serde_json::json!({ "id": id, "object": "model", "created": 1_700_000_000, "owned_by": "simulated" });
-    let list = serde_json::json!({ "object": "list", "data": ids.iter().map(model).collect::<Vec<_>>() });
-    Ok(chat::json(worker, 200, list.to_string().into()))
-}
-
-fn authenticate<'a>(worker: &Worker, headers: &'a http::HeaderMap) -> Result<&'a str, ApiError> {
-    let header = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key = header.and_then(|value| value.strip_prefix("Bearer ")).map_or("", str::trim);
-    let keys = &worker.shared.options.keys;
-    if keys.is_empty() || keys.iter().any(|known| known == key) {
-        Ok(key)
-    } else if key.is_empty() {
-        Err(ApiError::no_key())
-    } else {
-        Err(ApiError::wrong_key(&crate::bill::key_label(key)))
+async fn enter(incoming: &Incoming<'_>, door: Door) -> Result<Response<Body>, Reset> {
+    match door {
+        Door::Models(id) => models::answer(incoming, id.as_deref()).await,
+        Door::OpenAi(operation, deployment) => openai::answer(incoming, operation, deployment.as_deref()).await,
+        Door::Anthropic(operation) => anthropic::answer(incoming, operation).await,
+        Door::Gemini(operation, model) => gemini::answer(incoming, operation, model).await,
+        Door::Bedrock(operation, model) => bedrock::answer(incoming, operation, model).await,
+        Door::Cohere(operation) => cohere::answer(incoming, operation).await,
     }
 }
 
-async fn read(mut incoming: Incoming) -> Result<Bytes, ApiError> {
+async fn read(mut incoming: Arriving) -> Result<Bytes, ApiError> {
     if incoming.is_end_stream() {
         return Ok(Bytes::new());
     }

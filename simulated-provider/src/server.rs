@@ -13,8 +13,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use crate::anthropic::PromptCache;
 use crate::bill::Bill;
-use crate::chat::Reset;
+use crate::call::Reset;
 use crate::faults::Faults;
 use crate::options::{Options, StartError};
 use crate::random::Random;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) bills: Vec<Arc<Bill>>,
     pub(crate) recorders: Vec<Arc<Recorder>>,
+    pub(crate) prompt_cache: PromptCache,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         faults: Faults::new(options.seed, options.faults.clone()),
         bills: (0..workers).map(|_| Arc::default()).collect(),
         recorders: (0..workers).map(|_| Arc::new(Recorder::new(workers))).collect(),
+        prompt_cache: PromptCache::default(),
         options,
     });
     let (stop, stopping) = watch::channel(false);

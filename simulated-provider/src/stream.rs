@@ -13,7 +13,7 @@ use crate::bill::Account;
 use crate::body::Cut;
 use crate::latency::Latency;
 use crate::random::Random;
-use crate::wire::{self, Chunks, Usage};
+use crate::script::Script;
 
 /// Endless answers produce at most this fast, so that one forgotten client does not take a core.
 pub(crate) const ENDLESS_GAP: Duration = Duration::from_millis(1);
@@ -61,7 +61,7 @@ pub(crate) struct Breaks {
 
 #[derive(Debug)]
 pub(crate) struct EventStream {
-    chunks: Chunks,
+    script: Script,
     breaks: Breaks,
     account: Account,
     pacer: Pacer,
@@ -70,38 +70,9 @@ pub(crate) struct EventStream {
     over: bool,
 }
 
-/// What the n-th event of a stream is.
-enum Step {
-    Role(u64),
-    Token { choice: u64, token: u64 },
-    Finish(u64),
-    Usage,
-    Done,
-    End,
-}
-
 impl EventStream {
-    pub(crate) fn new(chunks: Chunks, breaks: Breaks, account: Account, pacer: Pacer) -> Self {
-        Self { chunks, breaks, account, pacer, sent: 0, flushing: false, over: false }
-    }
-
-    fn step(&self) -> Step {
-        let reply = &self.chunks.reply;
-        let choices = reply.choices;
-        let Some(position) = self.sent.checked_sub(choices) else { return Step::Role(self.sent) };
-        let tokens = reply.completion_tokens();
-        let Some(position) = position.checked_sub(tokens).filter(|_| !self.breaks.endless) else {
-            return Step::Token { choice: position % choices, token: position / choices };
-        };
-        if position < choices {
-            return Step::Finish(position);
-        }
-        let usage = u64::from(reply.include_usage && reply.usage != Usage::Absent);
-        match position - choices {
-            0 if usage == 1 => Step::Usage,
-            position if position == usage => Step::Done,
-            _ => Step::End,
-        }
+    pub(crate) fn new(script: Script, breaks: Breaks, account: Account, pacer: Pacer) -> Self {
+        Self { script, breaks, account, pacer, sent: 0, flushing: false, over: false }
     }
 
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
@@ -119,36 +90,18 @@ impl EventStream {
         }
         if self.breaks.error_after == Some(self.sent) {
             self.over = true;
-            return Poll::Ready(Some(Ok(Bytes::from_static(wire::ERROR_EVENT))));
+            return Poll::Ready(Some(Ok(self.script.error_event())));
         }
-        let event = match self.step() {
-            Step::Role(choice) => self.chunks.role(choice),
-            Step::Token { choice, token } => {
-                // The first token came with the first-token latency; a token goes to all choices at once.
-                if token > 0 && choice == 0 {
-                    ready!(self.pacer.poll_token(cx));
-                }
-                let deltas = &self.chunks.reply.answer.deltas;
-                let delta = deltas.get(usize::try_from(token).unwrap_or(usize::MAX)).or(deltas.last()).copied();
-                self.account.produced(1);
-                match delta {
-                    Some(delta) => self.chunks.delta(choice, delta),
-                    None => self.chunks.finish(choice),
-                }
-            }
-            Step::Finish(choice) => self.chunks.finish(choice),
-            Step::Usage => self.chunks.usage(),
-            Step::Done => Bytes::from_static(wire::DONE),
-            Step::End => {
-                self.over = true;
-                return Poll::Ready(None);
-            }
+        let Some(step) = self.script.step(self.sent, self.breaks.endless) else {
+            self.over = true;
+            return Poll::Ready(None);
         };
-        let event = if self.breaks.malformed && self.sent == MALFORMED_EVENT {
-            Bytes::from_static(wire::MALFORMED_EVENT)
-        } else {
-            event
-        };
+        if step.paced {
+            ready!(self.pacer.poll_token(cx));
+        }
+        self.account.produced(step.tokens);
+        let broken = self.breaks.malformed && self.sent == MALFORMED_EVENT;
+        let event = if broken { self.script.malformed_event() } else { self.script.bytes(&step) };
         self.sent += 1;
         Poll::Ready(Some(Ok(event)))
     }

@@ -69,6 +69,15 @@ pub fn members<'a>(
     range: Range<usize>,
     mut member: impl FnMut(Cow<'a, str>, Value) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
+    keyed_members(body, range, |key, _, value| member(key, value))
+}
+
+/// As [`members`]; tells besides where each key begins, for those who take a member out.
+pub fn keyed_members<'a>(
+    body: &'a [u8],
+    range: Range<usize>,
+    mut member: impl FnMut(Cow<'a, str>, usize, Value) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let mut walker = Walker { body: &body[..range.end], at: range.start };
     walker.members(&mut member)?;
     walker.space();
@@ -115,7 +124,7 @@ impl<'a> Walker<'a> {
 
     fn members(
         &mut self,
-        member: &mut impl FnMut(Cow<'a, str>, Value) -> Result<(), Malformed>,
+        member: &mut impl FnMut(Cow<'a, str>, usize, Value) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         self.space();
         self.expect(b'{', "expected `{`")?;
@@ -135,7 +144,7 @@ impl<'a> Walker<'a> {
             self.space();
             let start = self.at;
             let shape = self.value(0)?;
-            member(key, Value { shape, range: start..self.at })?;
+            member(key, key_start, Value { shape, range: start..self.at })?;
             self.space();
             match self.body.get(self.at) {
                 Some(b',') => self.at += 1,

@@ -1,19 +1,26 @@
-//! One attempt at an upstream: what is sent, what comes back, how it failed, and what it cost.
+//! One attempt at an upstream: what is sent, what comes back in whichever words, how it failed, and what it cost.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use serde::de::IgnoredAny;
+use peerway_dialect::Dialect;
+use peerway_dialect::canonical::replay;
+use tokio::time::{Instant, timeout_at};
 
-use crate::dialect::openai::{Answer, Usage, count_answer};
-use crate::governance::{Account, Reason, Written};
+use super::answer::{Read, read_answer};
+use super::outbound::Outbound;
+use super::verdict::{Failure, Spent, judge};
+use crate::dialect::codec;
+use crate::dialect::openai::Answer;
+use crate::governance::{Account, Reason};
+use crate::health::{Call, Fault, retry_after};
 use crate::http::request_id::X_REQUEST_ID;
-use crate::provider::{Upstream, UpstreamKey};
+use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
 
 /// Largest plain answer that is read into memory.
@@ -22,164 +29,223 @@ const MAX_ANSWER: usize = 64 << 20;
 const MAX_ERROR: usize = 64 << 10;
 
 /// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
-const FORWARDED: [&str; 6] =
-    ["openai-organization", "openai-project", "openai-beta", "traceparent", "tracestate", "idempotency-key"];
+const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "idempotency-key"];
+const FORWARDED_TO_OPENAI: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
+const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
 /// Headers of the upstream's answer that are its client's business.
-const RETURNED: [&str; 2] = ["openai-processing-ms", "openai-version"];
+const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-errortype"];
 
 /// An answer to hand on.
 #[derive(Debug)]
 pub(super) enum Sent {
-    Stream { target: Target, response: Response<Incoming> },
-    Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes, answer: Option<Answer> },
+    /// A stream that has begun to answer.
+    Stream { target: Target, headers: HeaderMap, feed: Box<Feed> },
+    /// A whole answer, or an error that is the client's own fault, in the client's words.
+    Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes, answer: Option<Answer>, spent: Spent },
 }
 
-/// How one attempt failed.
-pub(super) struct Failure {
-    pub(super) class: &'static str,
-    pub(super) status: Option<StatusCode>,
-    pub(super) detail: String,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) next: Next,
-    spent: Spent,
-}
-
-/// What a failed attempt cost.
-enum Spent {
-    Nothing,
-    /// The error says so.
-    Stated(Usage),
-    /// The provider may have begun, for all that is known.
-    Prompt(Reason),
-    /// The provider had the whole answer, of which this much arrived.
-    Answer(Written, Reason),
-}
-
-/// What can still help after a failure.
-#[derive(PartialEq, Eq)]
-pub(super) enum Next {
-    /// The same key again: the fault was the way or the server.
-    Retry,
-    /// Another key or another target: this key is refused or full.
-    OtherKey,
-}
-
-pub(super) fn request(
-    upstream: &Upstream,
-    key: Option<&UpstreamKey>,
-    body: &Bytes,
-    client: &HeaderMap,
-    request_id: &HeaderValue,
-    stream: bool,
-) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(body.clone()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = upstream.chat_url.clone();
+/// Puts into a request what the gateway adds to it.
+pub(super) fn dress(request: &mut Request<Full<Bytes>>, dialect: Dialect, client: &Client<'_>) {
     let headers = request.headers_mut();
-    headers.insert(HOST, upstream.host.clone());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static(if stream { "text/event-stream" } else { "application/json" }));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("peerway/", env!("CARGO_PKG_VERSION"))));
-    headers.insert(&X_REQUEST_ID, request_id.clone());
-    if let Some(key) = key {
-        headers.insert(AUTHORIZATION, key.authorization.clone());
-    }
-    for name in FORWARDED {
-        if let Some(value) = client.get(name) {
+    headers.insert(&X_REQUEST_ID, client.request_id.clone());
+    let own: &[&'static str] = match dialect {
+        _ if dialect != client.dialect => &[],
+        Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::OpenAiResponses => &FORWARDED_TO_OPENAI,
+        Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
+        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => &[],
+    };
+    for name in FORWARDED.iter().chain(own) {
+        if let Some(value) = client.headers.get(*name) {
             headers.insert(HeaderName::from_static(name), value.clone());
         }
     }
-    request
+}
+
+/// What of the client goes on to the upstream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) request_id: &'a HeaderValue,
 }
 
 /// Charges an attempt that has ended; a stream has only begun.
 pub(super) fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
     match result {
         Ok(Sent::Stream { .. }) => account.answering(),
-        Ok(Sent::Plain { status, body, answer, .. }) => match answer.as_ref().and_then(|answer| answer.usage) {
-            Some(usage) => account.stated(&usage),
-            None if !status.is_success() => account.nothing(),
-            None => {
-                // Whole JSON is a whole answer, though we may not understand it.
-                if answer.is_some() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
-                    account.counted(&written(body), None, Reason::NoUsage);
-                } else {
-                    account.worst_case(&written(body), Reason::Malformed);
-                }
-            }
-        },
-        Err(failure) => match &failure.spent {
+        Ok(Sent::Plain { spent, .. }) | Err(Failure { spent, .. }) => match spent {
             Spent::Nothing => account.nothing(),
             Spent::Stated(usage) => account.stated(usage),
             Spent::Prompt(reason) => account.prompt_only(*reason),
+            Spent::Counted(written, stated, reason) => account.counted(written, stated.as_ref(), *reason),
             Spent::Answer(written, reason) => account.worst_case(written, *reason),
         },
     }
 }
 
-pub(super) async fn attempt(worker: usize, target: &Target, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
-    let upstream = &target.upstream;
-    let client = upstream.client(worker);
-    let response = match tokio::time::timeout(upstream.first_byte, client.request(request)).await {
-        Err(_) => {
-            let spent = Spent::Prompt(Reason::Deadline);
-            return Err(Failure::deadline(format!("no answer within {:?}", upstream.first_byte), spent));
+/// How an attempt is made.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    pub(super) worker: usize,
+    pub(super) target: &'a Target,
+    /// The same attempt as the target's health sees it.
+    pub(super) call: &'a Call,
+    /// What the target is spoken to in.
+    pub(super) dialect: Dialect,
+    pub(super) outbound: &'a Outbound<'a>,
+    pub(super) naming: Naming,
+    /// When nobody waits for an answer any more.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Attempt<'_> {
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
+        let upstream = &self.target.upstream;
+        let first_byte = self.within(upstream.first_byte);
+        let response = match timeout_at(first_byte, upstream.client(self.worker).request(request)).await {
+            Err(_) => {
+                let spent = Spent::Prompt(Reason::Deadline);
+                return Err(Failure::deadline(
+                    format!("no answer within {:?}", self.patience(upstream.first_byte)),
+                    spent,
+                ));
+            }
+            Ok(Err(error)) => {
+                let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
+                return Err(Failure::transport(chain(&error), spent));
+            }
+            Ok(Ok(response)) => response,
+        };
+        self.call.has_head(response.headers());
+        let is_success = response.status().is_success();
+        if is_success && self.outbound.envelope.stream && is_stream(response.headers()) {
+            return self.stream(response).await;
         }
-        Ok(Err(error)) => {
-            let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
-            return Err(Failure::transport(chain(&error), spent));
+        let (head, body) = response.into_parts();
+        let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
+        let (body, broken) = read(body, limit, self.within(upstream.total)).await;
+        match broken {
+            Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
+            None if is_success => self.answer(head.status, &head.headers, body),
+            None => self.error(head.status, &head.headers, body),
         }
-        Ok(Ok(response)) => response,
-    };
-    let status = response.status();
-    if status.is_success() && is_event_stream(response.headers()) {
-        return Ok(Sent::Stream { target: target.clone(), response });
     }
-    let limit = if status.is_success() { MAX_ANSWER } else { MAX_ERROR };
-    let (head, body) = response.into_parts();
-    let (body, broken) = read(body, limit, upstream.total).await;
-    if let Some(broken) = broken {
+
+    /// So long, but no longer than the client waits.
+    fn within(&self, patience: Duration) -> Instant {
+        let until = Instant::now() + patience;
+        self.deadline.map_or(until, |deadline| until.min(deadline))
+    }
+
+    fn patience(&self, patience: Duration) -> Duration {
+        self.deadline.map_or(patience, |deadline| patience.min(deadline.saturating_duration_since(Instant::now())))
+    }
+
+    fn reader(&self) -> Reader {
+        if self.outbound.passes(self.dialect) {
+            return Reader::passing(self.dialect, self.outbound.manner());
+        }
+        self.translator()
+    }
+
+    fn translator(&self) -> Reader {
+        let (client, manner) = (self.outbound.call.dialect, self.outbound.manner());
+        Reader::translating(self.dialect, client, manner, self.naming.clone())
+    }
+
+    async fn stream(&self, response: Response<Incoming>) -> Result<Sent, Failure> {
+        let upstream = &self.target.upstream;
+        let (head, body) = response.into_parts();
+        let mut feed = Box::new(Feed::new(body, self.reader()));
+        match feed.open(upstream.idle, upstream.first_byte, self.deadline).await {
+            Ok(()) => Ok(Sent::Stream { target: self.target.clone(), headers: head.headers, feed }),
+            Err(broken) => Err(Failure::before_output(&broken, feed.facts())),
+        }
+    }
+
+    fn broken(&self, status: StatusCode, body: &[u8], broken: &Broken, limit: usize) -> Failure {
         // A provider that sends an answer in one piece has written all of it; an error costs nothing.
         let spent = |reason| {
-            if status.is_success() { Spent::Answer(written(&body), reason) } else { Spent::Nothing }
+            if status.is_success() {
+                Spent::Answer(super::answer::written(self.dialect, body), reason)
+            } else {
+                Spent::Nothing
+            }
         };
-        return Err(match broken {
+        match broken {
             Broken::Late => Failure::deadline(
-                format!("the answer was not whole within {:?}", upstream.total),
+                format!("the answer was not whole within {:?}", self.target.upstream.total),
                 spent(Reason::Deadline),
             ),
             Broken::TooLong => {
                 Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
             }
             Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
-        });
+        }
     }
-    let answer = Answer::read(&body);
-    let spent = answer.as_ref().and_then(|answer| answer.usage).map_or(Spent::Nothing, Spent::Stated);
-    match status.as_u16() {
-        // An error among these is the client's own fault: no other target would like the request better, and the
-        // provider says why.
-        200..=299 | 400 | 404 | 405 | 409 | 413 | 415 | 422 => {
-            let headers = returned(&head.headers);
-            Ok(Sent::Plain { target: target.clone(), status, headers, body, answer })
+
+    /// A whole answer, in the client's words.
+    fn answer(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+        let Read { chat, answer, spent, failure } =
+            match read_answer(self.dialect, &body, self.outbound.passes(self.dialect)) {
+                Ok(read) => read,
+                Err(unreadable) => {
+                    let written = super::answer::written(self.dialect, &body);
+                    return Err(Failure::malformed(
+                        format!("the answer cannot be read: {unreadable}"),
+                        Spent::Answer(written, Reason::Malformed),
+                    ));
+                }
+            };
+        if let Some(said) = failure {
+            return Err(Failure::answered(judge(status, &said), status, &said, retry_after(headers), spent));
         }
-        401..=403 => Err(Failure::refused("key", status, "the provider refuses this key", None, spent)),
-        429 => {
-            let after = retry_after(&head.headers);
-            Err(Failure::refused("capacity", status, "rate limited by the provider", after, spent))
+        let (target, kept) = (self.target.clone(), returned(headers));
+        let stream = self.outbound.envelope.stream;
+        if let Some(mut chat) =
+            chat.or_else(|| stream.then(|| codec::decode_answer(self.dialect, &body).ok()).flatten())
+        {
+            self.naming.fill_in(&mut chat.id, &mut chat.model, &mut chat.created);
+            if stream {
+                // Asked for a stream, it has answered in one piece.
+                let feed = Box::new(Feed::whole(replay(&chat), self.translator()));
+                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed });
+            }
+            let body = codec::encode_answer(self.outbound.call.dialect, &chat, &self.outbound.manner()).into();
+            let headers = without_type(kept);
+            return Ok(Sent::Plain { target, status, headers, body, answer, spent });
         }
-        _ => Err(Failure {
-            class: "provider",
-            status: Some(status),
-            detail: format!("status {}", status.as_u16()),
-            retry_after: retry_after(&head.headers),
-            next: Next::Retry,
-            spent,
-        }),
+        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent })
+    }
+
+    /// An error answer: the client's own fault goes on to it in the provider's words, anything else is a failure.
+    fn error(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+        let mut said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
+        let stated = Answer::read(&body).and_then(|answer| answer.usage);
+        let spent = stated.map_or(Spent::Nothing, Spent::Stated);
+        let verdict = judge(status, &said);
+        if verdict.fault != Fault::Client {
+            return Err(Failure::answered(verdict, status, &said, retry_after(headers), spent));
+        }
+        let (target, mut headers) = (self.target.clone(), returned(headers));
+        let client = self.outbound.call.dialect;
+        if self.dialect == client {
+            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent });
+        }
+        said.request_id = Some(self.naming.id.clone());
+        headers = without_type(headers);
+        headers.remove("x-amzn-errortype");
+        if client == Dialect::Bedrock {
+            let name = peerway_dialect::bedrock::error_type(said.kind);
+            headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
+        }
+        let body = codec::encode_error(client, &said).into();
+        Ok(Sent::Plain { target, status, headers, body, answer: None, spent })
     }
 }
 
 /// Why a body is not whole.
+#[derive(Debug)]
 enum Broken {
     Late,
     TooLong,
@@ -187,7 +253,7 @@ enum Broken {
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Incoming, limit: usize, within: Duration) -> (Bytes, Option<Broken>) {
+async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Broken>) {
     let mut body = body;
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
@@ -207,19 +273,13 @@ async fn read(body: Incoming, limit: usize, within: Duration) -> (Bytes, Option<
         }
         None
     };
-    let broken = tokio::time::timeout(within, reading).await.unwrap_or(Some(Broken::Late));
+    let broken = timeout_at(until, reading).await.unwrap_or(Some(Broken::Late));
     let whole = match pieces.as_mut_slice() {
         [] => Bytes::new(),
         [piece] => std::mem::take(piece),
         pieces => Bytes::from(pieces.concat()),
     };
     (whole, broken)
-}
-
-fn written(body: &[u8]) -> Written {
-    let mut written = Written::default();
-    count_answer(body, &mut written);
-    written
 }
 
 /// Whether the provider may have seen the request: not if there was no connection, nor if it was closed before.
@@ -230,31 +290,9 @@ fn was_sent(error: &hyper_util::client::legacy::Error) -> bool {
     !error.is_connect() && !canceled
 }
 
-impl Failure {
-    fn deadline(detail: String, spent: Spent) -> Self {
-        let status = Some(StatusCode::GATEWAY_TIMEOUT);
-        Self { class: "deadline", status, detail, retry_after: None, next: Next::Retry, spent }
-    }
-
-    fn transport(detail: String, spent: Spent) -> Self {
-        let status = Some(StatusCode::BAD_GATEWAY);
-        Self { class: "transport", status, detail, retry_after: None, next: Next::Retry, spent }
-    }
-
-    fn refused(
-        class: &'static str,
-        status: StatusCode,
-        why: &str,
-        retry_after: Option<Duration>,
-        spent: Spent,
-    ) -> Self {
-        let detail = format!("status {}, {why}", status.as_u16());
-        Self { class, status: Some(status), detail, retry_after, next: Next::OtherKey, spent }
-    }
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+fn is_stream(headers: &HeaderMap) -> bool {
+    const TYPES: [&[u8]; 2] = [b"text/event-stream", b"application/vnd.amazon.eventstream"];
+    headers.get(CONTENT_TYPE).is_some_and(|value| TYPES.iter().any(|kind| value.as_bytes().starts_with(kind)))
 }
 
 /// The headers of an answer that go on to the client.
@@ -271,12 +309,9 @@ pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// Seconds or milliseconds; a date is rare enough to be left to the client's own backoff. Bounded, so that no
-/// provider can park our clients for a day.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(600.0)))
+fn without_type(mut headers: HeaderMap) -> HeaderMap {
+    headers.remove(CONTENT_TYPE);
+    headers
 }
 
 /// An error with its causes: the outermost alone says only "client error".

@@ -1,5 +1,6 @@
-//! Requests whose client went away. What has been sent to a provider will be billed, so it is waited for in the
-//! background, a bounded number of times and for a bounded time; what is then not known is estimated.
+//! Requests whose client went away. What has been sent to a provider will be billed, so where a budget pays for it, it is
+//! waited for in the background, a bounded number of times and for a bounded time; what is then not known is estimated.
+//! Where nobody counts it, the provider is left at once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -55,12 +56,22 @@ impl Drop for Permit {
 pub(super) struct Waits {
     /// An attempt is under way: it may be billed.
     sent: AtomicBool,
+    /// What the attempt costs is counted.
+    charged: AtomicBool,
     client_gone: AtomicBool,
 }
 
 impl Waits {
     pub(super) fn set_sent(&self, sent: bool) {
         self.sent.store(sent, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_charged(&self, charged: bool) {
+        self.charged.store(charged, Ordering::Relaxed);
+    }
+
+    fn is_worth_waiting(&self) -> bool {
+        self.sent.load(Ordering::Relaxed) && self.charged.load(Ordering::Relaxed)
     }
 
     pub(super) fn client_gone(&self) {
@@ -75,7 +86,7 @@ impl Waits {
 type Work = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// A request's work while its client waits. Dropped before its end, as the server does when the client goes away, it
-/// carries on in the background if a provider has been asked.
+/// carries on in the background if a provider has been asked for something that is counted.
 pub(super) struct Attended {
     work: Option<Work>,
     waits: Arc<Waits>,
@@ -107,7 +118,7 @@ impl Drop for Attended {
     fn drop(&mut self) {
         let Some(work) = self.work.take() else { return };
         self.waits.client_gone();
-        if self.waits.sent.load(Ordering::Relaxed) {
+        if self.waits.is_worth_waiting() {
             // A stream that begins only then carries on by itself.
             self.unattended.carry_on(async move { drop(work.await) });
         }

@@ -1,4 +1,4 @@
-//! `POST chat/completions`, one straight line: authenticate, route, look up, send, relay.
+//! A chat in whichever dialect, one straight line: authenticate, route, look up, send, relay.
 
 use std::time::Duration;
 
@@ -10,28 +10,33 @@ use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use peerway_cache::Recorder;
+use peerway_dialect::Dialect;
 use tracing::debug;
 
 use super::attempt::{Sent, returned};
 use super::authenticate::authenticate;
 use super::cached::Participation;
+use super::hooks::{Answered, Refusal};
+use super::outbound::Outbound;
 use super::plan::Plan;
 use super::send::send;
-use super::{CacheResult, Exchange, Outcome, reserve};
-use crate::dialect::openai::{Envelope, Replay};
+use super::{CacheResult, Exchange, Outcome, deadline, reserve};
+use crate::dialect::content_type;
+use crate::dialect::openai::Replay;
 use crate::governance::account::Asked;
 use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
-use crate::relay::{Limits, OnFinish, StreamRelay};
-use crate::routing::Route;
+use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
+use crate::routing::{Route, Target};
+use crate::surface::{Call, Envelope};
 
 /// How much of a body that is too large is read before the answer, and for how long.
 const DISCARD: usize = 4 << 20;
 const DISCARD_FOR: Duration = Duration::from_secs(2);
 
 /// Answers the request, whichever way it goes.
-pub(super) async fn complete(mut exchange: Exchange, request: Request) -> Response {
-    match answer(&mut exchange, request).await {
+pub(super) async fn complete(mut exchange: Exchange, call: Call, request: Request) -> Response {
+    match answer(&mut exchange, &call, request).await {
         Ok(Ready::Plain(mut response)) => {
             exchange.outcome = Outcome::Ok;
             exchange.stamp(&mut response);
@@ -53,15 +58,17 @@ enum Ready {
     Stream(Box<PendingStream>),
 }
 
-/// A stream whose upstream has answered but of which nothing has been read.
+/// A stream that has begun to answer, and of which the client has seen nothing.
 struct PendingStream {
-    upstream: Response<hyper::body::Incoming>,
+    headers: HeaderMap,
+    content_type: &'static str,
+    feed: Feed,
     strip_usage: bool,
     limits: Limits,
     fill: Option<(Recorder, OnFinish)>,
 }
 
-async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiError> {
+async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Result<Ready, ApiError> {
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
     let (head, body) = request.into_parts();
@@ -76,13 +83,16 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     };
     exchange.set_key(key.clone());
     let body = read_body(&plan, &head.headers, body).await?;
-    let envelope = Envelope::scan(&body)?;
+    let envelope = Envelope::scan(call, &body)?;
     exchange.stream = envelope.stream;
+    exchange.deadline = deadline::of(&head.headers);
     let route = route(&plan, key.as_deref(), &envelope.model)?;
     exchange.set_route(route.label.clone());
 
     let replay = if envelope.stream { Replay::Stream { include_usage: envelope.include_usage } } else { Replay::Plain };
-    let participation = Participation::of(&plan, key.as_deref(), &head.headers, &body, &gateway.cache);
+    let is_kept = call.dialect == Dialect::OpenAiChat;
+    let participation =
+        is_kept.then(|| Participation::of(&plan, key.as_deref(), &head.headers, &body, &gateway.cache)).flatten();
     if let Some(participation) = &participation {
         exchange.cache_id = Some(participation.id());
         exchange.cache = CacheResult::Miss;
@@ -95,7 +105,7 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
     }
     let fill = participation.and_then(Participation::into_fill);
 
-    let mut account = Account::new(Asked::new(body.clone(), plan.default_output));
+    let mut account = Account::new(Asked::new(call.dialect, body.clone(), plan.default_output));
     let mut ladder = route.ladder();
     if let Some(charges) = reserve::charges(key.as_deref())? {
         ladder = reserve::priced(charges, &plan.prices, ladder)?;
@@ -104,32 +114,58 @@ async fn answer(exchange: &mut Exchange, request: Request) -> Result<Ready, ApiE
         exchange.reserved = reserved;
     }
     exchange.account = Some(account);
-    match send(exchange, &plan.prices, &ladder, &envelope, &body, &head.headers).await? {
-        Sent::Plain { target, status, headers, body, answer } => {
+    let mut outbound = Outbound::new(call, &envelope, &body);
+    match send(exchange, &plan.prices, &ladder, &mut outbound, &head.headers).await? {
+        Sent::Plain { target, status, headers, body, answer, .. } => {
             exchange.usage = answer.as_ref().and_then(|answer| answer.usage);
+            refused_by_hook(exchange, call, &target, status, &body)?;
             if let (Some(fill), Some(answer)) = (fill, &answer) {
                 fill.plain(status, answer, &target, &body);
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
-        Sent::Stream { target, response } => {
+        Sent::Stream { target, headers, feed } => {
             let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
-            let strip_usage = !envelope.include_usage;
-            let fill = fill.map(|fill| fill.into_stream(target));
-            Ok(Ready::Stream(Box::new(PendingStream { upstream: response, strip_usage, limits, fill })))
+            Ok(Ready::Stream(Box::new(PendingStream {
+                headers: returned(&headers),
+                content_type: content_type(call.dialect, call.form),
+                feed: *feed,
+                strip_usage: !envelope.include_usage,
+                limits,
+                fill: fill.map(|fill| fill.into_stream(target)),
+            })))
         }
     }
 }
 
+fn refused_by_hook(
+    exchange: &Exchange,
+    call: &Call,
+    target: &Target,
+    status: StatusCode,
+    body: &[u8],
+) -> Result<(), ApiError> {
+    let answered = Answered {
+        key: exchange.key().map(|key| &*key.id),
+        provider: &target.upstream.name,
+        model: &target.model,
+        dialect: call.dialect,
+        status,
+        body,
+    };
+    exchange.worker().gateway.hooks.after(&answered).map_err(|Refusal(why)| ApiError::Refused(why))
+}
+
 impl PendingStream {
     fn start(self: Box<Self>, mut exchange: Exchange) -> Response {
-        let (head, upstream) = self.upstream.into_parts();
         let mut response = Response::new(Body::empty());
-        *response.headers_mut() = returned(&head.headers);
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        *response.headers_mut() = self.headers;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         exchange.stamp(&mut response);
         let (recorder, on_finish) = self.fill.unzip();
-        let relay = StreamRelay::new(upstream, exchange, self.strip_usage, self.limits, recorder, on_finish);
+        let relay = StreamRelay::new(self.feed, exchange, self.strip_usage, self.limits, recorder, on_finish);
         *response.body_mut() = Body::new(relay);
         response
     }

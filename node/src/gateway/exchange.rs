@@ -6,10 +6,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use peerway_dialect::Dropped;
+
+use super::attempt::Sent;
 use super::attended::Waits;
 use super::{Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
+use crate::health::{self, Call, Verdict};
 use crate::http::drain::InFlight;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -26,6 +30,7 @@ static X_CACHE: HeaderName = HeaderName::from_static("x-peerway-cache");
 static X_CACHE_ID: HeaderName = HeaderName::from_static("x-peerway-cache-id");
 static X_COST: HeaderName = HeaderName::from_static("x-peerway-cost-usd");
 static X_OUTPUT_LIMIT: HeaderName = HeaderName::from_static("x-peerway-output-limit");
+static X_DROPPED: HeaderName = HeaderName::from_static("x-peerway-dropped");
 static X_OVERHEAD: HeaderName = HeaderName::from_static("x-peerway-overhead-us");
 
 /// How the cache took part, as `x-peerway-cache` says it.
@@ -93,7 +98,13 @@ pub struct Exchange {
     pub(super) reserved: Option<Reserved>,
     /// Taken for the provider that is being asked, and what had been spent before it.
     at_provider: Option<(Reserved, Amounts)>,
+    /// The stream that answers, as its target's health sees it.
+    call: Option<Call>,
     waits: Arc<Waits>,
+    /// What of the request the provider was not told, because its dialect has no words for it.
+    pub(super) dropped: Dropped,
+    /// When the client stops waiting for the beginning of an answer, if it says so.
+    pub(super) deadline: Option<tokio::time::Instant>,
     /// Set when the client is gone and the rest happens without it.
     ended: Option<Duration>,
     status: StatusCode,
@@ -123,7 +134,10 @@ impl Exchange {
             account: None,
             reserved: None,
             at_provider: None,
+            call: None,
             waits: Arc::default(),
+            dropped: Dropped::new(),
+            deadline: None,
             ended: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
@@ -179,6 +193,14 @@ impl Exchange {
             account.begin(price);
             self.waits.set_sent(true);
         }
+        self.waits.set_charged(self.is_charged());
+    }
+
+    /// Whether what the answer costs is counted against a budget or a limit: then its cost is worth waiting for when the
+    /// client has gone.
+    pub fn is_charged(&self) -> bool {
+        let at_provider = self.at_provider.as_ref().map(|(reserved, _)| reserved);
+        self.reserved.iter().chain(at_provider).any(Reserved::counts_usage)
     }
 
     /// Another provider will be asked, for which this was taken.
@@ -235,6 +257,28 @@ impl Exchange {
         self.first_event.get_or_insert_with(|| self.started.elapsed());
     }
 
+    /// An attempt has answered. Of a stream only the beginning is there.
+    pub(super) fn watch(&mut self, call: Call, sent: &Sent) {
+        match sent {
+            Sent::Stream { .. } => {
+                call.has_output();
+                self.call = Some(call);
+            }
+            // An answer, or an error that is the client's own fault.
+            Sent::Plain { status, .. } => {
+                let is_answer = status.is_success();
+                call.end(if is_answer { Verdict::of(&health::Outcome::Ok) } else { Verdict::CLIENT }, None);
+            }
+        }
+    }
+
+    /// The stream has ended, well or not.
+    pub fn judge(&mut self, verdict: Verdict) {
+        if let Some(call) = self.call.take() {
+            call.end(verdict, None);
+        }
+    }
+
     /// Puts what the client should know of this request into the answer's headers.
     pub fn stamp(&mut self, response: &mut axum::response::Response) {
         self.status = response.status();
@@ -259,6 +303,9 @@ impl Exchange {
         if let Some(cap) = self.account.as_ref().and_then(|account| account.asked().cap()) {
             headers.insert(&X_OUTPUT_LIMIT, HeaderValue::from(cap));
         }
+        if let Some(dropped) = self.dropped.header_value().and_then(|names| HeaderValue::try_from(names).ok()) {
+            headers.insert(&X_DROPPED, dropped);
+        }
         if let Some(served) = &self.served {
             for (name, text) in [(&X_PROVIDER, &served.provider), (&X_MODEL, &served.model)] {
                 if let Ok(value) = HeaderValue::from_str(text) {
@@ -276,6 +323,9 @@ impl Drop for Exchange {
             account.prompt_only(Reason::ClientGone);
         }
         self.settle();
+        if self.outcome == Outcome::Ok {
+            self.judge(Verdict::of(&health::Outcome::Ok));
+        }
         if self.waits.is_client_gone() {
             self.outcome = Outcome::ClientGone;
         }

@@ -1,19 +1,25 @@
 //! The request's way, one file a step:
-//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt`) -> `crate::relay` -> `exchange` (record).
+//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what `outbound` prepares) ->
+//! `crate::relay` or `answer` -> `exchange` (record). `verdict` tells what a failure means, `hooks` lets others look on.
 
+mod answer;
 mod answer_cache;
 mod attempt;
 mod attended;
 mod authenticate;
 mod cached;
 mod chat;
+mod deadline;
 mod exchange;
+pub mod hooks;
 mod limits;
 mod models;
+mod outbound;
 mod plan;
 mod reserve;
 mod router;
 mod send;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -29,8 +35,10 @@ use crate::telemetry::{AccessLog, Shard};
 pub use answer_cache::AnswerCache;
 pub use attended::Unattended;
 pub use exchange::{CacheResult, Exchange, Outcome};
+pub use hooks::Hooks;
 pub use plan::{Plan, PlanError};
 pub use router::router;
+pub(crate) use verdict::judge_broken;
 
 /// What all data-plane threads of a node share; read-only but for the plan, which a reload swaps, and the access, which
 /// the registry changes too.
@@ -45,6 +53,7 @@ pub struct Gateway {
     pub access_log: AccessLog,
     pub unattended: Unattended,
     pub ledger: Arc<dyn Reserve>,
+    pub hooks: Hooks,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,
 }

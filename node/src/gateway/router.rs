@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::{Method, StatusCode, Uri};
+use peerway_dialect::Dialect;
 
 use super::attended::Attended;
 use super::authenticate::authenticate;
@@ -14,8 +15,15 @@ use super::{Exchange, Outcome, Worker, chat, models, reserve};
 use crate::http::drain::Phase;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
+use crate::operation::Operation;
+use crate::surface::{BadPath, Call};
 
 const OPENAI_PREFIXES: [&str; 6] = ["/v1", "/openai/v1", "/openai", "/litellm", "/langchain", ""];
+const OPENAI_CALLS: [(&str, Dialect, Operation); 3] = [
+    ("chat/completions", Dialect::OpenAiChat, Operation::Chat),
+    ("completions", Dialect::OpenAiCompletions, Operation::Completions),
+    ("responses", Dialect::OpenAiResponses, Operation::Responses),
+];
 const READY: [&str; 5] = ["/readyz", "/health", "/healthz", "/health/readiness", "/status"];
 const LIVE: [&str; 3] = ["/livez", "/health/liveliness", "/health/liveness"];
 
@@ -23,11 +31,28 @@ const LIVE: [&str; 3] = ["/livez", "/health/liveliness", "/health/liveness"];
 pub fn router(worker: Worker) -> Router {
     let mut router = Router::new();
     for prefix in OPENAI_PREFIXES {
-        router = router
-            .route(&format!("{prefix}/chat/completions"), post(chat_completions))
-            .route(&format!("{prefix}/models"), get(list_models))
-            .route(&format!("{prefix}/models/{{*id}}"), get(show_model));
+        for (path, dialect, operation) in OPENAI_CALLS {
+            router = router.route(&format!("{prefix}/{path}"), calling(dialect, operation));
+        }
+        router = models(router, prefix, Dialect::OpenAiChat);
     }
+    for prefix in ["/anthropic/v1", "/v1"] {
+        let (dialect, path) = (Dialect::Anthropic, format!("{prefix}/messages"));
+        router = router
+            .route(&path, calling(dialect, Operation::Chat))
+            .route(&format!("{path}/count_tokens"), calling(dialect, Operation::CountTokens));
+    }
+    router = models(router, "/anthropic/v1", Dialect::Anthropic);
+    for version in ["/v1", "/v1beta", ""] {
+        let prefix = format!("/genai{version}");
+        router = router
+            .route(&format!("{prefix}/models"), listing(Dialect::Gemini))
+            .route(&format!("{prefix}/models/{{*call}}"), showing(Dialect::Gemini).post(gemini_call));
+    }
+    router = router
+        .route("/bedrock/model/{*call}", post(bedrock_call))
+        .route("/cohere/v2/chat", calling(Dialect::Cohere, Operation::Chat));
+    router = models(router, "/cohere/v1", Dialect::Cohere);
     for path in READY {
         router = router.route(path, get(ready));
     }
@@ -37,12 +62,56 @@ pub fn router(worker: Worker) -> Router {
     router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(worker))
 }
 
-async fn chat_completions(State(worker): State<Arc<Worker>>, request: Request) -> Response {
+/// The lists of models below this prefix.
+fn models(router: Router<Arc<Worker>>, prefix: &str, dialect: Dialect) -> Router<Arc<Worker>> {
+    router
+        .route(&format!("{prefix}/models"), listing(dialect))
+        .route(&format!("{prefix}/models/{{*id}}"), showing(dialect))
+}
+
+/// A route whose path tells no more than the dialect and the operation.
+fn calling(dialect: Dialect, operation: Operation) -> MethodRouter<Arc<Worker>> {
+    post(move |State(worker): State<Arc<Worker>>, request: Request| {
+        serve(worker, Call::new(dialect, operation), request)
+    })
+}
+
+async fn gemini_call(State(worker): State<Arc<Worker>>, request: Request) -> Response {
+    let uri = request.uri();
+    let path = uri.path().strip_prefix("/genai").unwrap_or_default();
+    match Call::gemini(path, uri.query()) {
+        Ok(call) => serve(worker, call, request).await,
+        Err(error) => bad_path(&worker, &request, &error),
+    }
+}
+
+async fn bedrock_call(State(worker): State<Arc<Worker>>, request: Request) -> Response {
+    let path = request.uri().path().strip_prefix("/bedrock/model/").unwrap_or_default();
+    match Call::bedrock(path) {
+        Ok(call) => serve(worker, call, request).await,
+        Err(error) => bad_path(&worker, &request, &error),
+    }
+}
+
+fn bad_path(worker: &Worker, request: &Request, error: &BadPath) -> Response {
+    let path = request.uri().path().to_owned();
+    let error = match error {
+        BadPath::Unknown => not_served(worker, request, path),
+        BadPath::Model(why) => ApiError::BadPath { path, why: why.to_string() },
+    };
+    at_once(worker, request, Err(error))
+}
+
+async fn serve(worker: Arc<Worker>, call: Call, request: Request) -> Response {
+    if !matches!(call.operation, Operation::Chat | Operation::Completions | Operation::Responses) {
+        let error = not_served(&worker, &request, request.uri().path().to_owned());
+        return at_once(&worker, &request, Err(error));
+    }
     let request_id = worker.gateway.request_ids.of(request.headers());
     let path = request.uri().path().to_owned();
     let exchange = Exchange::begin(Worker::clone(&worker), request_id, request.method().clone(), path);
     let (waits, unattended) = (Arc::clone(exchange.waits()), worker.gateway.unattended.clone());
-    Attended::new(chat::complete(exchange, request), waits, unattended).await
+    Attended::new(chat::complete(exchange, call, request), waits, unattended).await
 }
 
 /// Runs a step that ends at once, with the same headers and records as the long ones.
@@ -64,14 +133,20 @@ fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError
     response
 }
 
-async fn list_models(State(worker): State<Arc<Worker>>, request: Request) -> Response {
-    let answer = models::list(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers());
-    at_once(&worker, &request, answer)
+fn listing(dialect: Dialect) -> MethodRouter<Arc<Worker>> {
+    get(async move |State(worker): State<Arc<Worker>>, request: Request| {
+        let gateway = &worker.gateway;
+        let answer = models::list(dialect, &gateway.plan.load(), &gateway.access.load(), request.headers());
+        at_once(&worker, &request, answer)
+    })
 }
 
-async fn show_model(State(worker): State<Arc<Worker>>, Path(id): Path<String>, request: Request) -> Response {
-    let answer = models::show(&worker.gateway.plan.load(), &worker.gateway.access.load(), request.headers(), &id);
-    at_once(&worker, &request, answer)
+fn showing(dialect: Dialect) -> MethodRouter<Arc<Worker>> {
+    get(async move |State(worker): State<Arc<Worker>>, Path(id): Path<String>, request: Request| {
+        let gateway = &worker.gateway;
+        let answer = models::show(dialect, &gateway.plan.load(), &gateway.access.load(), request.headers(), &id);
+        at_once(&worker, &request, answer)
+    })
 }
 
 async fn ready(State(worker): State<Arc<Worker>>) -> (StatusCode, &'static str) {

@@ -5,95 +5,240 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use rand::RngExt;
+use tokio::time::Instant as Moment;
 
 use super::Exchange;
-use super::attempt::{Next, Sent, attempt, charge, request};
+use super::attempt::{Attempt, Client, Sent, charge, dress};
+use super::hooks::{Outgoing, Refusal};
+use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
-use crate::dialect::openai::{Envelope, Rewrite};
+use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
+use crate::health::{Barred, Closed, Verdict};
 use crate::http::error::ApiError;
-use crate::provider::UpstreamKey;
+use crate::operation::Operation;
+use crate::provider::{UpstreamCall, UpstreamKey};
+use crate::relay::Naming;
 use crate::routing::Target;
+use peerway_dialect::Dialect;
 
 const BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+/// The story of the attempts, for whoever has to be told that all of them failed.
+struct Story {
+    text: String,
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    /// Why a target was not asked at all, the first time.
+    not_asked: Option<ApiError>,
+    /// A provider has answered, or should have.
+    is_asked: bool,
+}
 
 /// Tries the ladder of targets.
 pub(super) async fn send(
     exchange: &mut Exchange,
     prices: &PriceBook,
     ladder: &[Target],
-    envelope: &Envelope,
-    body: &Bytes,
-    headers: &HeaderMap,
+    outbound: &mut Outbound<'_>,
+    client: &http::HeaderMap,
 ) -> Result<Sent, ApiError> {
-    let mut story = String::new();
-    let mut last = (StatusCode::BAD_GATEWAY, None);
+    let mut story = Story {
+        text: String::new(),
+        status: StatusCode::BAD_GATEWAY,
+        retry_after: None,
+        not_asked: None,
+        is_asked: false,
+    };
     let key = exchange.key().map(Arc::clone);
-    let mut no_budget = None;
-    for target in ladder {
+    for (place, target) in ladder.iter().enumerate() {
+        let is_last = place + 1 == ladder.len();
         let charges = key.as_ref().and_then(|key| key.charges()).map(|charges| charges.at(&target.upstream.name));
+        let cap = exchange.account.as_ref().and_then(|account| account.asked().cap());
+        let prepared = match outbound.prepare(target, cap) {
+            Ok(prepared) => prepared,
+            // It is the request that nobody could read.
+            Err(error @ ApiError::Decode(_)) => return Err(error),
+            Err(error) => {
+                story.skipped(target, error);
+                continue;
+            }
+        };
         match at_provider(exchange, prices, target, charges).await {
             Ok(reserved) => exchange.enter_provider(reserved),
             Err(error) => {
-                tell(&mut story, target, None, &error.to_string());
-                no_budget.get_or_insert(error);
+                story.skipped(target, error);
                 continue;
             }
         }
-        let cap = exchange.account.as_ref().and_then(|account| account.asked().cap());
-        let max_output = cap.map(|cap| (target.upstream.max_output_member, cap));
-        let rewrite = Rewrite { model: Some(&target.model), ask_for_usage: true, max_output };
-        let upstream_body = envelope.rewrite(body, rewrite);
-        let mut failed_keys: Vec<Arc<str>> = Vec::new();
-        let mut retries = 0;
-        loop {
-            let Some(key) = target.upstream.pick_key(&target.model, &failed_keys) else {
-                if failed_keys.is_empty() {
-                    tell(&mut story, target, None, "no key of this provider may be used for the model");
-                }
-                break;
-            };
-            exchange.attempts += 1;
-            exchange.set_target(target);
-            let started = Instant::now();
-            let request =
-                request(&target.upstream, key, &upstream_body, headers, exchange.request_id(), envelope.stream);
-            exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
-            let result = attempt(exchange.worker().index, target, request).await;
-            exchange.add_upstream_wait(started.elapsed());
-            exchange.answered(|account| charge(account, &result));
-            let failure = match result {
-                Ok(sent) => {
-                    exchange.worker().shard.attempt(&target.upstream.name, "ok");
-                    return Ok(sent);
-                }
-                Err(failure) => failure,
-            };
-            exchange.worker().shard.attempt(&target.upstream.name, failure.class);
-            if exchange.is_client_gone() {
-                return Err(ApiError::ClientGone);
-            }
-            tell(&mut story, target, key, &failure.detail);
-            last = (failure.status.unwrap_or(StatusCode::BAD_GATEWAY), failure.retry_after);
-            match (failure.next, key) {
-                (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
-                (Next::OtherKey, None) => break,
-                (Next::Retry, _) if retries < target.upstream.retries => {
-                    tokio::time::sleep(backoff(retries)).await;
-                    retries += 1;
-                }
-                (Next::Retry, _) => break,
-            }
+        if let Some(sent) =
+            try_target(exchange, prices, target, &prepared, outbound, client, &mut story, is_last).await?
+        {
+            exchange.dropped = prepared.dropped;
+            return Ok(sent);
         }
     }
-    if let Some(error) = no_budget.filter(|_| exchange.attempts == 0) {
+    if let Some(error) = story.not_asked.filter(|_| exchange.attempts == 0) {
         return Err(error);
     }
-    Err(ApiError::Upstream { status: last.0, attempts: story, retry_after: last.1 })
+    Err(ApiError::Upstream { status: story.status, attempts: story.text, retry_after: story.retry_after })
+}
+
+/// Tries one target with each of its keys, as long as that may help.
+async fn try_target(
+    exchange: &mut Exchange,
+    prices: &PriceBook,
+    target: &Target,
+    prepared: &Prepared,
+    outbound: &Outbound<'_>,
+    client: &http::HeaderMap,
+    story: &mut Story,
+    is_last: bool,
+) -> Result<Option<Sent>, ApiError> {
+    let mut failed_keys: Vec<Arc<str>> = Vec::new();
+    let mut retries = 0;
+    loop {
+        let Some(key) = target.upstream.pick_key(&target.model, &failed_keys) else {
+            if failed_keys.is_empty() {
+                story.tell(target, None, "no key of this provider may be used for the model");
+            }
+            return Ok(None);
+        };
+        refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
+        let health = &exchange.worker().gateway.health;
+        let watched = health.target(&target.upstream.name, key.map(|key| &key.id), &target.model);
+        let watch = match watched.begin(Instant::now()) {
+            Ok(watch) => watch,
+            // Only a belief, and nobody else to ask.
+            Err(closed) if closed.reason == Barred::Rate && is_last => watched.begin_regardless(Instant::now()),
+            Err(closed) => {
+                story.closed(target, key, &closed);
+                let Some(key) = key else { return Ok(None) };
+                failed_keys.push(Arc::clone(&key.id));
+                continue;
+            }
+        };
+        exchange.attempts += 1;
+        exchange.set_target(target);
+        let started = Instant::now();
+        let call = UpstreamCall {
+            operation: operation(prepared.dialect),
+            dialect: prepared.dialect,
+            model: &target.model,
+            stream: outbound.envelope.stream,
+            content_type: None,
+        };
+        let mut request = match target.upstream.request(&call, key, prepared.body.clone()).await {
+            Ok(request) => request,
+            Err(error) => {
+                story.tell(target, key, &error.to_string());
+                return Ok(None);
+            }
+        };
+        let request_id = exchange.request_id().clone();
+        let from = Client { dialect: outbound.call.dialect, headers: client, request_id: &request_id };
+        dress(&mut request, prepared.dialect, &from);
+        exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
+        let attempt = Attempt {
+            worker: exchange.worker().index,
+            target,
+            call: &watch,
+            dialect: prepared.dialect,
+            outbound,
+            naming: naming(outbound.call.dialect, &request_id, target),
+            deadline: exchange.deadline,
+        };
+        let result = attempt.send(request).await;
+        exchange.add_upstream_wait(started.elapsed());
+        exchange.answered(|account| charge(account, &result));
+        let failure = match result {
+            Ok(sent) => {
+                exchange.worker().shard.attempt(&target.upstream.name, "ok");
+                exchange.watch(watch, &sent);
+                return Ok(Some(sent));
+            }
+            Err(failure) => failure,
+        };
+        // A client that waits for less than the provider may take must not open the breaker for all others.
+        let is_impatient = failure.class == "deadline" && is_late(exchange, Duration::ZERO);
+        let verdict = if is_impatient { Verdict::CLIENT } else { failure.verdict };
+        watch.end(verdict, failure.retry_after);
+        exchange.worker().shard.attempt(&target.upstream.name, failure.class);
+        if exchange.is_client_gone() {
+            return Err(ApiError::ClientGone);
+        }
+        story.tell(target, key, &failure.detail);
+        story.is_asked = true;
+        story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
+        story.retry_after = failure.retry_after;
+        match (failure.next, key) {
+            (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
+            (Next::OtherKey, None) => return Ok(None),
+            (Next::Retry, _) if retries < target.upstream.retries => {
+                let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
+                if pause > MAX_BACKOFF || is_late(exchange, pause) {
+                    return Ok(None);
+                }
+                tokio::time::sleep(pause).await;
+                retries += 1;
+            }
+            (Next::Retry, _) => return Ok(None),
+        }
+        if is_late(exchange, Duration::ZERO) {
+            return Err(ApiError::Upstream {
+                status: StatusCode::GATEWAY_TIMEOUT,
+                attempts: format!("{}; the client waits no longer", story.text),
+                retry_after: None,
+            });
+        }
+    }
+}
+
+/// Whether the client will have stopped waiting by then.
+fn is_late(exchange: &Exchange, after: Duration) -> bool {
+    exchange.deadline.is_some_and(|deadline| Moment::now() + after >= deadline)
+}
+
+/// The operation that a dialect of chat is.
+fn operation(dialect: Dialect) -> Operation {
+    match dialect {
+        Dialect::OpenAiCompletions => Operation::Completions,
+        Dialect::OpenAiResponses => Operation::Responses,
+        _ => Operation::Chat,
+    }
+}
+
+fn refused_by_hook(exchange: &Exchange, target: &Target, prepared: &Prepared, stream: bool) -> Result<(), ApiError> {
+    let outgoing = Outgoing {
+        key: exchange.key().map(|key| &*key.id),
+        provider: &target.upstream.name,
+        model: &target.model,
+        dialect: prepared.dialect,
+        stream,
+        body: &prepared.body,
+    };
+    let hooks = &exchange.worker().gateway.hooks;
+    hooks.before(&outgoing).map_err(|Refusal(why)| ApiError::Refused(why))
+}
+
+/// What an answer is called that has no name of its own, as its client's dialect has it.
+fn naming(client: Dialect, request_id: &http::HeaderValue, target: &Target) -> Naming {
+    let prefix = match client {
+        Dialect::OpenAiChat => "chatcmpl-",
+        Dialect::OpenAiCompletions => "cmpl-",
+        Dialect::OpenAiResponses => "resp_",
+        Dialect::Anthropic => "msg_",
+        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Naming {
+        id: format!("{prefix}{}", request_id.to_str().unwrap_or_default()),
+        model: Arc::clone(&target.model),
+        created: now.as_secs(),
+    }
 }
 
 /// Takes what a request to this provider may cost from what the key may spend there.
@@ -118,11 +263,33 @@ fn backoff(retries: u32) -> Duration {
     rand::rng().random_range(Duration::ZERO..=ceiling)
 }
 
-fn tell(story: &mut String, target: &Target, key: Option<&UpstreamKey>, detail: &str) {
-    // Writing to a String cannot fail.
-    let _ = write!(story, "{}{}/{}", if story.is_empty() { "" } else { "; " }, target.upstream.name, target.model);
-    if let Some(key) = key {
-        let _ = write!(story, " (key {})", key.id);
+impl Story {
+    /// A target that was not asked.
+    fn skipped(&mut self, target: &Target, why: ApiError) {
+        self.tell(target, None, &why.to_string());
+        self.not_asked.get_or_insert(why);
     }
-    let _ = write!(story, ": {detail}");
+
+    /// A target that is left alone. When no other was asked, the client hears when it may come again.
+    fn closed(&mut self, target: &Target, key: Option<&UpstreamKey>, closed: &Closed) {
+        self.tell(target, key, &format!("not asked, as {}", closed.reason.as_str()));
+        if !self.is_asked {
+            self.status = match closed.reason {
+                Barred::Capacity | Barred::Rate => StatusCode::TOO_MANY_REQUESTS,
+                Barred::Breaker | Barred::Key => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            let sooner = self.retry_after.map_or(closed.again_in, |known| known.min(closed.again_in));
+            self.retry_after = Some(sooner);
+        }
+    }
+
+    fn tell(&mut self, target: &Target, key: Option<&UpstreamKey>, detail: &str) {
+        let between = if self.text.is_empty() { "" } else { "; " };
+        // Writing to a String cannot fail.
+        let _ = write!(self.text, "{between}{}/{}", target.upstream.name, target.model);
+        if let Some(key) = key {
+            let _ = write!(self.text, " (key {})", key.id);
+        }
+        let _ = write!(self.text, ": {detail}");
+    }
 }

@@ -15,6 +15,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use peerway_dialect::Dialect;
 use tracing::warn;
 
 use super::{Estimate, Limits, Mode, NanoUsd, Price, Written};
@@ -65,6 +66,7 @@ impl Reason {
 /// it is asked for.
 #[derive(Debug)]
 pub struct Asked {
+    dialect: Dialect,
     body: Option<Bytes>,
     length: usize,
     estimate: OnceLock<Estimate>,
@@ -75,13 +77,13 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub fn new(body: Bytes, default_output: u64) -> Self {
-        Self { length: body.len(), body: Some(body), estimate: OnceLock::new(), default_output, cap: None }
+    pub fn new(dialect: Dialect, body: Bytes, default_output: u64) -> Self {
+        Self { dialect, length: body.len(), body: Some(body), estimate: OnceLock::new(), default_output, cap: None }
     }
 
     pub fn estimate(&self) -> &Estimate {
         self.estimate.get_or_init(|| {
-            let read = self.body.as_ref().and_then(|body| Estimate::read(body).ok());
+            let read = self.body.as_ref().and_then(|body| Estimate::read(self.dialect, body).ok());
             // A third of a token a byte is what text is estimated at.
             let length = self.length as u64;
             read.unwrap_or_else(|| Estimate::of_prompt(length / 3 + 8))
@@ -295,7 +297,7 @@ mod tests {
 
     fn account() -> Account {
         let body = r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"max_tokens":100,"n":2}"#;
-        let mut account = Account::new(Asked::new(Bytes::from_static(body.as_bytes()), 4_096));
+        let mut account = Account::new(Asked::new(Dialect::OpenAiChat, Bytes::from_static(body.as_bytes()), 4_096));
         account.begin(price());
         account
     }
@@ -388,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_body_that_cannot_be_read_is_estimated_by_its_length() {
-        let asked = Asked::new(Bytes::from(vec![b'x'; 3_000]), 7);
+        let asked = Asked::new(Dialect::OpenAiChat, Bytes::from(vec![b'x'; 3_000]), 7);
         assert_eq!(asked.estimate().prompt_tokens, 1_008);
         assert_eq!(asked.worst_output(&Limits::default()), 7);
     }

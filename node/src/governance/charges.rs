@@ -204,6 +204,11 @@ impl Reserved {
         self.hold.settle(&actual);
     }
 
+    /// Whether it depends on what was used, and not only on how often.
+    pub fn counts_usage(&self) -> bool {
+        self.units.iter().any(|unit| *unit != Unit::Requests)
+    }
+
     /// Nothing was sent.
     pub fn release(self) {
         self.hold.release();

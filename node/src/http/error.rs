@@ -10,13 +10,15 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use peerway_cluster::ledger::allowance::{Tier, Unit};
 use peerway_cluster::ledger::window::WindowKind;
+use peerway_dialect::{DecodeError, Unsupported};
 
 use super::error_form::{ErrorForm, Said};
-use crate::dialect::openai::EnvelopeError;
 use crate::governance::{NanoUsd, Unusable, rfc3339};
+use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
+static X_AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 static RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// A refusal or failure, made by the gateway.
@@ -34,6 +36,17 @@ pub enum ApiError {
     ModelNotAllowed { model: String, hint: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
+    /// The request cannot be read in full, as a translation needs it.
+    #[error("{0}")]
+    Decode(DecodeError),
+    /// No target can be told what the request says.
+    #[error("{0}")]
+    Unsupported(Unsupported),
+    #[error("{path} names no model: {why}")]
+    BadPath { path: String, why: String },
+    /// By whoever looks at requests and answers here.
+    #[error("{0}")]
+    Refused(String),
     #[error("the request body could not be read: {0}")]
     BodyBroken(String),
     #[error("`content-encoding: {0}` is not accepted: send the body uncompressed")]
@@ -71,10 +84,12 @@ impl ApiError {
         match self {
             Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => StatusCode::UNAUTHORIZED,
             Self::ModelNotFound { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
-            Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => StatusCode::FORBIDDEN,
+            Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } | Self::Refused(_) => StatusCode::FORBIDDEN,
             Self::BudgetExceeded(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotServed { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::Envelope(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
+            Self::Envelope(_) | Self::Decode(_) | Self::Unsupported(_) | Self::BadPath { .. } | Self::BodyBroken(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -95,7 +110,11 @@ impl ApiError {
             Self::UnpricedModel { .. } => "model_without_price",
             Self::BudgetsNotReady { .. } => "budgets_not_ready",
             Self::NotServed { .. } => "not_served",
+            Self::Refused(_) => "refused",
             Self::Envelope(_)
+            | Self::Decode(_)
+            | Self::Unsupported(_)
+            | Self::BadPath { .. }
             | Self::BodyBroken(_)
             | Self::ContentEncoding(_)
             | Self::NoRoute { .. }
@@ -119,10 +138,12 @@ impl ApiError {
         }
     }
 
-    fn param(&self) -> Option<&'static str> {
+    fn param(&self) -> Option<&str> {
         match self {
             Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
+            Self::Decode(error) => error.field(),
+            Self::Unsupported(error) => Some(&error.field),
             _ => None,
         }
     }
@@ -208,6 +229,9 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(&X_PEERWAY_ERROR, HeaderValue::from_static(self.code()));
+        if let Some(name) = form.error_type(self.status(), self.code()) {
+            headers.insert(&X_AMZN_ERROR_TYPE, HeaderValue::from_static(name));
+        }
         if let Some(retry) = self.should_retry() {
             headers.insert(&X_SHOULD_RETRY, HeaderValue::from_static(retry));
         }

@@ -1,24 +1,22 @@
-//! What comes in from an upstream's stream: events to hand on, the facts of the stream, and in the end its cost.
+//! What is done with an upstream's stream: pieces go on, and in the end its cost is settled.
 //!
-//! A stream is paid for to its end, whoever still reads it. So its cost is settled here: when the stream has ended with
-//! a usage, and else when it is dropped, by what had come.
+//! A stream is paid for as far as it was read, whoever still reads it. So its cost is settled here: when the stream has
+//! ended with a usage, and else when it is dropped, by what had come.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::Body;
-use hyper::body::Incoming;
 use peerway_cache::Recorder;
 use tokio::time::Instant;
 
-use super::EventCutter;
-use crate::dialect::openai::{Event, EventFacts, Usage, count_chunk, error_event};
-use crate::gateway::{Exchange, Outcome};
-use crate::governance::{Reason, Written};
-
-const MAX_EVENT: usize = 1 << 20;
-const MAX_STREAM: u64 = 256 << 20;
+use super::Feed;
+use super::outlet::{Piece, PieceKind};
+use crate::dialect::openai::Usage;
+use crate::gateway::hooks::Refusal;
+use crate::gateway::{Exchange, Outcome, judge_broken};
+use crate::governance::Reason;
+use crate::health::Verdict;
 
 /// A stream that came to its end as it should.
 #[derive(Debug)]
@@ -34,8 +32,7 @@ pub struct Finished {
 pub type OnFinish = Box<dyn FnOnce(Finished) + Send>;
 
 pub(super) struct Intake {
-    upstream: Option<Incoming>,
-    cutter: EventCutter,
+    feed: Feed,
     ready: VecDeque<Bytes>,
     /// The client did not ask for the usage chunk: it is read here and goes no further.
     strip_usage: bool,
@@ -43,80 +40,62 @@ pub(super) struct Intake {
     recorder: Option<Recorder>,
     began: Instant,
     on_finish: Option<OnFinish>,
-    stopped: u32,
-    ended_otherwise: u32,
-    has_tool_calls: bool,
-    written: Written,
-    /// A usage came when the answer was finished. Some providers state one with every chunk: of what was used so far.
-    usage_is_final: bool,
-    done: bool,
     /// The client has been told that its stream broke off: nothing more is handed on.
-    broken: bool,
-    /// Why the cost of a stream without an end is an estimate.
-    reason: Reason,
-    received: u64,
+    told: bool,
+    finished: bool,
 }
 
 impl Intake {
     pub(super) fn new(
-        upstream: Incoming,
+        feed: Feed,
         exchange: Exchange,
         strip_usage: bool,
         recorder: Option<Recorder>,
         on_finish: Option<OnFinish>,
     ) -> Self {
-        Self {
-            upstream: Some(upstream),
-            cutter: EventCutter::new(MAX_EVENT),
+        let mut intake = Self {
+            feed,
             ready: VecDeque::new(),
             strip_usage,
             exchange,
             recorder,
             began: Instant::now(),
             on_finish,
-            stopped: 0,
-            ended_otherwise: 0,
-            has_tool_calls: false,
-            written: Written::default(),
-            usage_is_final: false,
-            done: false,
-            broken: false,
-            reason: Reason::ClientGone,
-            received: 0,
-        }
+            told: false,
+            finished: false,
+        };
+        intake.take();
+        intake
     }
 
     pub(super) fn received(&self) -> u64 {
-        self.received
+        self.feed.received()
     }
 
-    /// The next event for the client.
+    /// The next piece for the client.
     pub(super) fn next(&mut self) -> Option<Bytes> {
         self.ready.pop_front()
     }
 
     /// Nothing more will come for the client.
     pub(super) fn is_over(&self) -> bool {
-        self.upstream.is_none() || self.broken
+        !self.feed.is_open() || self.told
+    }
+
+    /// The client has been told that its stream broke.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
     }
 
     /// The upstream goes on although nobody reads it, and has not said yet what it cost.
     pub(super) fn is_under_way(&self) -> bool {
-        self.upstream.is_some() && !self.done
+        self.feed.is_open() && !self.finished
     }
 
     /// Reads what the upstream sends next, if it is there.
     pub(super) fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(upstream) = &mut self.upstream else { return Poll::Ready(()) };
-        match ready!(std::pin::Pin::new(upstream).poll_frame(context)) {
-            Some(Ok(frame)) => {
-                if let Ok(piece) = frame.into_data() {
-                    self.take(piece);
-                }
-            }
-            Some(Err(_)) => self.lost("the connection to the upstream was lost", Reason::Cut),
-            None => self.ended(),
-        }
+        ready!(self.feed.poll_more(context));
+        self.take();
         Poll::Ready(())
     }
 
@@ -128,147 +107,87 @@ impl Intake {
         }
     }
 
-    fn take(&mut self, piece: Bytes) {
-        self.received += piece.len() as u64;
-        if self.received > MAX_STREAM {
-            return self.lost("the stream is longer than the gateway relays", Reason::Malformed);
-        }
-        self.cutter.push(piece);
-        while self.upstream.is_some() {
-            match self.cutter.next_event() {
-                Ok(Some(event)) => self.event(event),
-                Ok(None) => return,
-                Err(error) => return self.lost(&error.to_string(), Reason::Malformed),
-            }
-        }
+    /// The stream broke off: tells the client, and hears no more of the upstream.
+    pub(super) fn lost(&mut self, why: &str, reason: Reason) {
+        self.feed.lost(why, reason);
+        self.take();
     }
 
-    fn event(&mut self, event: Bytes) {
-        if self.done {
-            return;
+    /// Takes what the feed has got.
+    fn take(&mut self) {
+        if self.told {
+            self.feed.forget_pieces();
         }
-        let facts = match Event::read(&event) {
-            Event::Comment => return self.hand_on(event),
-            // What follows may still tell the cost.
-            Event::Malformed => return self.tell("the upstream sent an event that is not JSON", Reason::Malformed),
-            Event::Error(_) => {
-                // The provider's own words reach the client; the stream is over either way.
-                self.hand_on(event);
-                self.exchange.outcome = Outcome::Cut;
-                self.reason = Reason::Cut;
-                return self.close();
-            }
-            Event::Done => {
-                self.done = true;
-                None
-            }
-            Event::Chunk(facts) => Some(facts),
-        };
-        self.exchange.first_event_seen();
-        if let Some(recorder) = &mut self.recorder {
-            recorder.push(self.began.elapsed().as_micros() as u64, &event);
+        while let Some(piece) = self.feed.next_piece() {
+            self.piece(piece);
         }
-        let mut for_client = true;
-        if let Some(facts) = facts {
-            count_chunk(&event, &mut self.written);
-            for_client = !(facts.only_usage && self.strip_usage);
-            self.note(&facts);
+        if let Some(usage) = self.feed.facts().usage {
+            self.exchange.usage = Some(usage);
         }
-        if for_client {
-            self.hand_on(event);
+        if let Some(broken) = self.feed.broken().cloned()
+            && !std::mem::replace(&mut self.told, true)
+        {
+            self.recorder = None;
+            self.on_finish = None;
+            self.exchange.outcome = Outcome::Cut;
+            self.exchange.judge(judge_broken(&broken));
+            let event = self.feed.tell(&broken);
+            self.ready.push_back(event);
         }
-        if self.done {
+        if self.feed.facts().done || !self.feed.is_open() {
             self.finish();
         }
     }
 
-    fn note(&mut self, facts: &EventFacts) {
-        self.stopped += facts.stopped;
-        self.ended_otherwise += facts.ended_otherwise;
-        self.has_tool_calls |= facts.has_tool_calls;
-        if facts.usage.is_some() {
-            self.exchange.usage = facts.usage;
-            self.usage_is_final = self.is_finished();
+    fn piece(&mut self, piece: Piece) {
+        if piece.kind != PieceKind::Comment {
+            self.exchange.first_event_seen();
+            if let Some(recorder) = &mut self.recorder {
+                recorder.push(self.began.elapsed().as_micros() as u64, &piece.bytes);
+            }
+        }
+        if piece.kind == PieceKind::Usage && self.strip_usage {
+            return;
+        }
+        let gateway = &self.exchange.worker().gateway;
+        match gateway.hooks.event(&piece.bytes) {
+            Ok(()) => self.ready.push_back(piece.bytes),
+            Err(Refusal(why)) => {
+                self.exchange.judge(Verdict::CLIENT);
+                self.feed.refuse(why);
+            }
         }
     }
 
-    /// A choice has told why it ended.
-    fn is_finished(&self) -> bool {
-        self.stopped + self.ended_otherwise > 0
-    }
-
-    fn hand_on(&mut self, event: Bytes) {
-        if !self.broken {
-            self.ready.push_back(event);
-        }
-    }
-
+    /// The stream has come to its end, whichever.
     fn finish(&mut self) {
         self.settle();
-        if self.broken {
+        if std::mem::replace(&mut self.finished, true) || self.told {
             return;
         }
         self.exchange.outcome = Outcome::Ok;
-        if let Some(on_finish) = self.on_finish.take() {
+        let facts = self.feed.facts();
+        if let Some(on_finish) = self.on_finish.take().filter(|_| facts.done) {
             on_finish(Finished {
                 recorder: self.recorder.take(),
-                all_stopped: self.stopped > 0 && self.ended_otherwise == 0,
-                has_tool_calls: self.has_tool_calls,
-                usage: self.exchange.usage,
+                all_stopped: facts.all_stopped(),
+                has_tool_calls: facts.has_tool_calls,
+                usage: facts.usage,
             });
         }
-    }
-
-    /// The upstream's body has ended without an error of the transport.
-    fn ended(&mut self) {
-        if self.done {
-            return self.close();
-        }
-        // Some servers leave `[DONE]` out; a finish reason says as well that the answer is whole.
-        if self.is_finished() && !self.cutter.has_rest() {
-            if !self.broken {
-                self.exchange.outcome = Outcome::Ok;
-            }
-            return self.close();
-        }
-        self.lost("the upstream ended the stream before it was finished", Reason::Cut);
-    }
-
-    /// The stream broke off: tells the client, and hears no more of the upstream.
-    pub(super) fn lost(&mut self, why: &str, reason: Reason) {
-        if !self.done {
-            self.tell(why, reason);
-        }
-        self.close();
-    }
-
-    /// Ends the client's stream with an error event, and without `[DONE]`.
-    fn tell(&mut self, why: &str, reason: Reason) {
-        if std::mem::replace(&mut self.broken, true) {
-            return;
-        }
-        self.reason = reason;
-        self.recorder = None;
-        self.on_finish = None;
-        self.exchange.outcome = Outcome::Cut;
-        let message = format!("the stream broke off: {why}; what was received is incomplete");
-        self.ready.push_back(Bytes::from(error_event(&message, "upstream_error")));
-    }
-
-    fn close(&mut self) {
-        self.upstream = None;
-        self.settle();
     }
 
     /// Charges the stream by what is known of it. The first time counts.
     fn settle(&mut self) {
         let Some(account) = &mut self.exchange.account else { return };
-        let is_whole = self.done || (self.stopped + self.ended_otherwise > 0 && !self.broken);
-        match &self.exchange.usage {
-            Some(usage) if is_whole && self.usage_is_final => account.stated(usage),
+        let (facts, broken) = (self.feed.facts(), self.feed.broken());
+        let is_whole = facts.done || (facts.is_finished() && broken.is_none());
+        match &facts.usage {
+            Some(usage) if is_whole && facts.usage_is_final => account.stated(usage),
             usage => {
-                let reason = if is_whole { Reason::NoUsage } else { self.reason };
-                account.counted(&self.written, usage.as_ref(), reason);
+                let reason = broken.map_or(Reason::ClientGone, |broken| broken.reason);
+                let reason = if is_whole { Reason::NoUsage } else { reason };
+                account.counted(&facts.written, usage.as_ref(), reason);
             }
         }
         self.exchange.settle();

@@ -1,6 +1,7 @@
 //! The relay of one stream. Whole events go on as they arrive; the facts of the stream are gathered on the way. When
 //! the upstream breaks off, the client gets an error event instead of an end that looks like success. When the client
-//! goes away, the upstream is read to its end in the background.
+//! goes away, the upstream is left at once; only where a budget pays for the answer it is read on for a while, in the
+//! background, for what it says of its cost.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,10 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use peerway_cache::Recorder;
 use tokio::time::{Instant, Sleep};
 
+use super::Feed;
 use super::intake::{Intake, OnFinish};
 use crate::gateway::Exchange;
 use crate::governance::Reason;
@@ -46,7 +47,7 @@ pub struct Limits {
 impl StreamRelay {
     /// `on_finish` is called once, for a stream that ended whole.
     pub fn new(
-        upstream: Incoming,
+        feed: Feed,
         exchange: Exchange,
         strip_usage: bool,
         limits: Limits,
@@ -55,7 +56,7 @@ impl StreamRelay {
     ) -> Self {
         let now = Instant::now();
         Self {
-            intake: Some(Box::new(Intake::new(upstream, exchange, strip_usage, recorder, on_finish))),
+            intake: Some(Box::new(Intake::new(feed, exchange, strip_usage, recorder, on_finish))),
             idle: limits.idle,
             last_piece: now,
             alarm: Box::pin(tokio::time::sleep_until(now + limits.idle)),
@@ -116,8 +117,11 @@ impl Drop for StreamRelay {
             if !intake.is_over() {
                 intake.exchange.client_gone();
             }
-            let unattended = intake.exchange.worker().gateway.unattended.clone();
-            unattended.carry_on(intake.read_out());
+            // What a broken stream still says of its cost is not waited for long either.
+            if intake.is_told() || intake.exchange.is_charged() {
+                let unattended = intake.exchange.worker().gateway.unattended.clone();
+                unattended.carry_on(intake.read_out());
+            }
         }
     }
 }

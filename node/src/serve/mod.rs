@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use crate::admin::{self, Admin};
 use crate::config::Config;
-use crate::gateway::{self, AnswerCache, Gateway, Plan, PlanError};
+use crate::gateway::{self, AnswerCache, Gateway, Hooks, Plan, PlanError};
 use crate::governance::access::{Base, now_unix};
 use crate::governance::{Alerts, CurrentAccess, Reserve};
 use crate::health::Health;
@@ -161,6 +161,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
         unattended: gateway::Unattended::default(),
         ledger: reserve,
         node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
+        hooks: Hooks::default(),
     });
 
     let shards = Shards::new(workers);

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+pub mod dialects;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -16,7 +18,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
-use peerway::gateway::{AnswerCache, Gateway, Plan, Unattended, Worker, router};
+use peerway::gateway::{AnswerCache, Gateway, Hooks, Plan, Unattended, Worker, router};
 use peerway::governance::CurrentAccess;
 use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
@@ -92,6 +94,10 @@ impl Answer {
 
 /// Two providers (`demo` and `other`, the same simulated one behind both), one alias with a fallback, two keys.
 pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
+    setup_with_hooks(change, Hooks::default()).await
+}
+
+pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> Setup {
     let provider = simulated::start(simulated::Options::default()).await.unwrap();
     let base_url = format!("http://{}/v1", provider.address);
     let upstream = |name: &str, key: &str| {
@@ -131,6 +137,7 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
         unattended: Unattended::default(),
         ledger: Arc::clone(&ledger) as _,
+        hooks,
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
@@ -179,6 +186,22 @@ impl Setup {
     }
 
     /// Talks to the simulated provider's own controls.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = Request::post(format!("http://{}{path}", self.gateway))
+            .header("authorization", format!("Bearer {KEY}"))
+            .body(Full::new(Bytes::from(body.to_string())))
+            .unwrap();
+        self.send(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        let request = Request::get(format!("http://{}{path}", self.gateway))
+            .header("authorization", format!("Bearer {KEY}"))
+            .body(Full::default())
+            .unwrap();
+        self.send(request).await
+    }
+
     pub async fn provider(&self, method: &str, path: &str, body: &str) -> Value {
         let request = Request::builder()
             .method(method)

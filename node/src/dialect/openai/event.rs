@@ -20,7 +20,7 @@ pub enum Event {
     /// `data: [DONE]`.
     Done,
     Chunk(EventFacts),
-    /// The provider reports a failure inside the stream.
+    /// The provider reports a failure inside the stream: the event's data.
     Error(String),
     /// Data that is not a JSON object.
     Malformed,
@@ -67,8 +67,7 @@ impl Event {
         if ERROR.find(data).is_some() {
             match serde_json::from_slice::<ErrorChunk>(data) {
                 Ok(ErrorChunk { error: Some(error) }) if is_truthy(&error) => {
-                    let message = error.get("message").and_then(|text| text.as_str()).unwrap_or_default();
-                    return Self::Error(message.to_owned());
+                    return Self::Error(String::from_utf8_lossy(data).into_owned());
                 }
                 Ok(_) => {}
                 Err(_) => return Self::Malformed,
@@ -136,7 +135,7 @@ mod tests {
         assert_eq!(Event::read(b"data: {\"choices\":[{\"de\n\n"), Event::Malformed);
         assert_eq!(
             Event::read(b"data: {\"error\":{\"message\":\"overloaded\"}}\n\n"),
-            Event::Error("overloaded".into())
+            Event::Error("{\"error\":{\"message\":\"overloaded\"}}".into())
         );
         assert_eq!(
             Event::read(b"data: {\"error\":null,\"choices\":[{\"finish_reason\":null}],\"usage\":null}\r\n\r\n"),

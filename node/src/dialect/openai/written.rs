@@ -10,11 +10,22 @@ use crate::dialect::json;
 use crate::governance::Written;
 
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\""));
+static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"text\""));
 static MESSAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"message\""));
 
 /// Counts the deltas of a stream's event.
 pub fn count_chunk(event: &[u8], written: &mut Written) {
     count(event, &DELTA, written);
+}
+
+/// Counts the texts of an event of a text completion's stream.
+pub fn count_text_chunk(event: &[u8], written: &mut Written) {
+    count(event, &TEXT, written);
+}
+
+/// Counts the texts of a text completion.
+pub fn count_text_answer(body: &[u8], written: &mut Written) {
+    count(body, &TEXT, written);
 }
 
 /// Counts the messages of a plain answer, and of one without an end what there is of them.

@@ -18,10 +18,11 @@ mod virtual_key;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use peerway_cluster::ledger::allowance::Tier;
 use peerway_cluster::registry::{RecordKind, Snapshot};
+use peerway_dialect::bedrock::sigv4::parse_authorization;
 
 use super::charges::{Charge, Charges, Owner, Reserve};
 
@@ -85,9 +86,11 @@ impl Access {
         build::build(base, snapshot, before)
     }
 
-    /// The virtual key that the request carries, in whichever header.
+    /// The virtual key that the request carries, in whichever header. A client that signs its requests as AWS wants it has
+    /// the virtual key for its access key id: it is that alone that is looked at, like any other key that is sent; only a
+    /// hash of it is kept here, with which no signature can be checked.
     pub fn key_of(&self, headers: &HeaderMap) -> Result<Arc<VirtualKey>, KeyMissing> {
-        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()).or_else(|| signer(value)));
         let others = KEY_HEADERS.iter().filter_map(|name| headers.get(*name)).map(|value| value.as_bytes());
         let mut missing = KeyMissing::NotSent;
         for sent in bearer.into_iter().chain(others).filter(|sent| !sent.is_empty()) {
@@ -130,6 +133,11 @@ impl Access {
 pub(crate) fn now_unix() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs() as i64)
+}
+
+/// Whose signature it is.
+fn signer(value: &HeaderValue) -> Option<&[u8]> {
+    parse_authorization(value.to_str().ok()?).map(|presented| presented.access_key_id.as_bytes())
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

@@ -321,6 +321,6 @@ fn what_may_still_help() {
 fn a_key_is_out_as_a_whole_unless_it_may_only_lack_the_model() {
     for (status, whole) in [(401, true), (402, true), (403, false), (429, false), (500, false)] {
         let failure = Failure::new(FailureKind::of_status(status), "m");
-        assert_eq!(is_whole_key(&Outcome::Status { status, failure: &failure }), whole, "{status}");
+        assert_eq!(Verdict::of(&Outcome::Status { status, failure: &failure }).is_whole_key, whole, "{status}");
     }
 }

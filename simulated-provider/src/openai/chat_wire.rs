@@ -2,9 +2,12 @@
 //!
 //! Written by hand into one buffer: the shape is fixed and this is the hottest code here.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
 
-use crate::answer::{Answer, Call, Delta};
+use crate::answer::{Answer, Call, Delta, End};
+use crate::call::Usage;
 
 /// Everything that the answer to one request says.
 #[derive(Debug)]
@@ -19,20 +22,21 @@ pub(crate) struct Reply {
     pub(crate) include_usage: bool,
     pub(crate) logprobs: bool,
     pub(crate) usage: Usage,
+    /// Whether each event says when it was sent.
+    pub(crate) stamp: bool,
 }
 
-/// What the answer says of its usage; the bill is always the true one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Usage {
-    True,
-    Zero,
-    Absent,
-}
+const DONE: &[u8] = b"data: [DONE]\n\n";
 
-pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
-pub(crate) const ERROR_EVENT: &[u8] = b"data: {\"error\":{\"message\":\"The server had an error while processing your request. Sorry about that!\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
-/// What a broken event looks like: right framing, JSON that ends early.
-pub(crate) const MALFORMED_EVENT: &[u8] = b"data: {\"id\":\"chatcmpl-malformed\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"con\n\n";
+/// What the n-th event of a stream is.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Role(u64),
+    Token { choice: u64, token: u64 },
+    Finish(u64),
+    Usage,
+    Done,
+}
 
 impl Reply {
     pub(crate) fn completion_tokens(&self) -> u64 {
@@ -69,7 +73,7 @@ impl Reply {
             raw(&mut out, ",\"refusal\":null,\"annotations\":[]},\"logprobs\":");
             self.write_logprobs(&mut out, &self.answer.deltas);
             raw(&mut out, ",\"finish_reason\":");
-            string(&mut out, self.answer.finish_reason);
+            string(&mut out, self.finish_reason());
             out.push(b'}');
         }
         raw(&mut out, "]");
@@ -94,11 +98,12 @@ impl Reply {
         out
     }
 
-    /// A plain answer that stops inside its first choice's content, for an answer that never ends.
-    pub(crate) fn plain_open(&self) -> Vec<u8> {
-        let mut out = self.plain_until_content();
-        raw(&mut out, "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"echo:");
-        out
+    fn finish_reason(&self) -> &'static str {
+        match self.answer.end {
+            End::Stop | End::StopText(_) | End::ForcedCalls => "stop",
+            End::Length => "length",
+            End::Calls => "tool_calls",
+        }
     }
 
     fn call_head(&self, out: &mut Vec<u8>, choice: u64, position: usize, call: &Call) {
@@ -180,6 +185,40 @@ impl Chunks {
         Self { reply, prefix, suffix }
     }
 
+    /// What comes after so many events; `endless` goes on with tokens for ever.
+    pub(crate) fn event(&self, sent: u64, endless: bool) -> Option<Event> {
+        let reply = &self.reply;
+        let choices = reply.choices;
+        let Some(position) = sent.checked_sub(choices) else { return Some(Event::Role(sent)) };
+        let tokens = reply.completion_tokens();
+        let Some(position) = position.checked_sub(tokens).filter(|_| !endless) else {
+            return Some(Event::Token { choice: position % choices, token: position / choices });
+        };
+        if position < choices {
+            return Some(Event::Finish(position));
+        }
+        let usage = u64::from(reply.include_usage && reply.usage != Usage::Absent);
+        match position - choices {
+            0 if usage == 1 => Some(Event::Usage),
+            position if position == usage => Some(Event::Done),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn bytes(&self, event: &Event) -> Bytes {
+        match *event {
+            Event::Role(choice) => self.role(choice),
+            Event::Token { choice, token } => {
+                let deltas = &self.reply.answer.deltas;
+                let delta = deltas.get(usize::try_from(token).unwrap_or(usize::MAX)).or(deltas.last());
+                delta.map_or_else(|| self.finish(choice), |delta| self.delta(choice, *delta))
+            }
+            Event::Finish(choice) => self.finish(choice),
+            Event::Usage => self.usage(),
+            Event::Done => Bytes::from_static(DONE),
+        }
+    }
+
     fn choice(&self, index: u64, delta: impl FnOnce(&mut Vec<u8>), logprobs: &[Delta], finish: Option<&str>) -> Bytes {
         let mut out = Vec::with_capacity(self.prefix.len() + 192);
         out.extend_from_slice(&self.prefix);
@@ -198,12 +237,17 @@ impl Chunks {
             Some(reason) => string(&mut out, reason),
             None => raw(&mut out, "null"),
         }
+        if self.reply.stamp {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            raw(&mut out, ",\"sent_us\":");
+            number(&mut out, u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
+        }
         raw(&mut out, "}");
         raw(&mut out, self.suffix);
         out.into()
     }
 
-    pub(crate) fn role(&self, index: u64) -> Bytes {
+    fn role(&self, index: u64) -> Bytes {
         let content = if self.reply.answer.calls.is_empty() { "\"\"" } else { "null" };
         let delta = |out: &mut Vec<u8>| {
             raw(out, "\"role\":\"assistant\",\"content\":");
@@ -213,13 +257,15 @@ impl Chunks {
         self.choice(index, delta, &[], None)
     }
 
-    pub(crate) fn delta(&self, index: u64, delta: Delta) -> Bytes {
+    fn delta(&self, index: u64, delta: Delta) -> Bytes {
         let answer = &self.reply.answer;
         let write = |out: &mut Vec<u8>| match delta {
             Delta::Text { from, to } => {
                 raw(out, "\"content\":");
                 string(out, &answer.text[from..to]);
             }
+            // Chat completions do not show how an answer came about.
+            Delta::Thinking { .. } => {}
             Delta::CallStart { call } => {
                 raw(out, "\"tool_calls\":[{\"index\":");
                 number(out, call as u64);
@@ -238,11 +284,11 @@ impl Chunks {
         self.choice(index, write, &[delta], None)
     }
 
-    pub(crate) fn finish(&self, index: u64) -> Bytes {
-        self.choice(index, |_| (), &[], Some(self.reply.answer.finish_reason))
+    fn finish(&self, index: u64) -> Bytes {
+        self.choice(index, |_| (), &[], Some(self.reply.finish_reason()))
     }
 
-    pub(crate) fn usage(&self) -> Bytes {
+    fn usage(&self) -> Bytes {
         let mut out = self.prefix.clone();
         raw(&mut out, "],\"usage\":");
         self.reply.write_usage(&mut out);

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::asked::{Asked, Choice, Wants, calls};
 use crate::error::ApiError;
 use crate::tokens;
 
@@ -37,6 +38,24 @@ pub(crate) struct ChatRequest<'a> {
     response_format: Option<&'a RawValue>,
     #[serde(default)]
     logprobs: Option<bool>,
+    #[serde(default)]
+    stop: Option<Stop>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Stop {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Stop {
+    fn into_list(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Several(texts) => texts,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,33 +101,6 @@ struct JsonSchema<'a> {
     schema: Option<&'a RawValue>,
 }
 
-/// What the client wants, checked.
-#[derive(Debug)]
-pub(crate) struct Asked<'a> {
-    pub(crate) model: String,
-    pub(crate) stream: bool,
-    pub(crate) include_usage: bool,
-    pub(crate) logprobs: bool,
-    pub(crate) choices: u64,
-    pub(crate) max_tokens: Option<u64>,
-    pub(crate) prompt_tokens: u64,
-    pub(crate) last_user_text: Cow<'a, str>,
-    pub(crate) wants: Wants<'a>,
-}
-
-/// The kind of answer that is wanted.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Wants<'a> {
-    Text,
-    /// Calls of these tools; `forced` by name, which OpenAI ends with `stop` and not with `tool_calls`.
-    Calls {
-        tools: Vec<String>,
-        forced: bool,
-    },
-    JsonObject,
-    JsonSchema(&'a str),
-}
-
 impl<'a> ChatRequest<'a> {
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, ApiError> {
         serde_json::from_slice(body).map_err(|error| {
@@ -123,8 +115,9 @@ impl<'a> ChatRequest<'a> {
         })
     }
 
-    pub(crate) fn check(self) -> Result<Asked<'a>, ApiError> {
-        let model = self.model.filter(|model| !model.is_empty());
+    /// `deployment`: the model, where the path names it and the body need not.
+    pub(crate) fn check(self, deployment: Option<&str>) -> Result<Asked<'a>, ApiError> {
+        let model = deployment.map(str::to_owned).or(self.model).filter(|model| !model.is_empty());
         let model = model.ok_or_else(|| ApiError::invalid("you must provide a model parameter", None, None))?;
         if model.len() > LONGEST_MODEL {
             let message = format!("Invalid 'model': string too long. Expected at most {LONGEST_MODEL} bytes.");
@@ -162,7 +155,7 @@ impl<'a> ChatRequest<'a> {
             .find(|message| message.role == "user")
             .map_or(Cow::Borrowed(""), |message| std::mem::take(&mut message.content.0));
         let format = self.response_format.map(RawValue::get);
-        let wants = match calls(tools, self.tool_choice.map(RawValue::get), user_is_last, &last_user_text) {
+        let wants = match calls(&tools, choice(self.tool_choice), user_is_last, &last_user_text) {
             Some(calls) => calls,
             None => wanted_format(format)?,
         };
@@ -173,6 +166,8 @@ impl<'a> ChatRequest<'a> {
             logprobs: self.logprobs.unwrap_or(false),
             choices,
             max_tokens,
+            stop: self.stop.map(Stop::into_list).unwrap_or_default(),
+            think: false,
             prompt_tokens,
             last_user_text,
             wants,
@@ -180,26 +175,15 @@ impl<'a> ChatRequest<'a> {
     }
 }
 
-fn calls<'a>(tools: Vec<String>, choice: Option<&str>, user_is_last: bool, text: &str) -> Option<Wants<'a>> {
-    if tools.is_empty() || choice == Some("\"none\"") {
-        return None;
+fn choice(choice: Option<&RawValue>) -> Choice {
+    match choice.map(RawValue::get) {
+        Some("\"none\"") => Choice::Never,
+        Some("\"required\"") => Choice::Any,
+        other => match other.and_then(|choice| serde_json::from_str::<NamedChoice>(choice).ok()) {
+            Some(named) => Choice::Named(named.function.name),
+            None => Choice::Auto,
+        },
     }
-    if let Some(named) = choice.and_then(|choice| serde_json::from_str::<NamedChoice>(choice).ok()) {
-        return Some(Wants::Calls { tools: vec![named.function.name], forced: true });
-    }
-    // A tool's result as the last message wants an answer, not the same call again.
-    let asked_for = text.strip_prefix("call ").filter(|_| user_is_last);
-    if asked_for.is_none() && choice != Some("\"required\"") {
-        return None;
-    }
-    let named: Vec<String> = asked_for
-        .unwrap_or_default()
-        .split_whitespace()
-        .filter_map(|word| tools.iter().find(|tool| *tool == word).cloned())
-        .take(16)
-        .collect();
-    let tools = if named.is_empty() { tools.into_iter().take(1).collect() } else { named };
-    Some(Wants::Calls { tools, forced: false })
 }
 
 fn wanted_format(format: Option<&str>) -> Result<Wants<'_>, ApiError> {
@@ -213,7 +197,7 @@ fn wanted_format(format: Option<&str>) -> Result<Wants<'_>, ApiError> {
         "json_object" => Ok(Wants::JsonObject),
         "json_schema" => {
             let schema = format.json_schema.and_then(|schema| schema.schema);
-            Ok(schema.map_or(Wants::JsonObject, |schema| Wants::JsonSchema(schema.get())))
+            Ok(schema.map_or(Wants::JsonObject, |schema| Wants::JsonSchema(Cow::Borrowed(schema.get()))))
         }
         other => {
             let message =

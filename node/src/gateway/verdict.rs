@@ -1,0 +1,124 @@
+//! How an attempt failed, what it cost, and what may still help. Whose fault it is stands in one table:
+//! [`crate::health::attribute`].
+
+use std::time::Duration;
+
+use http::StatusCode;
+use peerway_dialect::canonical;
+
+use crate::dialect::openai::Usage;
+use crate::governance::{Reason, Written};
+use crate::health::{Fault, Outcome, Verdict};
+use crate::relay::{Broken, Facts};
+
+/// How one attempt failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Whose fault it is.
+    pub(super) verdict: Verdict,
+    /// Its name in metrics.
+    pub(super) class: &'static str,
+    pub(super) status: Option<StatusCode>,
+    pub(super) detail: String,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) next: Next,
+    pub(super) spent: Spent,
+}
+
+/// What an attempt cost.
+#[derive(Debug)]
+pub(super) enum Spent {
+    Nothing,
+    /// The answer says so.
+    Stated(Usage),
+    /// The provider may have begun, for all that is known.
+    Prompt(Reason),
+    /// The answer is whole or as much of it as there is, and was so much, or at least what was stated before.
+    Counted(Written, Option<Usage>, Reason),
+    /// The provider had the whole answer, of which this much arrived.
+    Answer(Written, Reason),
+}
+
+/// What can still help after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The same key again: the fault was the way or the server.
+    Retry,
+    /// Another key or another target: this key is refused or full.
+    OtherKey,
+}
+
+/// Whose fault it is, by what a provider says.
+pub(super) fn judge(status: StatusCode, said: &canonical::Failure) -> Verdict {
+    Verdict::of(&Outcome::Status { status: status.as_u16(), failure: said })
+}
+
+/// Whose fault it is that a stream broke.
+pub(crate) fn judge_broken(broken: &Broken) -> Verdict {
+    let said = &broken.failure;
+    let is_ours = said.code.as_deref() == Some("upstream_error");
+    Verdict::of(&match broken.reason {
+        Reason::Deadline => Outcome::Deadline,
+        Reason::Malformed => Outcome::Malformed,
+        _ if is_ours => Outcome::Cut,
+        _ => Outcome::Status { status: 200, failure: said },
+    })
+}
+
+impl Failure {
+    /// By an error answer that is not the client's fault.
+    pub(super) fn answered(
+        verdict: Verdict,
+        status: StatusCode,
+        said: &canonical::Failure,
+        retry_after: Option<Duration>,
+        spent: Spent,
+    ) -> Self {
+        let code = status.as_u16();
+        let (class, detail, next) = match verdict.fault {
+            Fault::Key => ("key", format!("status {code}, the provider refuses this key"), Next::OtherKey),
+            Fault::Capacity => ("capacity", format!("status {code}, rate limited by the provider"), Next::OtherKey),
+            // Where the status says nothing is wrong, the words do.
+            _ if status.is_success() => {
+                ("provider", format!("an error in place of an answer: {}", said.message), Next::Retry)
+            }
+            _ => ("provider", format!("status {code}"), Next::Retry),
+        };
+        Self { verdict, class, status: Some(status), detail, retry_after, next, spent }
+    }
+
+    pub(super) fn deadline(detail: String, spent: Spent) -> Self {
+        let status = Some(StatusCode::GATEWAY_TIMEOUT);
+        let verdict = Verdict::of(&Outcome::Deadline);
+        Self { verdict, class: "deadline", status, detail, retry_after: None, next: Next::Retry, spent }
+    }
+
+    pub(super) fn transport(detail: String, spent: Spent) -> Self {
+        let status = Some(StatusCode::BAD_GATEWAY);
+        let verdict = Verdict::of(&Outcome::Transport);
+        Self { verdict, class: "transport", status, detail, retry_after: None, next: Next::Retry, spent }
+    }
+
+    pub(super) fn malformed(detail: String, spent: Spent) -> Self {
+        let status = Some(StatusCode::BAD_GATEWAY);
+        let verdict = Verdict::of(&Outcome::Malformed);
+        Self { verdict, class: "malformed", status, detail, retry_after: None, next: Next::Retry, spent }
+    }
+
+    /// A stream that broke before there was output.
+    pub(super) fn before_output(broken: &Broken, facts: &Facts) -> Self {
+        let spent = Spent::Counted(facts.written, facts.usage, broken.reason);
+        let said = &broken.failure;
+        let is_ours = said.code.as_deref() == Some("upstream_error");
+        match broken.reason {
+            Reason::Deadline => Self::deadline(said.message.clone(), spent),
+            Reason::Malformed => Self::malformed(said.message.clone(), spent),
+            _ if is_ours => Self::transport(said.message.clone(), spent),
+            _ => {
+                let status = StatusCode::from_u16(said.kind.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+                let failure = Self::answered(judge_broken(broken), status, said, None, spent);
+                Self { detail: format!("an error as the stream began: {}", said.message), ..failure }
+            }
+        }
+    }
+}
