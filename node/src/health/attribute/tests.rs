@@ -4,7 +4,7 @@ use super::*;
 
 type Decode = fn(u16, &[u8]) -> Failure;
 
-const OPENAI: Decode = openai::decode_error;
+const OPENAI: Decode = openai::chat::decode_error;
 const ANTHROPIC: Decode = anthropic::decode_error;
 const GEMINI: Decode = gemini::decode_error;
 const BEDROCK: Decode = bedrock::decode_error;
@@ -247,7 +247,7 @@ const TABLE: &[(Decode, u16, &str, Fault)] = &[
         r#"{"message":"You are using a Trial key, which is limited to 10 API calls / minute"}"#,
         Fault::Capacity,
     ),
-    (COHERE, 498, r#"{"message":"blocked"}"#, Fault::Client),
+    (COHERE, 498, r#"{"message":"invalid token"}"#, Fault::Key),
     (COHERE, 500, r#"{"message":"internal"}"#, Fault::Provider),
 ];
 
