@@ -8,8 +8,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use peerway_dialect::Dialect;
 use peerway_dialect::canonical::{self, replay};
+use peerway_dialect::{Dialect, Dropped};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Read, read_answer, written};
@@ -51,6 +51,8 @@ pub(super) enum Sent {
         spent: Spent,
         /// The provider says that the request is longer than its model's context window.
         is_too_long: bool,
+        /// What of the answer the client's dialect has no place for.
+        unread: Dropped,
     },
 }
 
@@ -202,7 +204,16 @@ impl Attempt<'_> {
             headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
         }
         let body = codec::encode_error(client, &said).into();
-        Sent::Plain { target: self.target.clone(), status, headers, body, answer: None, spent, is_too_long }
+        Sent::Plain {
+            target: self.target.clone(),
+            status,
+            headers,
+            body,
+            answer: None,
+            spent,
+            is_too_long,
+            unread: Dropped::new(),
+        }
     }
 
     fn broken(&self, call: Call, status: StatusCode, body: &[u8], broken: &Broken, late: Outcome<'static>) -> Failure {
@@ -259,11 +270,21 @@ impl Attempt<'_> {
                 let feed = Box::new(Feed::whole(replay(&chat), self.translator()));
                 return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed, call: None });
             }
+            let unread = std::mem::take(&mut chat.unread);
             let body = codec::encode_answer(self.outbound.call.dialect, &chat, &self.outbound.manner()).into();
             let headers = without_type(kept);
-            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false });
+            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false, unread });
         }
-        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent, is_too_long: false })
+        Ok(Sent::Plain {
+            target,
+            status,
+            headers: kept,
+            body,
+            answer,
+            spent,
+            is_too_long: false,
+            unread: Dropped::new(),
+        })
     }
 
     /// An error answer: the client's own fault goes on to it in the provider's words, anything else is a failure.
@@ -281,7 +302,7 @@ impl Attempt<'_> {
         }
         let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
         let (target, headers) = (self.target.clone(), returned(headers));
-        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long })
+        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long, unread: Dropped::new() })
     }
 }
 

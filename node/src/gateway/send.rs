@@ -89,6 +89,9 @@ pub(super) async fn send(
             Tried::Answered(sent) => match longer(ladder, rung, &sent) {
                 None => {
                     exchange.dropped = prepared.dropped;
+                    if let Sent::Plain { unread, .. } = &sent {
+                        exchange.dropped.absorb(unread);
+                    }
                     return Ok(sent);
                 }
                 longer => {
