@@ -28,6 +28,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 
 use crate::governance::{CurrentAccess, Reserve};
+use crate::health::Health;
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
 use crate::routing::Observed;
@@ -47,6 +48,7 @@ pub struct Gateway {
     pub plan: ArcSwap<Plan>,
     pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
+    pub health: Health,
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,

@@ -22,6 +22,7 @@ use peerway::gateway::{AnswerCache, Gateway, Hooks, Plan, Unattended, Worker, ro
 use peerway::governance::CurrentAccess;
 use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
+use peerway::health::Health;
 use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
@@ -29,6 +30,7 @@ use peerway::http::worker;
 use peerway::routing::{Observed, Unobserved};
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
+use peerway_cluster::identity::{Generation, Identity, Incarnation};
 use peerway_simulated_provider as simulated;
 use serde_json::{Value, json};
 
@@ -129,10 +131,17 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
     let ledger = Arc::new(LocalLedger::default());
+    let identity = Identity {
+        cluster: "test".parse().unwrap(),
+        node_id: "node-1".parse().unwrap(),
+        incarnation: Incarnation(1),
+        generation: Generation(1),
+    };
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
         access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        health: Health::new(&identity, &config.health),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
