@@ -6,8 +6,9 @@ use super::{Observed, Session, Standing, Target, strategy};
 use crate::provider::UpstreamKey;
 
 /// A key for the target's model, leaving out those that have failed this request: the session's own, else one drawn by
-/// weight and health. Keys that are down are taken only when no other is left. `None` inside: the provider needs no key.
-/// `None` outside: no key is left.
+/// weight and health. One whose breaker is half open is tried first, in a session only if it is the session's own; keys
+/// that are down are taken only when no other is left. `None` inside: the provider needs no key. `None` outside: no key
+/// is left.
 pub(super) fn choose<'t>(
     target: &'t Target,
     failed: &[Arc<str>],
@@ -28,7 +29,14 @@ pub(super) fn choose<'t>(
         Some(session) => session.order(keys.iter().map(|key| ([&*upstream.name, &*key.id], key.weight()))),
         None => strategy::by_weight(keys.iter().zip(&facts).map(|(key, facts)| key.weight() * facts.health), draw),
     };
-    let is_up = |index: &&usize| !matches!(facts[**index].standing, Standing::Down(_));
-    let chosen = order.iter().find(is_up).or(order.first())?;
+    let stands = |index: &&usize, standing: &Standing| facts[**index].standing == *standing;
+    let may_probe = if session.is_some() { 1 } else { order.len() };
+    let chosen = order
+        .iter()
+        .take(may_probe)
+        .find(|index| stands(index, &Standing::ProbeDue))
+        .or_else(|| order.iter().find(|index| stands(index, &Standing::Up)))
+        .or_else(|| order.iter().find(|index| stands(index, &Standing::ProbeDue)))
+        .or(order.first())?;
     Some(Some(keys[*chosen]))
 }
