@@ -4,20 +4,21 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use peerway_dialect::Dialect;
-use peerway_dialect::canonical::replay;
+use peerway_dialect::canonical::{self, replay};
+use peerway_dialect::{Dialect, Dropped};
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Read, read_answer};
+use super::answer::{Read, read_answer, written};
 use super::outbound::Outbound;
-use super::verdict::{Failure, Fault, Spent};
+use super::verdict::{Failure, Spent, status_of};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason};
+use crate::health::{Call, Fault, Outcome, attribute, retry_after};
 use crate::http::request_id::X_REQUEST_ID;
 use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
@@ -39,7 +40,7 @@ const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-e
 #[derive(Debug)]
 pub(super) enum Sent {
     /// A stream that has begun to answer.
-    Stream { target: Target, headers: HeaderMap, feed: Box<Feed> },
+    Stream { target: Target, headers: HeaderMap, feed: Box<Feed>, call: Option<Call> },
     /// A whole answer, or an error that is the client's own fault, in the client's words.
     Plain {
         target: Target,
@@ -50,6 +51,8 @@ pub(super) enum Sent {
         spent: Spent,
         /// The provider says that the request is longer than its model's context window.
         is_too_long: bool,
+        /// What of the answer the client's dialect has no place for.
+        unread: Dropped,
     },
 }
 
@@ -109,46 +112,49 @@ pub(super) struct Attempt<'a> {
     pub(super) dialect: Dialect,
     pub(super) outbound: &'a Outbound<'a>,
     pub(super) naming: Naming,
+    pub(super) request_id: &'a HeaderValue,
     /// When nobody waits for an answer any more.
     pub(super) deadline: Option<Instant>,
 }
 
 impl Attempt<'_> {
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
+    /// Sends the request, and tells `call` what came of it; a stream that has begun takes the call with it.
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>, call: Call) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
-        let first_byte = self.within(upstream.first_byte);
+        let (first_byte, late) = self.within(upstream.first_byte);
         let response = match timeout_at(first_byte, upstream.client(self.worker).request(request)).await {
             Err(_) => {
-                let spent = Spent::Prompt(Reason::Deadline);
-                return Err(Failure::deadline(
-                    format!("no answer within {:?}", self.patience(upstream.first_byte)),
-                    spent,
-                ));
+                let detail = format!("no answer within {:?}", self.patience(upstream.first_byte));
+                return Err(unanswered(call, &late, detail, Spent::Prompt(Reason::Deadline)));
             }
             Ok(Err(error)) => {
                 let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
-                return Err(Failure::transport(chain(&error), spent));
+                return Err(unanswered(call, &Outcome::Transport, chain(&error), spent));
             }
             Ok(Ok(response)) => response,
         };
         let is_success = response.status().is_success();
         if is_success && self.outbound.envelope.stream && is_stream(response.headers()) {
-            return self.stream(response).await;
+            return self.stream(response, call).await;
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
-        let (body, broken) = read(body, limit, self.within(upstream.total)).await;
+        let (until, late) = self.within(upstream.total);
+        let (body, broken) = read(body, limit, until).await;
         match broken {
-            Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
-            None if is_success => self.answer(head.status, &head.headers, body),
-            None => self.error(head.status, &head.headers, body),
+            Some(broken) => Err(self.broken(call, head.status, &body, &broken, late)),
+            None if is_success => self.answer(call, head.status, &head.headers, body),
+            None => self.error(call, head.status, &head.headers, body),
         }
     }
 
-    /// So long, but no longer than the client waits.
-    fn within(&self, patience: Duration) -> Instant {
+    /// So long, but no longer than the client waits; and what it means when that is over.
+    fn within(&self, patience: Duration) -> (Instant, Outcome<'static>) {
         let until = Instant::now() + patience;
-        self.deadline.map_or(until, |deadline| until.min(deadline))
+        match self.deadline.filter(|deadline| *deadline < until) {
+            Some(deadline) => (deadline, Outcome::ClientGone),
+            None => (until, Outcome::Deadline),
+        }
     }
 
     fn patience(&self, patience: Duration) -> Duration {
@@ -167,55 +173,92 @@ impl Attempt<'_> {
         Reader::translating(self.dialect, client, manner, self.naming.clone())
     }
 
-    async fn stream(&self, response: Response<Incoming>) -> Result<Sent, Failure> {
+    async fn stream(&self, response: Response<Incoming>, call: Call) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
         let (head, body) = response.into_parts();
         let mut feed = Box::new(Feed::new(body, self.reader()));
-        match feed.open(upstream.idle, upstream.first_byte, self.deadline).await {
-            Ok(()) => Ok(Sent::Stream { target: self.target.clone(), headers: head.headers, feed }),
-            Err(broken) => Err(Failure::before_output(&broken, feed.facts())),
+        let began = feed.open(upstream.idle, upstream.first_byte, self.deadline).await;
+        let (target, headers) = (self.target.clone(), head.headers);
+        let Err(broken) = began else {
+            call.has_output();
+            return Ok(Sent::Stream { target, headers, feed, call: Some(call) });
+        };
+        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let outcome = if is_late { Outcome::ClientGone } else { broken.outcome() };
+        call.end(&outcome, Some(&headers));
+        if !is_late && attribute(&outcome) == Fault::Client {
+            let spent = Spent::Counted(feed.facts().written, feed.facts().usage, broken.reason);
+            return Ok(self.refused(status_of(&broken.failure), broken.failure, spent));
+        }
+        Err(Failure::before_output(&broken, feed.facts(), retry_after(&headers)))
+    }
+
+    /// The provider refuses what the client asks for: told in the client's words.
+    fn refused(&self, status: StatusCode, mut said: canonical::Failure, spent: Spent) -> Sent {
+        let client = self.outbound.call.dialect;
+        let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
+        said.request_id = Some(self.request_id.to_str().unwrap_or_default().to_owned());
+        let mut headers = HeaderMap::with_capacity(16);
+        if client == Dialect::Bedrock {
+            let name = peerway_dialect::bedrock::error_type(said.kind);
+            headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
+        }
+        let body = codec::encode_error(client, &said).into();
+        Sent::Plain {
+            target: self.target.clone(),
+            status,
+            headers,
+            body,
+            answer: None,
+            spent,
+            is_too_long,
+            unread: Dropped::new(),
         }
     }
 
-    fn broken(&self, status: StatusCode, body: &[u8], broken: &Broken, limit: usize) -> Failure {
+    fn broken(&self, call: Call, status: StatusCode, body: &[u8], broken: &Broken, late: Outcome<'static>) -> Failure {
         // A provider that sends an answer in one piece has written all of it; an error costs nothing.
-        let spent = |reason| {
-            if status.is_success() {
-                Spent::Answer(super::answer::written(self.dialect, body), reason)
-            } else {
-                Spent::Nothing
-            }
+        let spent = |reason| match status.is_success() {
+            true => Spent::Answer(written(self.dialect, body), reason),
+            false => Spent::Nothing,
         };
         match broken {
-            Broken::Late => Failure::deadline(
-                format!("the answer was not whole within {:?}", self.target.upstream.total),
-                spent(Reason::Deadline),
-            ),
-            Broken::TooLong => {
-                Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
+            Broken::Late => {
+                let total = self.patience(self.target.upstream.total);
+                let detail = format!("the answer was not whole within {total:?}");
+                unanswered(call, &late, detail, spent(Reason::Deadline))
             }
-            Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+            Broken::TooLong(limit) => {
+                let detail = format!("the answer is longer than {limit} bytes");
+                unanswered(call, &Outcome::Malformed, detail, spent(Reason::Malformed))
+            }
+            Broken::Lost(why) => {
+                let detail = format!("the answer broke off: {why}");
+                unanswered(call, &Outcome::Cut, detail, spent(Reason::Transport))
+            }
         }
     }
 
     /// A whole answer, in the client's words.
-    fn answer(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
-        let Read { chat, answer, spent, failure } =
-            match read_answer(self.dialect, &body, self.outbound.passes(self.dialect)) {
-                Ok(read) => read,
-                Err(unreadable) => {
-                    let written = super::answer::written(self.dialect, &body);
-                    return Err(Failure::malformed(
-                        format!("the answer cannot be read: {unreadable}"),
-                        Spent::Answer(written, Reason::Malformed),
-                    ));
-                }
-            };
+    fn answer(&self, call: Call, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+        let passes = self.outbound.passes(self.dialect);
+        let Read { chat, answer, spent, failure } = match read_answer(self.dialect, &body, passes) {
+            Ok(read) => read,
+            Err(unreadable) => {
+                let spent = Spent::Answer(written(self.dialect, &body), Reason::Malformed);
+                let detail = format!("the answer cannot be read: {unreadable}");
+                return Err(unanswered(call, &Outcome::Malformed, detail, spent));
+            }
+        };
         if let Some(said) = failure {
-            let fault = Fault::of(said.kind.status(), said.kind);
-            let fault = if fault == Fault::Client { Fault::Provider } else { fault };
-            return Err(Failure::answered(fault, status, &said, retry_after(headers), spent));
+            let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
+            call.end(&outcome, Some(headers));
+            if attribute(&outcome) == Fault::Client {
+                return Ok(self.refused(status_of(&said), said, spent));
+            }
+            return Err(Failure::answered(status, &said, retry_after(headers), spent));
         }
+        call.end(&Outcome::Ok, Some(headers));
         let (target, kept) = (self.target.clone(), returned(headers));
         let stream = self.outbound.envelope.stream;
         if let Some(mut chat) =
@@ -225,47 +268,55 @@ impl Attempt<'_> {
             if stream {
                 // Asked for a stream, it has answered in one piece.
                 let feed = Box::new(Feed::whole(replay(&chat), self.translator()));
-                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed });
+                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed, call: None });
             }
+            let unread = std::mem::take(&mut chat.unread);
             let body = codec::encode_answer(self.outbound.call.dialect, &chat, &self.outbound.manner()).into();
             let headers = without_type(kept);
-            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false });
+            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false, unread });
         }
-        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent, is_too_long: false })
+        Ok(Sent::Plain {
+            target,
+            status,
+            headers: kept,
+            body,
+            answer,
+            spent,
+            is_too_long: false,
+            unread: Dropped::new(),
+        })
     }
 
     /// An error answer: the client's own fault goes on to it in the provider's words, anything else is a failure.
-    fn error(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
-        let mut said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
+    fn error(&self, call: Call, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+        let said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
         let stated = Answer::read(&body).and_then(|answer| answer.usage);
         let spent = stated.map_or(Spent::Nothing, Spent::Stated);
-        let fault = Fault::of(status.as_u16(), said.kind);
-        if fault != Fault::Client {
-            return Err(Failure::answered(fault, status, &said, retry_after(headers), spent));
+        let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
+        call.end(&outcome, Some(headers));
+        if attribute(&outcome) != Fault::Client {
+            return Err(Failure::answered(status, &said, retry_after(headers), spent));
+        }
+        if self.dialect != self.outbound.call.dialect {
+            return Ok(self.refused(status, said, spent));
         }
         let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
-        let (target, mut headers) = (self.target.clone(), returned(headers));
-        let client = self.outbound.call.dialect;
-        if self.dialect == client {
-            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long });
-        }
-        said.request_id = Some(self.naming.id.clone());
-        headers = without_type(headers);
-        headers.remove("x-amzn-errortype");
-        if client == Dialect::Bedrock {
-            let name = peerway_dialect::bedrock::error_type(said.kind);
-            headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
-        }
-        let body = codec::encode_error(client, &said).into();
-        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long })
+        let (target, headers) = (self.target.clone(), returned(headers));
+        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long, unread: Dropped::new() })
     }
+}
+
+/// An attempt without an answer.
+fn unanswered(call: Call, outcome: &Outcome<'_>, detail: String, spent: Spent) -> Failure {
+    call.end(outcome, None);
+    Failure::unanswered(outcome, detail, spent)
 }
 
 /// Why a body is not whole.
 #[derive(Debug)]
 enum Broken {
     Late,
-    TooLong,
+    TooLong(usize),
     Lost(String),
 }
 
@@ -283,7 +334,7 @@ async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Br
             if let Ok(piece) = frame.into_data() {
                 length += piece.len();
                 if length > limit {
-                    return Some(Broken::TooLong);
+                    return Some(Broken::TooLong(limit));
                 }
                 pieces.push(piece);
             }
@@ -329,14 +380,6 @@ pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
 fn without_type(mut headers: HeaderMap) -> HeaderMap {
     headers.remove(CONTENT_TYPE);
     headers
-}
-
-/// Seconds or milliseconds; a date is rare enough to be left to the client's own backoff. Bounded, so that no
-/// provider can park our clients for a day.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(600.0)))
 }
 
 /// An error with its causes: the outermost alone says only "client error".

@@ -127,11 +127,13 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
-        Sent::Stream { target, headers, feed } => {
+        Sent::Stream { target, headers, feed, call: upstream_call } => {
             let upstream = &target.upstream;
             let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
+            let returned = returned(&headers);
+            exchange.relays(upstream_call, headers);
             Ok(Ready::Stream(Box::new(PendingStream {
-                headers: returned(&headers),
+                headers: returned,
                 content_type: content_type(call.dialect, call.form),
                 feed: *feed,
                 strip_usage: !envelope.include_usage,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use peerway_dialect::Dropped;
 
@@ -13,6 +13,7 @@ use super::ladder::X_EXPLANATION;
 use super::{Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
+use crate::health::{self, Call};
 use crate::http::drain::InFlight;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -98,6 +99,8 @@ pub struct Exchange {
     /// Taken for the provider that is being asked, and what had been spent before it.
     at_provider: Option<(Reserved, Amounts)>,
     waits: Arc<Waits>,
+    /// The call to the provider whose stream is relayed, with what it said of its limits.
+    upstream: Option<(Call, HeaderMap)>,
     /// What of the request the provider was not told, because its dialect has no words for it.
     pub(super) dropped: Dropped,
     /// When the client stops waiting for the beginning of an answer, if it says so.
@@ -134,6 +137,7 @@ impl Exchange {
             reserved: None,
             at_provider: None,
             waits: Arc::default(),
+            upstream: None,
             dropped: Dropped::new(),
             deadline: None,
             ended: None,
@@ -244,6 +248,18 @@ impl Exchange {
 
     pub(super) fn is_client_gone(&self) -> bool {
         self.waits.is_client_gone()
+    }
+
+    /// A stream is relayed; what becomes of it is told when it ends.
+    pub(super) fn relays(&mut self, call: Option<Call>, headers: HeaderMap) {
+        self.upstream = call.map(|call| (call, headers));
+    }
+
+    /// The provider's stream has come to its end.
+    pub fn upstream_ended(&mut self, outcome: &health::Outcome<'_>) {
+        if let Some((call, headers)) = self.upstream.take() {
+            call.end(outcome, Some(&headers));
+        }
     }
 
     /// The client is gone, and the rest of the answer is read for its cost only.

@@ -32,7 +32,6 @@ use crate::http::request_id::RequestIds;
 use crate::http::worker;
 use crate::peers::{Load, Peers, Rooms};
 use crate::reload::{Reload, Source};
-use crate::routing::Unobserved;
 use crate::telemetry::{AccessLog, Shards};
 
 pub use ending::terminated;
@@ -155,13 +154,13 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
         plan: arc_swap::ArcSwap::from_pointee(plan),
         access,
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        observed: Arc::new(health.clone()),
         health,
         drain: drain.clone(),
         request_ids: RequestIds::new(rand::random()),
         access_log,
         unattended: gateway::Unattended::default(),
         ledger: reserve,
-        observed: Arc::new(Unobserved),
         node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
         hooks: Hooks::default(),
     });
