@@ -368,6 +368,8 @@ async fn a_provider_that_finds_a_request_too_long_leads_to_the_context_fallbacks
 async fn further_attempts_stay_within_their_budget() {
     let setup = setup(|config| {
         config["retries"] = json!({"budget": 0.1, "minimum": 1});
+        // A breaker would open long before.
+        config["health"] = json!({"failures": 1_000_000, "ratio": 1.0});
         config["routes"][0]["fallbacks"] = json!([{"provider": "other", "model": "echo"}]);
     })
     .await;
@@ -391,6 +393,28 @@ async fn further_attempts_stay_within_their_budget() {
     assert!((10..=30).contains(&further), "{further} further attempts for 300 requests");
     assert!(withheld > 250, "{withheld}");
     assert_eq!(setup.metric("peerway_retries_withheld_total{provider=\"demo\"}"), withheld.to_string());
+}
+
+/// Failovers are rare in an outage: as soon as the breaker is open, the next target is the first one.
+#[tokio::test]
+async fn an_outage_costs_a_few_failovers_and_then_none() {
+    let setup = setup(|config| {
+        config["retries"] = json!({"budget": 0.1, "minimum": 2});
+        config["health"] = json!({"probe_interval": "1h"});
+    })
+    .await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": 500}})).await;
+    let mut attempts = 0;
+    for _ in 0..60 {
+        let answer = ask(&setup, &smart(), &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"), "{answer:?}");
+        attempts += answer.header("x-peerway-attempts").parse::<usize>().unwrap();
+    }
+    assert!((61..=70).contains(&attempts), "{attempts} attempts for 60 requests");
+    let told = explanation(&ask(&setup, &smart(), &[("x-peerway-explain", "true")]).await);
+    let order: Vec<&str> =
+        told["candidates"].as_array().unwrap().iter().map(|one| one["target"].as_str().unwrap()).collect();
+    assert_eq!(order, ["other/echo", "demo/echo"]);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
 use peerway::http::worker;
-use peerway::routing::{Observed, Unobserved};
+use peerway::routing::Observed;
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
 use peerway_cluster::identity::{Generation, Identity, Incarnation};
@@ -95,19 +95,19 @@ impl Answer {
 
 /// Two providers (`demo` and `other`, the same simulated one behind both), one alias with a fallback, two keys.
 pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
-    setup_with(change, Hooks::default(), Arc::new(Unobserved)).await
+    setup_with(change, Hooks::default(), None).await
 }
 
-/// The same with a node that has seen this of its upstreams.
+/// The same with a node that chooses by this, whatever it has seen of its upstreams.
 pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut Value)) -> Setup {
-    setup_with(change, Hooks::default(), observed).await
+    setup_with(change, Hooks::default(), Some(observed)).await
 }
 
 pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> Setup {
-    setup_with(change, hooks, Arc::new(Unobserved)).await
+    setup_with(change, hooks, None).await
 }
 
-async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc<dyn Observed>) -> Setup {
+async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Option<Arc<dyn Observed>>) -> Setup {
     let provider = simulated::start(simulated::Options::default()).await.unwrap();
     let base_url = format!("http://{}/v1", provider.address);
     let upstream = |name: &str, key: &str| {
@@ -137,11 +137,13 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc
         incarnation: Incarnation(1),
         generation: Generation(1),
     };
+    let health = Health::new(&identity, &config.health);
+    let observed = observed.unwrap_or_else(|| Arc::new(health.clone()));
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
         access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
-        health: Health::new(&identity, &config.health),
+        health,
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
