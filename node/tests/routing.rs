@@ -178,6 +178,30 @@ async fn fallbacks_of_the_request_answer_and_the_provider_does_not_see_them() {
 }
 
 #[tokio::test]
+async fn fallbacks_are_understood_in_every_dialect() {
+    let setup = setup(|config| config["governance"]["keys"][0]["models"] = json!(["*"])).await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": 500}})).await;
+    let user = json!([{"role": "user", "content": "hello"}]);
+    let contents = json!([{"role": "user", "parts": [{"text": "hello"}]}]);
+    for (path, mut body) in [
+        ("anthropic/v1/messages", json!({"model": "demo/echo", "max_tokens": 64, "messages": user})),
+        ("genai/v1beta/models/demo/echo:generateContent", json!({"contents": contents})),
+        ("cohere/v2/chat", json!({"model": "demo/echo", "messages": user})),
+    ] {
+        body["fallbacks"] = json!(["other/echo"]);
+        let request = http::Request::post(format!("http://{}/{path}", setup.gateway))
+            .header("x-api-key", support::KEY)
+            .header("content-type", "application/json")
+            .body(http_body_util::Full::from(body.to_string()))
+            .unwrap();
+        let answer = setup.send(request).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"), "{path}: {answer:?}");
+        let seen = setup.provider("GET", "/requests?last=1", "").await["requests"][0].clone();
+        assert!(!seen["body"].as_str().unwrap().contains("fallbacks"), "{path}: {seen}");
+    }
+}
+
+#[tokio::test]
 async fn when_fallbacks_fail_too_the_first_failure_is_told() {
     let setup = setup(|config| config["governance"]["keys"][0]["models"] = json!(["*"])).await;
     setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": 503}})).await;
