@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use peerway_dialect::canonical::{self, replay};
 use peerway_dialect::{Dialect, Dropped};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Read, read_answer, written};
+use super::headers::{forward, returned};
+use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
 use super::verdict::{Failure, Spent, status_of};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
-use crate::governance::{Account, Reason};
+use crate::governance::{Account, Reason, Written};
 use crate::health::{Call, Fault, Outcome, attribute, retry_after};
 use crate::http::request_id::X_REQUEST_ID;
+use crate::provider::Body;
 use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
 use crate::routing::context::is_exceeded;
@@ -29,18 +31,13 @@ const MAX_ANSWER: usize = 64 << 20;
 /// Largest error answer; providers explain themselves in less.
 const MAX_ERROR: usize = 64 << 10;
 
-/// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
-const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "idempotency-key"];
-const FORWARDED_TO_OPENAI: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
-const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
-/// Headers of the upstream's answer that are its client's business.
-const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-errortype"];
-
 /// An answer to hand on.
 #[derive(Debug)]
 pub(super) enum Sent {
     /// A stream that has begun to answer.
     Stream { target: Target, headers: HeaderMap, feed: Box<Feed>, call: Option<Call> },
+    /// An answer that goes on as it comes, but is not a chat.
+    Raw(Box<Raw>),
     /// A whole answer, or an error that is the client's own fault, in the client's words.
     Plain {
         target: Target,
@@ -60,6 +57,7 @@ impl Sent {
     pub(super) fn target(&self) -> &Target {
         match self {
             Self::Stream { target, .. } | Self::Plain { target, .. } => target,
+            Self::Raw(raw) => &raw.target,
         }
     }
 }
@@ -68,17 +66,7 @@ impl Sent {
 pub(super) fn dress(request: &mut Request<Full<Bytes>>, dialect: Dialect, client: &Client<'_>) {
     let headers = request.headers_mut();
     headers.insert(&X_REQUEST_ID, client.request_id.clone());
-    let own: &[&'static str] = match dialect {
-        _ if dialect != client.dialect => &[],
-        Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::OpenAiResponses => &FORWARDED_TO_OPENAI,
-        Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
-        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => &[],
-    };
-    for name in FORWARDED.iter().chain(own) {
-        if let Some(value) = client.headers.get(*name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
+    forward(client.headers, client.dialect, dialect, headers);
 }
 
 /// What of the client goes on to the upstream.
@@ -93,6 +81,8 @@ pub(super) struct Client<'a> {
 pub(super) fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
     match result {
         Ok(Sent::Stream { .. }) => account.answering(),
+        Ok(Sent::Raw(raw)) if raw.is_events() => account.answering(),
+        Ok(Sent::Raw(_)) => account.counted(&Written::default(), None, Reason::NoUsage),
         Ok(Sent::Plain { spent, .. }) | Err(Failure { spent, .. }) => match spent {
             Spent::Nothing => account.nothing(),
             Spent::Stated(usage) => account.stated(usage),
@@ -110,6 +100,8 @@ pub(super) struct Attempt<'a> {
     pub(super) target: &'a Target,
     /// What the target is spoken to in.
     pub(super) dialect: Dialect,
+    /// What it is asked for, where it is not a chat.
+    pub(super) asks: Option<&'a Asks>,
     pub(super) outbound: &'a Outbound<'a>,
     pub(super) naming: Naming,
     pub(super) request_id: &'a HeaderValue,
@@ -128,22 +120,28 @@ impl Attempt<'_> {
                 return Err(unanswered(call, &late, detail, Spent::Prompt(Reason::Deadline)));
             }
             Ok(Err(error)) => {
-                let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
+                let spent = if error.was_sent() { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
                 return Err(unanswered(call, &Outcome::Transport, chain(&error), spent));
             }
             Ok(Ok(response)) => response,
         };
         let is_success = response.status().is_success();
+        if is_success && self.outbound.work.as_ref().is_some_and(|work| work.is_raw(response.headers())) {
+            return Ok(self.raw(response, call));
+        }
         if is_success && self.outbound.envelope.stream && is_stream(response.headers()) {
             return self.stream(response, call).await;
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
         let (until, late) = self.within(upstream.total);
-        let (body, broken) = read(body, limit, until).await;
+        let (body, broken) = read(body, limit, until, upstream.idle).await;
         match broken {
             Some(broken) => Err(self.broken(call, head.status, &body, &broken, late)),
-            None if is_success => self.answer(call, head.status, &head.headers, body),
+            None if is_success => match (&self.outbound.work, self.asks) {
+                (Some(work), Some(asks)) => self.done(call, (work, asks), head.status, &head.headers, body),
+                _ => self.answer(call, head.status, &head.headers, body),
+            },
             None => self.error(call, head.status, &head.headers, body),
         }
     }
@@ -173,7 +171,7 @@ impl Attempt<'_> {
         Reader::translating(self.dialect, client, manner, self.naming.clone())
     }
 
-    async fn stream(&self, response: Response<Incoming>, call: Call) -> Result<Sent, Failure> {
+    async fn stream(&self, response: Response<Body>, call: Call) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
         let (head, body) = response.into_parts();
         let mut feed = Box::new(Feed::new(body, self.reader()));
@@ -228,6 +226,10 @@ impl Attempt<'_> {
                 let detail = format!("the answer was not whole within {total:?}");
                 unanswered(call, &late, detail, spent(Reason::Deadline))
             }
+            Broken::Idle => {
+                let detail = format!("nothing came for {:?}, and the answer was not whole", self.target.upstream.idle);
+                unanswered(call, &Outcome::Deadline, detail, spent(Reason::Deadline))
+            }
             Broken::TooLong(limit) => {
                 let detail = format!("the answer is longer than {limit} bytes");
                 unanswered(call, &Outcome::Malformed, detail, spent(Reason::Malformed))
@@ -235,6 +237,44 @@ impl Attempt<'_> {
             Broken::Lost(why) => {
                 let detail = format!("the answer broke off: {why}");
                 unanswered(call, &Outcome::Cut, detail, spent(Reason::Transport))
+            }
+        }
+    }
+
+    /// Its head is there; how it goes on is not waited for.
+    fn raw(&self, response: Response<Body>, call: Call) -> Sent {
+        let (head, body) = response.into_parts();
+        call.end(&Outcome::Ok, Some(&head.headers));
+        Sent::Raw(Box::new(Raw::new(self.target, head.status, head.headers, body)))
+    }
+
+    /// A whole answer to what is not a chat.
+    fn done(
+        &self,
+        call: Call,
+        (work, asks): (&Work, &Asks),
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Sent, Failure> {
+        if let Some(said) = super::answer::error_in(self.dialect, &body) {
+            let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
+            call.end(&outcome, Some(headers));
+            return Err(Failure::answered(status, &said, retry_after(headers), Spent::Nothing));
+        }
+        let target = self.target.clone();
+        match work.read(asks.wire, self.dialect, headers, body) {
+            Ok(Done { body, is_translated, spent }) => {
+                call.end(&Outcome::Ok, Some(headers));
+                let kept = returned(headers);
+                let headers = if is_translated { without_type(kept) } else { kept };
+                let (answer, unread) = (None, Dropped::new());
+                Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false, unread })
+            }
+            Err(unreadable) => {
+                let spent = Spent::Answer(Written::default(), Reason::Malformed);
+                let detail = format!("the answer cannot be read: {unreadable}");
+                Err(unanswered(call, &Outcome::Malformed, detail, spent))
             }
         }
     }
@@ -316,20 +356,23 @@ fn unanswered(call: Call, outcome: &Outcome<'_>, detail: String, spent: Spent) -
 #[derive(Debug)]
 enum Broken {
     Late,
+    Idle,
     TooLong(usize),
     Lost(String),
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Broken>) {
+async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Bytes, Option<Broken>) {
     let mut body = body;
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
         let mut length = 0;
-        while let Some(frame) = body.frame().await {
-            let frame = match frame {
-                Ok(frame) => frame,
-                Err(error) => return Some(Broken::Lost(chain(&error))),
+        loop {
+            let frame = match timeout(idle, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => return Some(Broken::Lost(chain(&error))),
+                Ok(None) => return None,
+                Err(_) => return Some(Broken::Idle),
             };
             if let Ok(piece) = frame.into_data() {
                 length += piece.len();
@@ -339,7 +382,6 @@ async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Br
                 pieces.push(piece);
             }
         }
-        None
     };
     let broken = timeout_at(until, reading).await.unwrap_or(Some(Broken::Late));
     let whole = match pieces.as_mut_slice() {
@@ -350,31 +392,9 @@ async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Br
     (whole, broken)
 }
 
-/// Whether the provider may have seen the request: not if there was no connection, nor if it was closed before.
-fn was_sent(error: &hyper_util::client::legacy::Error) -> bool {
-    let canceled = std::error::Error::source(error)
-        .and_then(|cause| cause.downcast_ref::<hyper::Error>())
-        .is_some_and(hyper::Error::is_canceled);
-    !error.is_connect() && !canceled
-}
-
 fn is_stream(headers: &HeaderMap) -> bool {
     const TYPES: [&[u8]; 2] = [b"text/event-stream", b"application/vnd.amazon.eventstream"];
     headers.get(CONTENT_TYPE).is_some_and(|value| TYPES.iter().any(|kind| value.as_bytes().starts_with(kind)))
-}
-
-/// The headers of an answer that go on to the client.
-pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(16);
-    if let Some(kind) = headers.get(CONTENT_TYPE) {
-        kept.insert(CONTENT_TYPE, kind.clone());
-    }
-    for name in RETURNED {
-        if let Some(value) = headers.get(name) {
-            kept.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
-    kept
 }
 
 fn without_type(mut headers: HeaderMap) -> HeaderMap {

@@ -10,10 +10,11 @@ use peerway_dialect::Dropped;
 
 use super::attended::Waits;
 use super::ladder::X_EXPLANATION;
-use super::{Worker, limits};
+use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
 use crate::health::{self, Call};
+use crate::http::Keep;
 use crate::http::drain::InFlight;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -105,6 +106,8 @@ pub struct Exchange {
     pub(super) dropped: Dropped,
     /// When the client stops waiting for the beginning of an answer, if it says so.
     pub(super) deadline: Option<tokio::time::Instant>,
+    /// Its place among the requests in progress, and what it holds of the node's memory.
+    pub(super) admitted: Option<Admitted>,
     /// Set when the client is gone and the rest happens without it.
     ended: Option<Duration>,
     status: StatusCode,
@@ -140,6 +143,7 @@ impl Exchange {
             upstream: None,
             dropped: Dropped::new(),
             deadline: None,
+            admitted: None,
             ended: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
@@ -277,6 +281,10 @@ impl Exchange {
         self.status = response.status();
         let overhead = self.started.elapsed().saturating_sub(self.upstream_wait);
         self.overhead = Some(overhead);
+        if let Some(admitted) = self.admitted.take_if(|admitted| admitted.held.is_much()) {
+            // What is large counts until the client has it.
+            response.extensions_mut().insert(Keep::new(admitted));
+        }
         let headers = response.headers_mut();
         headers.insert(&X_REQUEST_ID, self.request_id.clone());
         headers.insert(&REQUEST_ID, self.request_id.clone());

@@ -11,6 +11,7 @@ use super::Worker;
 use crate::governance::account::Asked;
 use crate::governance::{Amounts, Charge, Charges, Limits, Mode, NanoUsd, PriceBook, Reserved, VirtualKey};
 use crate::http::error::{ApiError, Denied};
+use crate::http::shed::Shed;
 use crate::routing::{Ladder, Target};
 
 /// What the key's requests are charged to, if there is anything.
@@ -162,7 +163,7 @@ fn refused(worker: &Worker, charges: &[Charge], amounts: &Amounts, denial: &Deni
                 None => ApiError::BudgetsNotReady { waits_for: denial.to_string() },
             }
         }
-        Denial::Busy => ApiError::Overloaded,
+        Denial::Busy => worker.gateway.admission.shed(Shed::Ledger),
         _ => ApiError::BudgetsNotReady { waits_for: denial.to_string() },
     }
 }

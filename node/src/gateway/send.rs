@@ -17,8 +17,7 @@ use super::reserve::{reserve, worst_case};
 use crate::governance::{Charge, PriceBook, Reserved};
 use crate::health::{Barred, Call, Closed, Retry, TargetHealth};
 use crate::http::error::ApiError;
-use crate::operation::Operation;
-use crate::provider::{UpstreamCall, UpstreamKey};
+use crate::provider::UpstreamKey;
 use crate::relay::Naming;
 use crate::routing::retry_budget::Attempts;
 use crate::routing::{Ladder, Target, Why};
@@ -164,18 +163,17 @@ async fn try_target(
         exchange.attempts += 1;
         exchange.set_target(target);
         let started = Instant::now();
-        let asks = UpstreamCall {
-            operation: operation(prepared.dialect),
-            dialect: prepared.dialect,
-            model: &target.model,
-            stream: outbound.envelope.stream,
-            content_type: None,
-        };
+        let asks = prepared.call(&target.model, outbound.envelope.stream);
         let mut request = match target.upstream.request(&asks, key, prepared.body.clone()).await {
             Ok(request) => request,
+            // Nothing was sent: this key has no credential to show, or there is no such call at the provider.
             Err(error) => {
                 story.tell(target, key, &error.to_string());
-                return Ok(Tried::Failed);
+                match key {
+                    Some(key) => failed_keys.push(Arc::clone(&key.id)),
+                    None => return Ok(Tried::Failed),
+                }
+                continue;
             }
         };
         let request_id = exchange.request_id().clone();
@@ -187,6 +185,7 @@ async fn try_target(
             worker: exchange.worker().index,
             target,
             dialect: prepared.dialect,
+            asks: prepared.asks.as_ref(),
             outbound,
             naming: naming(outbound.call.dialect, &request_id, target),
             deadline: exchange.deadline,
@@ -220,7 +219,7 @@ async fn try_target(
             (Retry::OtherKey { .. }, None) | (Retry::Never, _) => return Ok(Tried::Failed),
             (Retry::SameKey, _) if retries < target.upstream.retries && !story.is_last_resort => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
-                if pause > MAX_BACKOFF || is_late(exchange, pause) {
+                if pause > MAX_BACKOFF || is_late(exchange, pause) || !story.attempts.has_more(Instant::now()) {
                     return Ok(Tried::Failed);
                 }
                 tokio::time::sleep(pause).await;
@@ -234,15 +233,6 @@ async fn try_target(
 /// Whether the client will have stopped waiting by then.
 fn is_late(exchange: &Exchange, after: Duration) -> bool {
     exchange.deadline.is_some_and(|deadline| Moment::now() + after >= deadline)
-}
-
-/// The operation that a dialect of chat is.
-fn operation(dialect: Dialect) -> Operation {
-    match dialect {
-        Dialect::OpenAiCompletions => Operation::Completions,
-        Dialect::OpenAiResponses => Operation::Responses,
-        _ => Operation::Chat,
-    }
 }
 
 fn refused_by_hook(exchange: &Exchange, target: &Target, prepared: &Prepared, stream: bool) -> Result<(), ApiError> {

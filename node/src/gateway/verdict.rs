@@ -36,6 +36,17 @@ pub(super) enum Spent {
     Answer(Written, Reason),
 }
 
+impl Spent {
+    /// What the answer says.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Stated(usage) => Some(*usage),
+            Self::Counted(_, stated, _) => *stated,
+            _ => None,
+        }
+    }
+}
+
 impl Failure {
     /// The provider said that it failed, in an answer of this status.
     pub(super) fn answered(

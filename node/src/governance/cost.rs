@@ -284,7 +284,7 @@ mod tests {
         fn any_usage(most: u64)(t in proptest::array::uniform9(0..=most)) -> Usage {
             Usage {
                 prompt_tokens: t[0], completion_tokens: t[1], total_tokens: t[2], cached_tokens: t[3],
-                cache_write_tokens: t[4], prompt_audio_tokens: t[5], prompt_image_tokens: t[6],
+                cache_write_tokens: t[4], cache_write_1h_tokens: t[4] / 2, prompt_audio_tokens: t[5], prompt_image_tokens: t[6],
                 reasoning_tokens: t[7], completion_audio_tokens: t[8],
             }
         }
@@ -321,7 +321,7 @@ mod tests {
             let price = Price { long: long.map(|rates| (over, rates)), batch_percent: percent, ..price(rates) };
             let output = usage.completion_tokens.max(usage.total_tokens.saturating_sub(usage.prompt_tokens));
             for mode in [Mode::Standard, Mode::Batch] {
-                prop_assert!(price.worst_case(usage.prompt_tokens, output, mode) >= price.cost(&usage, mode));
+                prop_assert!(price.worst_case_for_an_hour(usage.prompt_tokens, output, mode) >= price.cost(&usage, mode));
             }
         }
 

@@ -83,6 +83,12 @@ impl RetryBudget {
         self.further_at(self.second(now))
     }
 
+    /// Whether there is a further attempt to take.
+    fn has_more(&self, now: Instant) -> bool {
+        let now = self.second(now);
+        self.allows(current(self.slot(now).load(Ordering::Relaxed), now), now)
+    }
+
     fn second(&self, now: Instant) -> u32 {
         now.saturating_duration_since(self.began).as_secs() as u32 % NUMBERS
     }
@@ -163,8 +169,12 @@ pub struct Withheld {
 }
 
 impl Attempts {
-    /// To be asked once for each attempt, before the pause that leads to it if there is one. The first of a request is
-    /// always granted.
+    /// Whether a pause before the next attempt is worth it.
+    pub fn has_more(&self, now: Instant) -> bool {
+        self.failed.as_ref().is_none_or(|(_, budget)| budget.has_more(now))
+    }
+
+    /// To be asked once for each attempt. The first of a request is always granted.
     pub fn begin(&mut self, target: &Target, now: Instant) -> Result<(), Withheld> {
         match &self.failed {
             None => target.retries.first(now),
@@ -198,7 +208,10 @@ mod tests {
             budget.first_at(1);
         }
         assert_eq!((0..1_000).filter(|_| budget.further_at(2)).count(), 100);
-        assert!(!budget.further_at(60), "the requests still count, and so do the attempts");
+        assert!(
+            !budget.allows(current(0, 60), 60) && !budget.further_at(60),
+            "the requests still count, and so do the attempts"
+        );
         for _ in 0..100 {
             budget.first_at(61);
         }

@@ -133,6 +133,7 @@ mod tests {
             total_tokens: 150,
             cached_tokens: 60,
             cache_write_tokens: 3,
+            cache_write_1h_tokens: 0,
             prompt_audio_tokens: 7,
             prompt_image_tokens: 5,
             reasoning_tokens: 40,
