@@ -136,7 +136,7 @@ async fn try_target(
     let target = &ladder.targets()[rung];
     let gateway = Arc::clone(&exchange.worker().gateway);
     let mut failed_keys: Vec<Arc<str>> = Vec::new();
-    let mut retries = 0;
+    let (mut retries, mut is_granted) = (0, false);
     loop {
         let Some(key) = ladder.key(rung, &failed_keys, &*gateway.observed) else {
             if failed_keys.is_empty() {
@@ -157,7 +157,7 @@ async fn try_target(
             }
         };
         refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
-        if story.is_withheld(exchange, target) {
+        if !std::mem::take(&mut is_granted) && story.is_withheld(exchange, target) {
             return Ok(Tried::Withheld);
         }
         exchange.attempts += 1;
@@ -219,9 +219,14 @@ async fn try_target(
             (Retry::OtherKey { .. }, None) | (Retry::Never, _) => return Ok(Tried::Failed),
             (Retry::SameKey, _) if retries < target.upstream.retries && !story.is_last_resort => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
-                if pause > MAX_BACKOFF || is_late(exchange, pause) || !story.attempts.has_more(Instant::now()) {
+                if pause > MAX_BACKOFF || is_late(exchange, pause) {
                     return Ok(Tried::Failed);
                 }
+                // Nobody waits for what is not granted.
+                if story.is_withheld(exchange, target) {
+                    return Ok(Tried::Withheld);
+                }
+                is_granted = true;
                 tokio::time::sleep(pause).await;
                 retries += 1;
             }

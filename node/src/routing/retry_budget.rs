@@ -83,12 +83,6 @@ impl RetryBudget {
         self.further_at(self.second(now))
     }
 
-    /// Whether there is a further attempt to take.
-    fn has_more(&self, now: Instant) -> bool {
-        let now = self.second(now);
-        self.allows(current(self.slot(now).load(Ordering::Relaxed), now), now)
-    }
-
     fn second(&self, now: Instant) -> u32 {
         now.saturating_duration_since(self.began).as_secs() as u32 % NUMBERS
     }
@@ -169,12 +163,8 @@ pub struct Withheld {
 }
 
 impl Attempts {
-    /// Whether a pause before the next attempt is worth it.
-    pub fn has_more(&self, now: Instant) -> bool {
-        self.failed.as_ref().is_none_or(|(_, budget)| budget.has_more(now))
-    }
-
-    /// To be asked once for each attempt. The first of a request is always granted.
+    /// To be asked once for each attempt, before the pause that leads to it if there is one. The first of a request is
+    /// always granted.
     pub fn begin(&mut self, target: &Target, now: Instant) -> Result<(), Withheld> {
         match &self.failed {
             None => target.retries.first(now),
