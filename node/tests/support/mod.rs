@@ -102,7 +102,7 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     setup_with(change, Hooks::default(), None).await
 }
 
-/// The same with a node that has seen this of its upstreams.
+/// The same with a node that chooses by this, whatever it has seen of its upstreams.
 pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut Value)) -> Setup {
     setup_with(change, Hooks::default(), Some(observed)).await
 }
