@@ -127,7 +127,8 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         // Of a chat nothing goes on unread.
         Sent::Raw(_) => Err(ApiError::Overloaded),
         Sent::Stream { target, headers, feed } => {
-            let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
+            let upstream = &target.upstream;
+            let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
             Ok(Ready::Stream(Box::new(PendingStream {
                 headers: returned(&headers),
                 content_type: content_type(call.dialect, call.form),

@@ -70,6 +70,8 @@ pub struct Upstream {
     pub first_byte: Duration,
     pub idle: Duration,
     pub total: Duration,
+    /// Below which a stream crawls; 0: however slow.
+    pub min_tokens_per_s: f64,
     pub retries: u32,
     /// One client a data-plane thread.
     clients: Vec<Client>,
@@ -130,6 +132,7 @@ impl Upstream {
             first_byte: timeouts.first_byte.get(),
             idle: timeouts.idle.get(),
             total: timeouts.total.get(),
+            min_tokens_per_s: timeouts.min_tokens_per_s,
             retries: provider.retries,
             clients: (0..workers.max(1)).map(|_| factory.client(&way)).collect(),
         })
