@@ -42,7 +42,7 @@ impl Raw {
         self.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
     }
 
-    pub(super) fn relay(self: Box<Self>, exchange: Exchange, operation: Operation) -> RawRelay {
+    pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
         RawRelay {
             tally: self.is_events().then(Tally::default),
