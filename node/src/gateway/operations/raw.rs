@@ -25,16 +25,15 @@ const LONGEST_LINE: usize = 16 << 20;
 /// An answer that has begun.
 #[derive(Debug)]
 pub(in crate::gateway) struct Raw {
+    pub(in crate::gateway) target: Target,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     body: Incoming,
-    idle: Duration,
-    total: Duration,
 }
 
 impl Raw {
     pub(in crate::gateway) fn new(target: &Target, status: StatusCode, headers: HeaderMap, body: Incoming) -> Self {
-        Self { status, headers, body, idle: target.upstream.idle, total: target.upstream.total }
+        Self { target: target.clone(), status, headers, body }
     }
 
     /// Whether it will say what it took.
@@ -44,15 +43,16 @@ impl Raw {
 
     pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
+        let (idle, total) = (self.target.upstream.idle, self.target.upstream.total);
         RawRelay {
             tally: self.is_events().then(Tally::default),
             body: self.body,
             exchange,
             operation,
-            idle: self.idle,
-            deadline: now + self.total,
+            idle,
+            deadline: now + total,
             last_piece: now,
-            alarm: Box::pin(tokio::time::sleep_until(now + self.idle.min(self.total))),
+            alarm: Box::pin(tokio::time::sleep_until(now + idle.min(total))),
             over: false,
         }
     }

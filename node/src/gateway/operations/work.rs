@@ -183,7 +183,10 @@ impl Work {
     }
 }
 
-fn read_once<T>(read: &mut Option<T>, decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<&mut T, ApiError> {
+fn read_once<T>(
+    read: &mut Option<Box<T>>,
+    decode: impl FnOnce() -> Result<T, DecodeError>,
+) -> Result<&mut T, ApiError> {
     match read {
         Some(request) => Ok(request),
         None => Ok(read.insert(Box::new(decode().map_err(ApiError::Decode)?))),
