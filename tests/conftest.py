@@ -11,6 +11,7 @@ import pytest
 from harness import waiting
 from harness.cluster import Cluster
 from harness.demo import Demo
+from sdk import report
 
 # The clients under test read these; a proxy set up on the developer's machine must not stand in the way.
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"
@@ -74,3 +75,12 @@ def http() -> Iterator[httpx.Client]:
 def unique(request: pytest.FixtureRequest) -> str:
     """A text that no other test uses: for cache namespaces and prompts."""
     return f"{request.node.name}-{os.urandom(4).hex()}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of SDKs, if any of it has run."""
+    reports = (r for kind in terminalreporter.stats.values() for r in kind if isinstance(r, pytest.TestReport))
+    if cells := report.outcomes(reports):
+        terminalreporter.section("SDKs x cases")
+        for line in report.lines(cells):
+            terminalreporter.line(line)

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 
-const binary = process.env.PEERWAY_BIN ?? fileURLToPath(new URL('../../target/release/peerway', import.meta.url));
+export const binary = process.env.PEERWAY_BIN ?? fileURLToPath(new URL('../../target/release/peerway', import.meta.url));
 
 async function free(port) {
   const server = createServer();
@@ -14,6 +14,15 @@ async function free(port) {
     server.once('error', () => resolve(false));
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
+}
+
+/** A free port below the range from which the kernel takes client ports. */
+export async function freePort() {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const port = 11_000 + Math.floor(Math.random() * 20_000);
+    if (await free(port)) return port;
+  }
+  throw new Error('no free port between 11000 and 31000');
 }
 
 /** A base port whose TCP block is free; the UDP ports beside it are tried by the demo itself, which names one in use. */

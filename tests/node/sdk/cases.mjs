@@ -1,0 +1,145 @@
+// The cases of the table: what is asked, what goes wrong meanwhile, and what the user must get to see.
+
+import assert from 'node:assert/strict';
+
+import { EMPTY_NOTE } from './contract.mjs';
+import { POOR, USER } from './gateway.mjs';
+
+/** So many events into a stream, every dialect has sent some of the text and none all of it. */
+const PREAMBLE = 6;
+
+export class Cell {
+  constructor(gateway, sdk, provider, prompt) {
+    Object.assign(this, { gateway, sdk, provider, prompt });
+  }
+
+  at(model, more) {
+    return { gateway: this.gateway.url, key: USER, model, retries: 0, ...more };
+  }
+
+  get works() {
+    return this.at(`${this.provider}/echo`);
+  }
+
+  async fault(model, effect) {
+    await this.gateway.faults({ match: { model }, do: effect });
+  }
+
+  /** What the user's own `catch` gets. */
+  async refused(name, at, ask = (where, prompt) => this.sdk.plain(where, prompt)) {
+    const { kind, status } = this.sdk.failures[name];
+    let caught;
+    await assert.rejects(ask(at, this.prompt), (error) => {
+      caught = error;
+      return true;
+    });
+    if (kind) assert.equal(caught.constructor, kind, `${caught.stack}`);
+    assert.equal(this.sdk.status(caught), status);
+    return caught;
+  }
+
+  /** What came before the failure is there, and then it is told. */
+  async breaksOff(name, at) {
+    let text = '';
+    const error = await this.refused(name, at, async (where, prompt) => {
+      for await (const piece of this.sdk.stream(where, prompt)) text += piece;
+    });
+    assert.ok(text && `echo: ${this.prompt}`.startsWith(text) && text.length < this.prompt.length, text);
+    return error;
+  }
+}
+
+export const CASES = {
+  async plain(cell) {
+    assert.equal(await cell.sdk.plain(cell.works, cell.prompt), `echo: ${cell.prompt}`);
+  },
+
+  async stream(cell) {
+    const pieces = [];
+    for await (const piece of cell.sdk.stream(cell.works, cell.prompt)) if (piece) pieces.push(piece);
+    assert.equal(pieces.join(''), `echo: ${cell.prompt}`);
+    assert.ok(pieces.length > 3, 'in pieces, as it was produced');
+  },
+
+  async tools(cell) {
+    const calls = await cell.sdk.tools(cell.works, 'call weather {"city":"Bern"} clock {"zone":"CET"}');
+    assert.deepEqual(calls, [
+      { name: 'weather', arguments: { city: 'Bern' } },
+      { name: 'clock', arguments: { zone: 'CET' } },
+    ]);
+  },
+
+  async structured(cell) {
+    assert.deepEqual(await cell.sdk.structured(cell.works, cell.prompt), EMPTY_NOTE);
+  },
+
+  async usage(cell) {
+    const billed = async () => {
+      const bill = await cell.gateway.bill();
+      return { prompt: bill.prompt_tokens, completion: bill.completion_tokens };
+    };
+    assert.deepEqual(await cell.sdk.usage(cell.works, cell.prompt), await billed());
+    await cell.gateway.reset();
+    const streamed = await cell.sdk.streamUsage(cell.works, cell.prompt);
+    if (streamed) assert.deepEqual(streamed, await billed());
+  },
+
+  async 401(cell) {
+    const error = await cell.refused('401', cell.at(`${cell.provider}/echo`, { key: 'sk-wrong', retries: cell.sdk.retries }));
+    assert.match(error.message, /key/);
+    assert.equal(await cell.gateway.arrived(), 0);
+  },
+
+  async 404(cell) {
+    const error = await cell.refused('404', cell.at('no-such-model', { retries: cell.sdk.retries }));
+    assert.match(error.message, /no-such-model/);
+  },
+
+  async 429(cell) {
+    await cell.fault('full', { status: 429, retry_after_ms: 50 });
+    await cell.refused('429', cell.at(`${cell.provider}-once/full`));
+  },
+
+  async budget(cell) {
+    const before = await cell.gateway.denied();
+    const error = await cell.refused('budget', cell.at(`${cell.provider}/echo`, { key: POOR, retries: cell.sdk.retries }));
+    assert.match(error.message, /budget of key `poor`/);
+    assert.equal(await cell.gateway.denied(), before + 1, 'asked once: a retry cannot help');
+    assert.equal(await cell.gateway.arrived(), 0);
+  },
+
+  async cut(cell) {
+    await cell.fault('cut', { cut_after_events: PREAMBLE });
+    await cell.breaksOff('cut', cell.at(`${cell.provider}/cut`));
+  },
+
+  async 'mid-stream'(cell) {
+    await cell.fault('broken', { error_event_after: PREAMBLE });
+    await cell.breaksOff('mid-stream', cell.at(`${cell.provider}/broken`));
+  },
+
+  /** With another target nobody notices; without one it is an error as if there had been no stream. */
+  async second(cell) {
+    await cell.fault('second', { error_event_after: 1 });
+    let text = '';
+    for await (const piece of cell.sdk.stream(cell.at(`second-${cell.provider}`), cell.prompt)) text += piece;
+    assert.equal(text, `echo: ${cell.prompt}`);
+    assert.deepEqual(Object.keys((await cell.gateway.bill()).by_model).sort(), ['second', 'spare']);
+
+    await cell.fault('second-alone', { error_event_after: 1 });
+    await cell.refused('second', cell.at(`${cell.provider}-once/second-alone`, { retries: cell.sdk.retries }), async (at, prompt) => {
+      for await (const piece of cell.sdk.stream(at, prompt)) assert.equal(piece, '');
+    });
+  },
+
+  async timeout(cell) {
+    await cell.fault('hang', { hang: true });
+    await cell.refused('timeout', cell.at(`${cell.provider}-once/hang`, { retries: cell.sdk.retries }));
+    assert.equal(await cell.gateway.arrived(), 1, 'asked once: the gateway has made the retries there are');
+  },
+};
+
+/** By the gateway itself: whichever provider there is, it is not asked. */
+export const REFUSED = ['401', '404', 'budget'];
+/** The order of the table. */
+export const ORDER = ['plain', 'stream', 'tools', 'structured', 'usage', '401', '404', '429', 'budget', 'cut', 'mid-stream', 'second', 'timeout'];

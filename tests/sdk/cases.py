@@ -1,0 +1,162 @@
+"""The cases of the table: what is asked, what goes wrong meanwhile, and what the user must get to see."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from .contract import CITY, EMPTY_NOTE, NOTE, ZONE, Adapter, At, Call, Note, Used
+from .gateway import POOR, USER, Gateway
+
+PREAMBLE = 6
+"""So many events into a stream, every dialect has sent some of the text and none all of it."""
+
+
+@dataclass
+class Cell:
+    gateway: Gateway
+    sdk: Adapter
+    provider: str
+    prompt: str
+
+    def at(self, model: str, **changes: object) -> At:
+        return At(self.gateway.url, USER, model).with_(**changes)
+
+    @property
+    def works(self) -> At:
+        return self.at(f"{self.provider}/echo")
+
+    @property
+    def retries(self) -> int:
+        """As many as the SDK would make by itself, where the gateway can tell it not to."""
+        return 2 if self.sdk.honours_should_retry else 0
+
+    def fault(self, model: str, **effect: object) -> None:
+        self.gateway.provider.faults({"match": {"model": model}, "do": effect})
+
+    def refused(self, case: str, at: At, ask: Callable[[At, str], object] | None = None) -> BaseException:
+        """What the user's own `except` gets."""
+        expected = self.sdk.failures[case]
+        with pytest.raises(expected.kind) as raised:
+            (ask or self.sdk.plain)(at, self.prompt)
+        assert type(raised.value) is expected.kind, f"{type(raised.value).__mro__}"
+        assert self.sdk.status(raised.value) == expected.status
+        return raised.value
+
+    def breaks_off(self, case: str, at: At) -> None:
+        """What came before the failure is there, and then it is told."""
+        pieces: list[str] = []
+
+        def collect(at: At, prompt: str) -> None:
+            for piece in self.sdk.stream(at, prompt):
+                pieces.append(piece)
+
+        self.refused(case, at, collect)
+        text = "".join(pieces)
+        assert text and f"echo: {self.prompt}".startswith(text) and len(text) < len(self.prompt), f"{pieces}"
+
+
+def plain(cell: Cell) -> None:
+    assert cell.sdk.plain(cell.works, cell.prompt) == f"echo: {cell.prompt}"
+
+
+def stream(cell: Cell) -> None:
+    pieces = [piece for piece in cell.sdk.stream(cell.works, cell.prompt) if piece]
+    assert "".join(pieces) == f"echo: {cell.prompt}"
+    assert len(pieces) > 3, "in pieces, as it was produced"
+
+
+def tools(cell: Cell) -> None:
+    calls = cell.sdk.tools(cell.works, 'call weather {"city":"Bern"} clock {"zone":"CET"}')
+    assert calls == [Call(name="weather", arguments=CITY), Call(name="clock", arguments=ZONE)]
+
+
+def structured(cell: Cell) -> None:
+    # A tool that must be called gets its arguments from the prompt; it is named differently by each SDK.
+    by_tool = cell.sdk.structured_by == "tool"
+    document = Note(**NOTE).model_dump_json()
+    prompt = f"call Note {document} final_result {document}" if by_tool else cell.prompt
+    assert cell.sdk.structured(cell.works, prompt) == Note(**(NOTE if by_tool else EMPTY_NOTE))
+
+
+def usage(cell: Cell) -> None:
+    def billed() -> Used:
+        bill = cell.gateway.provider.bill()
+        return Used(bill["prompt_tokens"], bill["completion_tokens"])
+
+    assert cell.sdk.usage(cell.works, cell.prompt) == billed()
+    cell.gateway.provider.reset()
+    streamed = cell.sdk.stream_usage(cell.works, cell.prompt)
+    assert streamed in (None, billed())
+
+
+def wrong_key(cell: Cell) -> None:
+    error = cell.refused("401", cell.at(f"{cell.provider}/echo", key="sk-wrong", retries=cell.retries))
+    assert "key" in str(error)
+    assert cell.gateway.arrived() == 0
+
+
+def no_such_model(cell: Cell) -> None:
+    error = cell.refused("404", cell.at("no-such-model", retries=cell.retries))
+    assert "no-such-model" in str(error)
+
+
+def rate_limited(cell: Cell) -> None:
+    cell.fault("full", status=429, retry_after_ms=50)
+    cell.refused("429", cell.at(f"{cell.provider}-once/full"))
+
+
+def budget(cell: Cell) -> None:
+    before = cell.gateway.denied()
+    error = cell.refused("budget", cell.at(f"{cell.provider}/echo", key=POOR, retries=cell.retries))
+    assert "budget of key `poor`" in str(error)
+    assert cell.gateway.denied() == before + 1, "asked once: a retry cannot help"
+    assert cell.gateway.arrived() == 0
+
+
+def cut(cell: Cell) -> None:
+    cell.fault("cut", cut_after_events=PREAMBLE)
+    cell.breaks_off("cut", cell.at(f"{cell.provider}/cut"))
+
+
+def mid_stream(cell: Cell) -> None:
+    cell.fault("broken", error_event_after=PREAMBLE)
+    cell.breaks_off("mid-stream", cell.at(f"{cell.provider}/broken"))
+
+
+def second(cell: Cell) -> None:
+    """With another target nobody notices; without one it is an error as if there had been no stream."""
+    cell.fault("second", error_event_after=1)
+    pieces = cell.sdk.stream(cell.at(f"second-{cell.provider}"), cell.prompt)
+    assert "".join(pieces) == f"echo: {cell.prompt}"
+    assert set(cell.gateway.provider.bill()["by_model"]) == {"second", "spare"}
+
+    cell.fault("second-alone", error_event_after=1)
+    alone = cell.at(f"{cell.provider}-once/second-alone", retries=cell.retries)
+    cell.refused("second", alone, lambda at, prompt: list(cell.sdk.stream(at, prompt)))
+
+
+def timeout(cell: Cell) -> None:
+    cell.fault("hang", hang=True)
+    cell.refused("timeout", cell.at(f"{cell.provider}-once/hang", retries=cell.retries))
+    assert cell.gateway.arrived() == 1, "asked once: the gateway has made the retries there are"
+
+
+CASES: dict[str, Callable[[Cell], None]] = {
+    "plain": plain,
+    "stream": stream,
+    "tools": tools,
+    "structured": structured,
+    "usage": usage,
+    "401": wrong_key,
+    "404": no_such_model,
+    "429": rate_limited,
+    "budget": budget,
+    "cut": cut,
+    "mid-stream": mid_stream,
+    "second": second,
+    "timeout": timeout,
+}
+"""In the table's order."""
+REFUSED = ("401", "404", "budget")
+"""By the gateway itself: whichever provider there is, it is not asked."""

@@ -1,0 +1,1 @@
+"""One adapter an SDK family. Only these files know an SDK."""

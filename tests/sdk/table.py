@@ -1,0 +1,54 @@
+"""The SDKs, the providers, and which cell is not applicable and why."""
+
+import functools
+import importlib
+from dataclasses import dataclass
+
+from .contract import Adapter
+
+PROVIDERS = ("openai", "anthropic", "gemini", "bedrock", "cohere")
+"""Named in `peerway.yaml` by the dialect that they speak."""
+
+@dataclass(frozen=True)
+class Sdk:
+    name: str
+    module: str
+    adapter: str
+
+    @property
+    def id(self) -> str:
+        """For names of tests and folders."""
+        return self.name.rstrip("/").replace("/", "-").replace(" ", "-")
+
+    def load(self) -> Adapter:
+        return _load(self)
+
+
+@functools.cache
+def _load(sdk: Sdk) -> Adapter:
+    return getattr(importlib.import_module(f"sdk.clients.{sdk.module}"), sdk.adapter)()
+
+
+SDKS = (
+    Sdk("openai", "openai_sdk", "Chat"),
+    Sdk("openai responses", "openai_sdk", "Responses"),
+    Sdk("anthropic", "anthropic_sdk", "Anthropic"),
+    Sdk("google-genai", "google_genai", "Genai"),
+    Sdk("langchain-openai", "langchain", "LangchainOpenAi"),
+    Sdk("langchain-anthropic", "langchain", "LangchainAnthropic"),
+    Sdk("llama-index", "llama_index_sdk", "LlamaIndex"),
+    Sdk("litellm openai/", "litellm_sdk", "OpenAi"),
+    Sdk("litellm litellm_proxy/", "litellm_sdk", "Proxy"),
+    Sdk("litellm anthropic/", "litellm_sdk", "Anthropic"),
+    Sdk("litellm gemini/", "litellm_sdk", "Gemini"),
+    Sdk("pydantic-ai", "pydantic_ai_sdk", "PydanticAi"),
+    Sdk("boto3", "bedrock", "Boto3"),
+    Sdk("cohere", "cohere_sdk", "Cohere"),
+)
+
+NOT_APPLICABLE: dict[tuple[str, str, str], str] = {}
+"""By SDK, provider (`*`: all) and case."""
+
+
+def not_applicable(sdk: str, provider: str, case: str) -> str | None:
+    return NOT_APPLICABLE.get((sdk, provider, case)) or NOT_APPLICABLE.get((sdk, "*", case))
