@@ -189,6 +189,14 @@ impl Setup {
         Answer { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
     }
 
+    /// As `send`, for an answer whose body may break off.
+    pub async fn try_send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let response = self.client.request(request).await.map_err(|error| error.to_string())?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
     /// A chat request with these headers over the usual ones.
     pub async fn chat_with(&self, body: impl Into<Bytes>, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::post(format!("http://{}/v1/chat/completions", self.gateway))
