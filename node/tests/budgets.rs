@@ -107,26 +107,29 @@ async fn a_used_up_budget_is_told_in_every_form() {
 }
 
 #[tokio::test]
-async fn a_dialect_that_is_not_served_yet_refuses_in_its_own_form() {
-    let ask = async |setup: &Setup, path: &str| {
+async fn every_dialect_is_refused_in_its_own_form() {
+    let ask = async |setup: &Setup, path: &str, body: Value| {
         let request = Request::post(format!("http://{}{path}", setup.gateway)).header("x-api-key", KEY);
-        setup.send(request.body(Full::default()).unwrap()).await
+        setup.send(request.body(Full::from(body.to_string())).unwrap()).await
     };
+    let message = json!([{"role": "user", "content": "hello"}]);
     let (setup, _) = budget("0").await;
-    let refused = ask(&setup, "/anthropic/v1/messages").await;
+    let body = json!({"model": "demo/echo", "max_tokens": 9, "messages": message});
+    let refused = ask(&setup, "/anthropic/v1/messages", body).await;
     assert_eq!((refused.status.as_u16(), refused.header("x-should-retry")), (429, "false"));
     let body = refused.json();
     assert_eq!((&body["type"], &body["error"]["type"]), (&json!("error"), &json!("rate_limit_error")));
     assert_eq!(body["request_id"], refused.header("x-request-id"));
-    let refused = ask(&setup, "/genai/v1beta/models/gemini-2.5-pro:generateContent").await;
+    let contents = json!({"contents": [{"role": "user", "parts": [{"text": "hello"}]}]});
+    let refused = ask(&setup, "/genai/v1beta/models/demo/echo:generateContent", contents).await;
     assert_eq!(refused.json()["error"]["status"], "RESOURCE_EXHAUSTED");
-    let refused = ask(&setup, "/cohere/v2/chat").await;
-    assert_eq!(
-        (refused.header("x-peerway-error"), &refused.json()["id"]),
-        ("budget_exceeded", &json!(refused.header("x-request-id")))
-    );
-    let (setup, _) = budget("1").await;
-    assert_eq!(ask(&setup, "/anthropic/v1/messages").await.status.as_u16(), 501);
+    let refused = ask(&setup, "/cohere/v2/chat", json!({"model": "demo/echo", "messages": message})).await;
+    let id = json!(refused.header("x-request-id"));
+    assert_eq!((refused.header("x-peerway-error"), &refused.json()["id"]), ("budget_exceeded", &id));
+    let words = json!({"messages": [{"role": "user", "content": [{"text": "hello"}]}]});
+    let refused = ask(&setup, "/bedrock/model/demo%2Fecho/converse", words).await;
+    let named = (refused.header("x-peerway-error"), refused.header("x-amzn-errortype"));
+    assert_eq!(named, ("budget_exceeded", "ServiceQuotaExceededException"));
 }
 
 #[tokio::test]

@@ -240,8 +240,17 @@ async fn arrived(setup: &Setup) -> Vec<Value> {
 }
 
 /// What a client may have the provider see, besides what the gateway says itself.
-const UPSTREAM: [&str; 8] =
-    ["host", "content-type", "accept", "user-agent", "x-request-id", "authorization", "content-length", "openai-beta"];
+const UPSTREAM: [&str; 9] = [
+    "host",
+    "content-type",
+    "accept",
+    "accept-encoding",
+    "user-agent",
+    "x-request-id",
+    "authorization",
+    "content-length",
+    "openai-beta",
+];
 
 #[tokio::test]
 async fn the_provider_sees_one_sound_request_or_none() {

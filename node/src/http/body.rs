@@ -78,12 +78,15 @@ async fn collect(mut body: Body, announced: u64, max: u64, held: &mut Held) -> R
         let Ok(piece) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
         length += piece.len();
         if length > max {
+            drop((first, all));
+            held.clear();
             discard(body).await;
             return Err(ApiError::TooLarge { limit: max as u64 });
         }
         if let Err(shed) = held.grow(piece.len()) {
             // What has been read is let go before anything else.
             drop((first, all));
+            held.clear();
             discard(body).await;
             return Err(ApiError::Overloaded(shed));
         }

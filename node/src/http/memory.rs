@@ -75,6 +75,12 @@ impl Held {
         if self.taken == 0 { bytes } else { Bytes::from_owner(Bound { bytes, _held: self }) }
     }
 
+    /// Gives back all that it holds.
+    pub fn clear(&mut self) {
+        self.memory.0.used.fetch_sub(std::mem::take(&mut self.taken), Ordering::Relaxed);
+        self.bytes = 0;
+    }
+
     /// Whether so many more would be within the budget at this moment. Nothing is taken: a client that announces much
     /// and sends nothing must not keep others out.
     pub fn would_fit(&self, more: u64) -> bool {
@@ -96,7 +102,7 @@ impl AsRef<[u8]> for Bound {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.taken > 0 {
-            self.memory.0.used.fetch_sub(self.taken, Ordering::Relaxed);
+            self.clear();
         }
     }
 }
