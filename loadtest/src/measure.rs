@@ -64,6 +64,8 @@ pub(crate) struct KindFigures {
     pub(crate) whole: Option<Percentiles>,
     pub(crate) first_token: Option<Percentiles>,
     pub(crate) events: u64,
+    /// An event's time from the provider to here, where the provider stamps its events.
+    pub(crate) event_on_the_way: Option<Percentiles>,
 }
 
 /// One target.
@@ -160,6 +162,7 @@ fn figures(plan: &Plan, system: &System, recorder: &Recorder, watch: &Watch) -> 
         whole: kind.whole.percentiles().filter(|_| verdict.kept),
         first_token: kind.first.percentiles().filter(|_| verdict.kept),
         events: kind.events,
+        event_on_the_way: kind.on_the_way.percentiles().filter(|_| verdict.kept),
     };
     let target = |(url, (done, failed)): (&String, &(u64, u64))| TargetFigures {
         url: url.clone(),

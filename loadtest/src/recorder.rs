@@ -20,6 +20,8 @@ pub(crate) struct Finished {
     /// When the last byte came, likewise.
     pub(crate) end: Duration,
     pub(crate) events: u64,
+    /// How long each stamped event was on its way.
+    pub(crate) on_the_way: Vec<Duration>,
     pub(crate) result: Result<(), Failure>,
 }
 
@@ -33,6 +35,8 @@ pub(crate) struct KindRecord {
     pub(crate) done: u64,
     pub(crate) failed: u64,
     pub(crate) events: u64,
+    /// From when the provider let an event go to when it was here; empty when the provider does not say.
+    pub(crate) on_the_way: Latency,
 }
 
 /// Figures of one second of the run, by when things happened.
@@ -73,6 +77,7 @@ impl Recorder {
             done: 0,
             failed: 0,
             events: 0,
+            on_the_way: Latency::new(),
         };
         Recorder {
             warmup,
@@ -144,6 +149,7 @@ impl Recorder {
         if let Some(first) = first {
             kind.first.record(first);
         }
+        finished.on_the_way.iter().for_each(|delay| kind.on_the_way.record(*delay));
     }
 
     /// Adds what another thread of the same run recorded.
@@ -154,6 +160,7 @@ impl Recorder {
             mine.done += theirs.done;
             mine.failed += theirs.failed;
             mine.events += theirs.events;
+            mine.on_the_way.merge(&theirs.on_the_way);
         }
         self.lateness.merge(&other.lateness);
         for (at, theirs) in other.seconds.iter().enumerate() {
@@ -245,6 +252,7 @@ mod tests {
             first: (kind == 1).then(|| Duration::from_millis(due_ms + 5)),
             end: Duration::from_millis(end_ms),
             events: 3,
+            on_the_way: vec![Duration::from_micros(70); 2],
             result,
         }
     }
@@ -265,6 +273,7 @@ mod tests {
         assert_eq!(recorder.headline().count(), 1);
         assert!(recorder.headline().at(50.0).abs_diff(40_000) < 100);
         assert!(recorder.kinds[1].first.at(50.0).abs_diff(5_000) < 10);
+        assert_eq!((recorder.kinds[1].on_the_way.count(), recorder.kinds[1].on_the_way.at(99.0)), (2, 70));
         assert_eq!(recorder.targets, [(2, 1)]);
     }
 

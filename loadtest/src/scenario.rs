@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_shipped_scenarios_are_valid() {
-        for name in ["mixed", "plain", "stream"] {
+        for name in ["mixed", "plain", "full", "stream", "paced", "prompts-64k", "prompts-400k"] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.yaml"));
             let scenario = Scenario::read(&path).unwrap();
             assert_eq!(scenario.key.as_deref(), Some("sk-peerway-demo"));

@@ -1,5 +1,5 @@
 //! Watches a stream of server-sent events go by: counts events, notices the first
-//! output, an error event, and the final `data: [DONE]`.
+//! output, an error event, the final `data: [DONE]`, and when the provider let an event go, if it says so.
 
 use memchr::{memchr, memmem};
 
@@ -14,6 +14,8 @@ pub(crate) struct StreamWatch {
     pub(crate) output: bool,
     pub(crate) done: bool,
     pub(crate) error: bool,
+    /// What the events since the last look say of when they were sent: microseconds since 1970.
+    pub(crate) sent_us: Vec<u64>,
 }
 
 impl StreamWatch {
@@ -51,6 +53,7 @@ impl StreamWatch {
         if self.done {
             return;
         }
+        self.sent_us.extend(sent_us(data));
         self.output |= carries_output(data);
         self.error |= data.starts_with(b"{\"error\"")
             || (memmem::find(data, b"\"error\"").is_some() && memmem::find(data, b"\"choices\"").is_none());
@@ -60,6 +63,14 @@ impl StreamWatch {
 fn keep(partial: &mut Vec<u8>, bytes: &[u8]) {
     let room = LINE_LIMIT.saturating_sub(partial.len());
     partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
+}
+
+/// The stamp of a simulated provider that was told to stamp its events.
+fn sent_us(data: &[u8]) -> Option<u64> {
+    const STAMP: &[u8] = b"\"sent_us\":";
+    let digits = &data[memmem::find(data, STAMP)? + STAMP.len()..];
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
 /// Whether a chunk has a `content` that is neither empty nor null (the first chunk often names only the role).
@@ -101,6 +112,14 @@ mod tests {
         assert!(!watch.output);
         watch.feed(rest.as_bytes());
         assert!(watch.output);
+    }
+
+    #[test]
+    fn stamps_are_read() {
+        let mut watch = StreamWatch::default();
+        watch.feed(b"data: {\"sent_us\":1763740800123456,\"choices\":[]}\n\ndata: {\"choices\":[]}\n\n");
+        watch.feed(b"data: {\"choices\":[],\"sent_us\":7}\n\n");
+        assert_eq!(watch.sent_us, [1_763_740_800_123_456, 7]);
     }
 
     #[test]

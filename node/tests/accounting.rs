@@ -133,9 +133,14 @@ async fn a_stream_that_falls_silent_is_charged_for_what_came() {
     estimated(&setup, "deadline").await;
 }
 
+/// A gateway whose key has more money than any test spends.
+async fn with_budget() -> Setup {
+    setup(|config| config["governance"]["keys"][0]["budgets"] = json!([{"limit_usd": "1000", "window": "1Y"}])).await
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_a_stream_pays_for_all_of_it() {
-    let setup = setup(|_| {}).await;
+    let setup = with_budget().await;
     setup.chat_and_leave(slow(true), 3, LONG).await;
     let line = stated(&setup).await;
     assert_eq!((&line["outcome"], &line["status"]), (&json!("client_gone"), &json!(499)), "{line}");
@@ -145,7 +150,7 @@ async fn a_client_that_leaves_a_stream_pays_for_all_of_it() {
 #[tokio::test]
 async fn a_client_that_leaves_before_the_answer_pays_for_it() {
     for stream in [false, true] {
-        let setup = setup(|_| {}).await;
+        let setup = with_budget().await;
         setup.fault(json!({"match": {}, "do": {"latency_ms": 400}})).await;
         setup.chat_and_leave(talkative(stream), 1, Duration::from_millis(150)).await;
         assert_eq!(stated(&setup).await["outcome"], "client_gone");
@@ -153,8 +158,27 @@ async fn a_client_that_leaves_before_the_answer_pays_for_it() {
 }
 
 #[tokio::test]
-async fn for_a_client_that_left_nothing_is_tried_again() {
+async fn where_nobody_counts_a_stream_is_left_with_its_client() {
     let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"endless": true, "token_ms": 5}})).await;
+    setup.chat_and_leave(hello_stream(), 3, LONG).await;
+    let line = estimated(&setup, "client_gone").await;
+    assert_eq!(line["outcome"], "client_gone");
+    assert!(line["duration_us"].as_u64().unwrap() < 5_000_000, "at once, not after the time for those that are counted: {line}");
+}
+
+#[tokio::test]
+async fn where_nobody_counts_an_answer_is_not_waited_for() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"hang": true}})).await;
+    setup.chat_and_leave(hello(), 1, Duration::from_millis(150)).await;
+    let line = setup.next_log_line();
+    assert_eq!((&line["outcome"], &line["estimated_because"]), (&json!("client_gone"), &json!("client_gone")), "{line}");
+}
+
+#[tokio::test]
+async fn for_a_client_that_left_nothing_is_tried_again() {
+    let setup = with_budget().await;
     setup.fault(json!({"match": {}, "do": {"latency_ms": 400, "status": 500}})).await;
     setup.chat_and_leave(hello(), 1, Duration::from_millis(150)).await;
     let line = setup.next_log_line();
@@ -164,7 +188,7 @@ async fn for_a_client_that_left_nothing_is_tried_again() {
 
 #[tokio::test]
 async fn beyond_the_bound_of_unattended_streams_what_came_is_charged() {
-    let setup = setup(|_| {}).await;
+    let setup = with_budget().await;
     setup.fault(json!({"match": {}, "do": {"token_ms": 30}})).await;
     let clients = (0..70).map(|_| setup.chat_and_leave(slow(true), 12, LONG));
     futures_util::future::join_all(clients).await;

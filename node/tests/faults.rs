@@ -101,15 +101,66 @@ async fn a_malformed_event_ends_the_stream_with_an_error_event() {
 #[tokio::test]
 async fn a_providers_error_event_reaches_the_client_and_ends_the_stream() {
     let setup = setup(|_| {}).await;
-    setup.fault(json!({"match": {}, "do": {"error_event_after": 1}})).await;
+    setup.fault(json!({"match": {}, "do": {"error_event_after": 2}})).await;
     let events = setup.chat(hello_stream()).await.events();
     assert!(last_error(&events)["message"].is_string());
 }
 
 #[tokio::test]
+async fn an_error_as_the_second_event_is_tried_again_silently() {
+    for fault in [json!({"error_event_after": 1}), json!({"cut_after_events": 1}), json!({"cut_after_events": 0})] {
+        let setup = setup(|_| {}).await;
+        setup.fault(json!({"match": {"first": 1}, "do": fault})).await;
+        let answer = setup.chat(hello_stream()).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-attempts")), (200, "2"), "{answer:?}");
+        assert_eq!((answer.streamed_text(), answer.events().pop().unwrap()), ("echo: hello".into(), "[DONE]".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_says_nothing_of_its_answer_is_left_for_another() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"token_ms": 60_000}})).await;
+    let mut body = hello_stream();
+    body["model"] = json!("smart");
+    let answer = setup.chat(body).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"), "{answer:?}");
+    assert_eq!(answer.streamed_text(), "echo: hello");
+}
+
+#[tokio::test]
+async fn when_no_stream_begins_to_answer_it_is_an_error_and_no_stream() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"error_event_after": 1}})).await;
+    let answer = setup.chat(hello_stream()).await;
+    assert!(answer.status.is_server_error(), "{answer:?}");
+    assert_eq!(answer.json()["error"]["code"], "upstream_error");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_json_is_tried_again() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {"first": 1}, "do": {"malformed": true}})).await;
+    let answer = setup.chat(hello()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-peerway-attempts")), (200, "2"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn nobody_works_longer_than_the_client_waits() {
+    let setup = setup(|_| {}).await;
+    setup.fault(json!({"match": {}, "do": {"hang": true}})).await;
+    for header in ["x-peerway-timeout", "x-stainless-read-timeout"] {
+        let began = std::time::Instant::now();
+        let answer = setup.chat_with(hello().to_string(), &[(header, "0.3")]).await;
+        assert_eq!(answer.status.as_u16(), 504, "{answer:?}");
+        assert!(began.elapsed() < std::time::Duration::from_millis(1_500), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_falls_silent_is_ended() {
     let setup = setup(|_| {}).await;
-    setup.fault(json!({"match": {}, "do": {"token_ms": 60_000}})).await;
+    setup.fault(json!({"match": {}, "do": {"token_ms": 700}})).await;
     let events = setup.chat(hello_stream()).await.events();
     assert!(last_error(&events)["message"].as_str().unwrap().contains("idle timeout"), "{events:?}");
 }

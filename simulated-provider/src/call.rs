@@ -74,6 +74,8 @@ pub(crate) struct Context<'a> {
     pub(crate) created: u64,
     /// How many tokens a text answer has, where it is not just the echo.
     pub(crate) length: Option<u32>,
+    /// Whether the events of a chat say when they were sent.
+    pub(crate) stamp: bool,
 }
 
 impl Context<'_> {
@@ -95,7 +97,7 @@ pub(crate) struct Written {
 #[derive(Debug)]
 enum Content {
     Whole(Vec<u8>),
-    Stream(Script),
+    Stream(Box<Script>),
 }
 
 impl Written {
@@ -108,7 +110,7 @@ impl Written {
     }
 
     pub(crate) fn stream(content_type: HeaderValue, tokens: u64, script: Script) -> Self {
-        Self { content_type, tokens, choices: 1, content: Content::Stream(script) }
+        Self { content_type, tokens, choices: 1, content: Content::Stream(Box::new(script)) }
     }
 
     /// So many choices, of which the tokens are those of all.
@@ -151,7 +153,7 @@ pub(crate) async fn serve(
                 malformed: effect.malformed,
                 endless: effect.endless,
             };
-            Body::Stream(Box::new(EventStream::new(script, breaks, account, pacer)))
+            Body::Stream(Box::new(EventStream::new(*script, breaks, account, pacer)))
         }
         Content::Whole(mut whole) if effect.endless => {
             whole.truncate(inside_content(&whole));
@@ -192,7 +194,7 @@ fn context<'a>(worker: &'a Worker, head: &Head, effect: &Effect) -> Context<'a> 
         _ => Usage::True,
     };
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Context { worker, usage, created, length }
+    Context { worker, usage, created, length, stamp: effect.stamp }
 }
 
 /// Where an answer that never ends goes on for ever: inside its text, where it has one.

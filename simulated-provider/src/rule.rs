@@ -76,6 +76,9 @@ pub struct Effect {
     /// Sends the body byte by byte with so many milliseconds between two bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_bytes: Option<u64>,
+    /// Writes into each event of a chat completion's stream when it was sent: `sent_us`, microseconds since 1970.
+    #[serde(skip_serializing_if = "is_false")]
+    pub stamp: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]

@@ -8,7 +8,7 @@ use peerway_simulated_provider::{Options, Running, start};
 use serde_json::{Value, json};
 
 async fn messages(running: &Running, body: Value) -> Answer {
-    let headers = ["x-api-key: sk-ant-1", "anthropic-version: 2023-06-01"];
+    let headers = ["x-api-key: sk-ant-12345", "anthropic-version: 2023-06-01"];
     ask(running, post_with("/v1/messages", &headers, body.to_string().as_bytes())).await
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{End, ask, chat, get, json, post, provider};
 use serde_json::Value;
@@ -127,6 +127,20 @@ async fn usage_left_out_or_zero() {
     assert!(ask(&running, &chat(STREAM)).await.body.contains(r#""total_tokens":0"#));
     let bill = json(&running, &get("/bill")).await;
     assert_eq!((&bill["prompt_tokens"], &bill["completion_tokens"]), (&(4 * 11).into(), &(4 * 4).into()));
+}
+
+#[tokio::test]
+async fn stamped_events_say_when_they_were_sent() {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
+    let running = provider(r#"{"do":{"stamp":true,"token_ms":1}}"#).await;
+    let before = now();
+    let events = ask(&running, &chat(STREAM)).await.events();
+    let sent: Vec<u64> = events
+        .iter()
+        .filter_map(|event| serde_json::from_str::<Value>(event).ok()?["choices"][0]["sent_us"].as_u64())
+        .collect();
+    assert_eq!(sent.len(), events.len() - 2, "all but the usage and the end: {events:?}");
+    assert!(sent.is_sorted() && before <= sent[0] && sent[sent.len() - 1] <= now(), "{sent:?}");
 }
 
 #[tokio::test]

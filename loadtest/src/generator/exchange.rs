@@ -1,6 +1,6 @@
 //! One request and its answer, read to the end and judged.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
@@ -17,6 +17,8 @@ pub(super) struct Seen {
     /// When the first output of a stream came.
     pub(super) first: Option<Instant>,
     pub(super) events: u64,
+    /// How long each stamped event was on its way.
+    pub(super) on_the_way: Vec<Duration>,
 }
 
 /// Sends `ask` and reads the answer; `seen` is filled as it comes.
@@ -92,6 +94,11 @@ async fn stream(body: &mut Incoming, seen: &mut Seen) -> Result<(), Failure> {
         };
         let Ok(data) = frame.into_data() else { continue };
         watch.feed(&data);
+        if !watch.sent_us.is_empty() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let sent = watch.sent_us.drain(..).map(Duration::from_micros);
+            seen.on_the_way.extend(sent.map(|sent| now.saturating_sub(sent)));
+        }
         if first_event.is_none() && watch.events > 0 {
             first_event = Some(Instant::now());
         }

@@ -129,6 +129,7 @@ async fn request(desk: Arc<Desk>, target: usize, ask: Ask, due: Option<Duration>
         first: seen.first.filter(|_| stream).map(|first| first.duration_since(desk.start)),
         end: desk.start.elapsed(),
         events: seen.events,
+        on_the_way: seen.on_the_way,
         result,
     };
     lock(&desk.recorder).finished(&finished);

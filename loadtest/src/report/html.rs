@@ -240,6 +240,7 @@ fn streams(report: &Report) -> String {
             let cells: String = figures(&kind.first_token)
                 .iter()
                 .chain(&figures(&kind.whole))
+                .chain(&figures(&kind.event_on_the_way))
                 .map(|cell| format!("<td>{cell}</td>"))
                 .collect();
             rows += &format!(
@@ -253,7 +254,7 @@ fn streams(report: &Report) -> String {
         }
     }
     let table = format!(
-        "<table><tr><th>system<th>kind<th>done<th>failed<th>first token p50<th>p99<th>p99.9<th>whole p50<th>p99<th>p99.9<th>events</tr>{rows}</table>"
+        "<table><tr><th>system<th>kind<th>done<th>failed<th>first token p50<th>p99<th>p99.9<th>whole p50<th>p99<th>p99.9<th>event on its way p50<th>p99<th>p99.9<th>events</tr>{rows}</table>"
     );
     section("By kind of request", "The last round of each system in which the generator kept its rate.", &table)
 }

@@ -70,7 +70,15 @@ fn details(system: &SystemReport) {
                 kind.events
             ));
         }
+        if let Some(event) = &kind.event_on_the_way {
+            say(&format!(
+                "  events: on the way p50 {} us, p99 {} us, p99.9 {} us, max {} us",
+                event.p50_us, event.p99_us, event.p999_us, event.max_us
+            ));
+        }
     }
+    let only_streams = last.kinds.iter().all(|kind| kind.events > 0);
+    let events: u64 = last.kinds.iter().map(|kind| kind.events).sum();
     let cpu = system.median.iter().flat_map(|median| &median.cpu_us_per_request);
     for (name, cpu) in cpu {
         let rss = last.processes.iter().find(|process| process.name == *name);
@@ -79,7 +87,12 @@ fn details(system: &SystemReport) {
                 [process.rss_before_bytes, process.rss_max_bytes, process.rss_after_bytes].map(mib);
             format!(", RSS before {before}, max {max}, after {after}")
         });
-        say(&format!("  {name}: {cpu:.1} us CPU a request{rss}"));
+        let an_event = if only_streams && events > 0 {
+            format!(" ({:.2} us an event)", cpu * last.done as f64 / events as f64)
+        } else {
+            String::new()
+        };
+        say(&format!("  {name}: {cpu:.1} us CPU a request{an_event}{rss}"));
     }
     if let Some(busy) = last.machine_busy.filter(|busy| *busy > BUSY) {
         say(&format!("  the machine was {:.0} % busy: what waits for a core is in these latencies", busy * 100.0));

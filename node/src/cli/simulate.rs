@@ -26,12 +26,23 @@ pub(super) struct SimulateArgs {
     /// A fault rule, e.g. `{"match":{"share":0.1},"do":{"status":429}}`; may be given several times.
     #[arg(long, value_name = "JSON")]
     fault: Vec<Rule>,
+    /// A key that is taken, in whichever header a dialect has for it; may be given several times. Default: any, or none.
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+    /// An AWS key whose signatures are checked; may be given several times. Default: signatures are not checked.
+    #[arg(long, value_name = "ID:SECRET", value_parser = aws_key)]
+    aws_key: Vec<(String, String)>,
     /// Do not keep what arrived for GET /requests.
     #[arg(long)]
     no_record: bool,
     /// Threads. Default: one a core.
     #[arg(long, default_value_t = 0)]
     workers: usize,
+}
+
+fn aws_key(text: &str) -> Result<(String, String), String> {
+    let (id, secret) = text.split_once(':').ok_or("write the access key id, a colon and the secret")?;
+    Ok((id.to_owned(), secret.to_owned()))
 }
 
 pub(super) fn run(args: SimulateArgs) -> ExitCode {
@@ -48,6 +59,8 @@ pub(super) fn run(args: SimulateArgs) -> ExitCode {
         token_latency: args.token_latency,
         answer_tokens: args.answer_tokens,
         faults: args.fault,
+        keys: args.key,
+        aws_keys: args.aws_key,
         record: !args.no_record,
         workers: args.workers,
         ..Options::default()

@@ -1,39 +1,29 @@
 //! The start without a file: a provider for each well-known API key in the environment.
 
 use super::finding::Finding;
-use super::interpolate::Variables;
-use super::model::{Config, Provider, ProviderKey, ProviderKind, Timeouts, VirtualKey};
+use super::interpolate::{Expanded, Variables, expand};
+use super::model::{Config, Provider, ProviderKey, ProviderKind, VirtualKey};
 use super::scalar::Secret;
+use crate::provider::table::{Row, TABLE};
 
 /// The virtual key that clients of a node without a file must send.
 const CLIENT_KEY: &str = "PEERWAY_KEY";
-
-/// Provider, variable of its key, base URL (none: the kind's own).
-const WELL_KNOWN: [(&str, &str, Option<&str>); 11] = [
-    ("openai", "OPENAI_API_KEY", None),
-    ("groq", "GROQ_API_KEY", Some("https://api.groq.com/openai/v1")),
-    ("mistral", "MISTRAL_API_KEY", Some("https://api.mistral.ai/v1")),
-    ("gemini", "GEMINI_API_KEY", Some("https://generativelanguage.googleapis.com/v1beta/openai")),
-    ("together", "TOGETHER_API_KEY", Some("https://api.together.xyz/v1")),
-    ("openrouter", "OPENROUTER_API_KEY", Some("https://openrouter.ai/api/v1")),
-    ("deepseek", "DEEPSEEK_API_KEY", Some("https://api.deepseek.com/v1")),
-    ("fireworks", "FIREWORKS_API_KEY", Some("https://api.fireworks.ai/inference/v1")),
-    ("cerebras", "CEREBRAS_API_KEY", Some("https://api.cerebras.ai/v1")),
-    ("perplexity", "PERPLEXITY_API_KEY", Some("https://api.perplexity.ai")),
-    ("xai", "XAI_API_KEY", Some("https://api.x.ai/v1")),
-];
+/// What the keys from the environment are called.
+const KEY_ID: &str = "environment";
 
 /// The configuration, and what is missing for it to be of use.
 pub(super) fn config(variables: Variables<'_>) -> (Config, Vec<Finding>) {
     let set = |name: &str| variables(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
     let mut config = Config::default();
     let mut warnings = Vec::new();
-    config.providers = WELL_KNOWN
-        .into_iter()
-        .filter_map(|(name, variable, base_url)| Some(provider(name, set(variable)?, base_url)))
-        .collect();
+    for row in &TABLE {
+        match provider(row, &set) {
+            Ok(provider) => config.providers.extend(provider),
+            Err(reason) => warnings.push(Finding::placeless("providers", reason, None)),
+        }
+    }
     if config.providers.is_empty() {
-        let names: Vec<&str> = WELL_KNOWN.iter().map(|(_, variable, _)| *variable).collect();
+        let names: Vec<&str> = TABLE.iter().filter_map(|row| row.variables.first().copied()).collect();
         warnings.push(Finding::placeless(
             "providers",
             "there is no configuration file and no provider's API key in the environment: there is nothing to serve",
@@ -42,7 +32,7 @@ pub(super) fn config(variables: Variables<'_>) -> (Config, Vec<Finding>) {
     }
     match set(CLIENT_KEY) {
         Some(value) => config.governance.keys.push(VirtualKey {
-            id: "environment".to_owned(),
+            id: KEY_ID.to_owned(),
             team: None,
             value: Some(Secret::new(value)),
             hash: None,
@@ -63,21 +53,52 @@ pub(super) fn config(variables: Variables<'_>) -> (Config, Vec<Finding>) {
     (config, warnings)
 }
 
-fn provider(name: &str, key: String, base_url: Option<&str>) -> Provider {
-    Provider {
-        name: name.to_owned(),
-        kind: if base_url.is_some() { ProviderKind::OpenAiCompatible } else { ProviderKind::OpenAi },
-        base_url: base_url.map(str::to_owned),
-        keys: vec![ProviderKey {
-            id: "environment".to_owned(),
-            value: Secret::new(key),
-            weight: 1.0,
-            models: vec!["*".to_owned()],
-        }],
-        models: Vec::new(),
-        timeouts: Timeouts::default(),
-        retries: 2,
-        allow_private: false,
+/// The provider of a kind, if the environment has what it takes; the words for what is missing if it has only a part.
+fn provider(row: &Row, set: &dyn Fn(&str) -> Option<String>) -> Result<Option<Provider>, String> {
+    let first = |names: &[&str]| names.iter().find_map(|name| set(name));
+    let mut provider = Provider::new(row.name, row.kind);
+    let mut key = first(row.variables).map(|value| ProviderKey::new(KEY_ID, Secret::new(value)));
+    match row.kind {
+        ProviderKind::Azure => {
+            provider.base_url = set("AZURE_OPENAI_ENDPOINT").map(|url| url.trim_end_matches('/').to_owned());
+            provider.api_version = set("OPENAI_API_VERSION");
+            if key.is_some() && provider.base_url.is_none() {
+                return Err("AZURE_OPENAI_API_KEY is set without AZURE_OPENAI_ENDPOINT: azure is left out".to_owned());
+            }
+        }
+        ProviderKind::Bedrock => {
+            provider.region = first(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
+            key = key.or_else(|| aws(set));
+            if key.is_some() && provider.region.is_none() {
+                return Err("there is a key for AWS but no AWS_REGION: bedrock is left out".to_owned());
+            }
+        }
+        ProviderKind::Vertex => {
+            let Some(path) = set("GOOGLE_APPLICATION_CREDENTIALS") else { return Ok(None) };
+            provider.project = set("GOOGLE_CLOUD_PROJECT");
+            provider.location = Some(set("GOOGLE_CLOUD_LOCATION").unwrap_or_else(|| "global".to_owned()));
+            key = Some(ProviderKey::new(KEY_ID, Secret::new(file(&path)?)));
+        }
+        _ => {}
+    }
+    provider.keys.extend(key);
+    Ok((!provider.keys.is_empty()).then_some(provider))
+}
+
+fn aws(set: &dyn Fn(&str) -> Option<String>) -> Option<ProviderKey> {
+    let mut key = ProviderKey::new(KEY_ID, Secret::new(set("AWS_SECRET_ACCESS_KEY")?));
+    key.access_key_id = Some(set("AWS_ACCESS_KEY_ID")?);
+    key.session_token = set("AWS_SESSION_TOKEN").map(Secret::new);
+    Some(key)
+}
+
+/// What a file holds that a variable names.
+fn file(path: &str) -> Result<String, String> {
+    let left_out = |why: String| format!("GOOGLE_APPLICATION_CREDENTIALS: {why}: vertex is left out");
+    match expand(&format!("file://{path}"), &|_| None) {
+        Ok(Expanded::Replaced(text)) => Ok(text),
+        Ok(Expanded::AsWritten) => Err(left_out(format!("`{path}` is not an absolute path"))),
+        Err(error) => Err(left_out(error.to_string())),
     }
 }
 
@@ -98,6 +119,45 @@ mod tests {
         assert_eq!(config.providers[1].keys[0].value.expose(), "MISTRAL_API_KEY-value");
         assert_eq!(config.governance.keys[0].value, Some(Secret::new("sk-client")));
         assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn what_takes_more_than_a_key_is_put_together() {
+        let table = [
+            ("ANTHROPIC_API_KEY", "sk-ant"),
+            ("AZURE_OPENAI_API_KEY", "az"),
+            ("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com/"),
+            ("AWS_ACCESS_KEY_ID", "AKIA"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_SESSION_TOKEN", "session"),
+            ("AWS_DEFAULT_REGION", "eu-central-1"),
+            ("GOOGLE_API_KEY", "g"),
+            ("HF_TOKEN", "hf"),
+            ("PEERWAY_KEY", "sk-client"),
+        ];
+        let look_up = |name: &str| table.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let (config, warnings) = config(&look_up);
+        assert_eq!(warnings, []);
+        let names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+        assert_eq!(names, ["anthropic", "gemini", "azure", "bedrock", "huggingface"]);
+        assert_eq!(config.providers[2].base_url.as_deref(), Some("https://mine.openai.azure.com"));
+        let bedrock = &config.providers[3];
+        assert_eq!(bedrock.region.as_deref(), Some("eu-central-1"));
+        assert_eq!(bedrock.keys[0].access_key_id.as_deref(), Some("AKIA"));
+        assert_eq!(bedrock.keys[0].session_token, Some(Secret::new("session")));
+    }
+
+    #[test]
+    fn half_of_what_it_takes_is_told() {
+        for (name, missing) in [
+            ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"),
+            ("AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION"),
+            ("GOOGLE_APPLICATION_CREDENTIALS", "cannot read"),
+        ] {
+            let (config, warnings) = config(&|asked| (asked == name).then(|| "/no/such/file".to_owned()));
+            assert_eq!(config.providers.len(), 0, "{name}");
+            assert!(warnings[0].message.contains(missing), "{name}: {}", warnings[0].message);
+        }
     }
 
     #[test]

@@ -11,6 +11,10 @@ use utoipa::ToSchema;
 
 use super::scalar::{ByteSize, Moment, Period, Secret};
 
+mod providers;
+
+pub use providers::*;
+
 /// The whole file. Every block may be left out.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -165,109 +169,8 @@ pub struct ClusterTls {
     pub key: std::path::PathBuf,
 }
 
-/// The wire format and habits of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderKind {
-    /// OpenAI itself.
-    #[serde(rename = "openai")]
-    OpenAi,
-    /// Anything that speaks OpenAI's API at another address.
-    #[serde(rename = "openai_compatible")]
-    OpenAiCompatible,
-    /// Anthropic's messages.
-    Anthropic,
-    /// Gemini's generateContent.
-    Gemini,
-    /// Bedrock's Converse.
-    Bedrock,
-    /// Cohere's API, version 2.
-    Cohere,
-    /// The simulated provider that comes with the gateway.
-    Simulated,
-}
-
-/// An upstream.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// The `provider` in `provider/model`.
-    pub name: String,
-    /// The wire format it speaks.
-    #[serde(rename = "type")]
-    pub kind: ProviderKind,
-    /// With the version in it, e.g. `https://api.openai.com/v1`. Default for type `openai` only.
-    #[serde(default)]
-    pub base_url: Option<String>,
-    /// API keys, drawn by weight. None: the provider needs none.
-    #[serde(default)]
-    pub keys: Vec<ProviderKey>,
-    /// Models that this provider is known to serve, listed by `GET /v1/models` and reachable by their bare name; `*`
-    /// stands for any run of characters. Empty: whatever is asked for.
-    #[serde(default)]
-    pub models: Vec<String>,
-    /// How long each part of a request may take.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// Further attempts after a failed one, before the first byte went to the client.
-    #[serde(default = "default_retries")]
-    pub retries: u32,
-    /// Allows an upstream on a loopback or private address.
-    #[serde(default)]
-    pub allow_private: bool,
-}
-
-fn default_retries() -> u32 {
-    2
-}
-
-/// An API key at a provider.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderKey {
-    /// What logs and metrics call this key; never its value.
-    pub id: String,
-    /// The key itself.
-    pub value: Secret,
-    /// Share of the requests relative to the provider's other keys.
-    #[serde(default = "default_weight")]
-    pub weight: f64,
-    /// Models that this key may be used for; `*` stands for any run of characters.
-    #[serde(default = "any_model")]
-    pub models: Vec<String>,
-}
-
 fn default_weight() -> f64 {
     1.0
-}
-
-fn any_model() -> Vec<String> {
-    vec!["*".to_owned()]
-}
-
-/// How long each part of a request to a provider may take.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
-    /// To the open connection.
-    pub connect: Period,
-    /// From the request's last byte to the response's head.
-    pub first_byte: Period,
-    /// Between two pieces of a response body.
-    pub idle: Period,
-    /// The whole exchange.
-    pub total: Period,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Period::seconds(5),
-            first_byte: Period::seconds(60),
-            idle: Period::seconds(60),
-            total: Period::seconds(30 * 60),
-        }
-    }
 }
 
 /// An alias that stands for one or more targets.

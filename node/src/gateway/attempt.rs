@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -13,11 +13,12 @@ use peerway_dialect::canonical::replay;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Read, read_answer};
+use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
 use super::verdict::{Failure, Fault, Spent};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
-use crate::governance::{Account, Reason};
+use crate::governance::{Account, Reason, Written};
 use crate::http::request_id::X_REQUEST_ID;
 use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
@@ -39,6 +40,8 @@ const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-e
 pub(super) enum Sent {
     /// A stream that has begun to answer.
     Stream { target: Target, headers: HeaderMap, feed: Box<Feed> },
+    /// An answer that goes on as it comes, but is not a chat.
+    Raw(Box<Raw>),
     /// A whole answer, or an error that is the client's own fault, in the client's words.
     Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes, answer: Option<Answer>, spent: Spent },
 }
@@ -46,7 +49,6 @@ pub(super) enum Sent {
 /// Puts into a request what the gateway adds to it.
 pub(super) fn dress(request: &mut Request<Full<Bytes>>, dialect: Dialect, client: &Client<'_>) {
     let headers = request.headers_mut();
-    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("peerway/", env!("CARGO_PKG_VERSION"))));
     headers.insert(&X_REQUEST_ID, client.request_id.clone());
     let own: &[&'static str] = match dialect {
         _ if dialect != client.dialect => &[],
@@ -73,6 +75,8 @@ pub(super) struct Client<'a> {
 pub(super) fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
     match result {
         Ok(Sent::Stream { .. }) => account.answering(),
+        Ok(Sent::Raw(raw)) if raw.is_events() => account.answering(),
+        Ok(Sent::Raw(_)) => account.counted(&Written::default(), None, Reason::NoUsage),
         Ok(Sent::Plain { spent, .. }) | Err(Failure { spent, .. }) => match spent {
             Spent::Nothing => account.nothing(),
             Spent::Stated(usage) => account.stated(usage),
@@ -90,6 +94,8 @@ pub(super) struct Attempt<'a> {
     pub(super) target: &'a Target,
     /// What the target is spoken to in.
     pub(super) dialect: Dialect,
+    /// What it is asked for, where it is not a chat.
+    pub(super) asks: Option<&'a Asks>,
     pub(super) outbound: &'a Outbound<'a>,
     pub(super) naming: Naming,
     /// When nobody waits for an answer any more.
@@ -115,6 +121,9 @@ impl Attempt<'_> {
             Ok(Ok(response)) => response,
         };
         let is_success = response.status().is_success();
+        if is_success && self.outbound.work.as_ref().is_some_and(|work| work.is_raw(response.headers())) {
+            return Ok(self.raw(response));
+        }
         if is_success && self.outbound.envelope.stream && is_stream(response.headers()) {
             return self.stream(response).await;
         }
@@ -123,7 +132,10 @@ impl Attempt<'_> {
         let (body, broken) = read(body, limit, self.within(upstream.total)).await;
         match broken {
             Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
-            None if is_success => self.answer(head.status, &head.headers, body),
+            None if is_success => match (&self.outbound.work, self.asks) {
+                (Some(work), Some(asks)) => self.done(work, asks, head.status, &head.headers, body),
+                _ => self.answer(head.status, &head.headers, body),
+            },
             None => self.error(head.status, &head.headers, body),
         }
     }
@@ -178,6 +190,39 @@ impl Attempt<'_> {
                 Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
             }
             Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+        }
+    }
+
+    fn raw(&self, response: Response<Incoming>) -> Sent {
+        let (head, body) = response.into_parts();
+        Sent::Raw(Box::new(Raw::new(self.target, head.status, head.headers, body)))
+    }
+
+    /// A whole answer to what is not a chat.
+    fn done(
+        &self,
+        work: &Work,
+        asks: &Asks,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Sent, Failure> {
+        if let Some(said) = super::answer::error_in(self.dialect, &body) {
+            let fault = Fault::of(said.kind.status(), said.kind);
+            let fault = if fault == Fault::Client { Fault::Provider } else { fault };
+            return Err(Failure::answered(fault, status, &said, retry_after(headers), Spent::Nothing));
+        }
+        let target = self.target.clone();
+        match work.read(asks.wire, self.dialect, headers, body) {
+            Ok(Done { body, is_translated, spent }) => {
+                let kept = returned(headers);
+                let headers = if is_translated { without_type(kept) } else { kept };
+                Ok(Sent::Plain { target, status, headers, body, answer: None, spent })
+            }
+            Err(unreadable) => Err(Failure::malformed(
+                format!("the answer cannot be read: {unreadable}"),
+                Spent::Answer(Written::default(), Reason::Malformed),
+            )),
         }
     }
 

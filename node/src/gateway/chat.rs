@@ -124,6 +124,8 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
+        // Of a chat nothing goes on unread.
+        Sent::Raw(_) => Err(ApiError::Overloaded),
         Sent::Stream { target, headers, feed } => {
             let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
             Ok(Ready::Stream(Box::new(PendingStream {
@@ -138,7 +140,7 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     }
 }
 
-fn refused_by_hook(
+pub(super) fn refused_by_hook(
     exchange: &Exchange,
     call: &Call,
     target: &Target,
@@ -171,7 +173,7 @@ impl PendingStream {
     }
 }
 
-async fn read_body(plan: &Plan, headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+pub(super) async fn read_body(plan: &Plan, headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|value| value.as_bytes() != b"identity") {
         return Err(ApiError::ContentEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
     }
@@ -190,7 +192,7 @@ async fn read_body(plan: &Plan, headers: &HeaderMap, body: Body) -> Result<Bytes
 
 /// Reads on for a moment without keeping anything: a client that is still sending when the connection closes sees a
 /// reset and never the answer that says why.
-async fn discard(body: Body) {
+pub(super) async fn discard(body: Body) {
     let reading = async {
         let mut left = DISCARD;
         let mut body = body;
@@ -206,7 +208,7 @@ async fn discard(body: Body) {
 }
 
 /// The route of the model, if the key may use it. The hints name only what this key may use.
-fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
+pub(super) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
     let route = plan.routes.resolve(model).map_err(|missing| {
         let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
         let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
@@ -223,7 +225,7 @@ fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, Ap
     Err(ApiError::ModelNotAllowed { model: model.to_owned(), hint })
 }
 
-fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
+pub(super) fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

@@ -1,6 +1,7 @@
 //! The request's way, one file a step:
 //! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what `outbound` prepares) ->
-//! `crate::relay` or `answer` -> `exchange` (record). `verdict` tells what a failure means, `hooks` lets others look on.
+//! `crate::relay` or `answer` -> `exchange` (record). `operations` goes the same way with
+//! whatever is not a chat. `verdict` tells what a failure means, `hooks` lets others look on.
 
 mod answer;
 mod answer_cache;
@@ -14,6 +15,7 @@ mod exchange;
 pub mod hooks;
 mod limits;
 mod models;
+mod operations;
 mod outbound;
 mod plan;
 mod reserve;

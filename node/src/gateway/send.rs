@@ -17,8 +17,7 @@ use super::reserve::{reserve, worst_case};
 use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
 use crate::http::error::ApiError;
-use crate::operation::Operation;
-use crate::provider::{UpstreamCall, UpstreamKey};
+use crate::provider::UpstreamKey;
 use crate::relay::Naming;
 use crate::routing::Target;
 use peerway_dialect::Dialect;
@@ -98,13 +97,7 @@ async fn try_target(
         exchange.attempts += 1;
         exchange.set_target(target);
         let started = Instant::now();
-        let call = UpstreamCall {
-            operation: operation(prepared.dialect),
-            dialect: prepared.dialect,
-            model: &target.model,
-            stream: outbound.envelope.stream,
-            content_type: None,
-        };
+        let call = prepared.call(&target.model, outbound.envelope.stream);
         let mut request = match target.upstream.request(&call, key, prepared.body.clone()).await {
             Ok(request) => request,
             Err(error) => {
@@ -120,6 +113,7 @@ async fn try_target(
             worker: exchange.worker().index,
             target,
             dialect: prepared.dialect,
+            asks: prepared.asks.as_ref(),
             outbound,
             naming: naming(outbound.call.dialect, &request_id, target),
             deadline: exchange.deadline,
@@ -167,15 +161,6 @@ async fn try_target(
 /// Whether the client will have stopped waiting by then.
 fn is_late(exchange: &Exchange, after: Duration) -> bool {
     exchange.deadline.is_some_and(|deadline| Moment::now() + after >= deadline)
-}
-
-/// The operation that a dialect of chat is.
-fn operation(dialect: Dialect) -> Operation {
-    match dialect {
-        Dialect::OpenAiCompletions => Operation::Completions,
-        Dialect::OpenAiResponses => Operation::Responses,
-        _ => Operation::Chat,
-    }
 }
 
 fn refused_by_hook(exchange: &Exchange, target: &Target, prepared: &Prepared, stream: bool) -> Result<(), ApiError> {

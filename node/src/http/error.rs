@@ -18,6 +18,7 @@ use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
+static X_AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 static RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// A refusal or failure, made by the gateway.
@@ -33,6 +34,8 @@ pub enum ApiError {
     ModelNotFound { model: String, hint: String },
     #[error("this key may not use the model `{model}`. {hint}")]
     ModelNotAllowed { model: String, hint: String },
+    #[error("no provider of the model `{model}` does {operation}; the providers that do: {others}")]
+    NoOperation { model: String, operation: &'static str, others: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
     /// The request cannot be read in full, as a translation needs it.
@@ -86,9 +89,12 @@ impl ApiError {
             Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } | Self::Refused(_) => StatusCode::FORBIDDEN,
             Self::BudgetExceeded(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotServed { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::Envelope(_) | Self::Decode(_) | Self::Unsupported(_) | Self::BadPath { .. } | Self::BodyBroken(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Envelope(_)
+            | Self::NoOperation { .. }
+            | Self::Decode(_)
+            | Self::Unsupported(_)
+            | Self::BadPath { .. }
+            | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -103,6 +109,7 @@ impl ApiError {
         match self {
             Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => "invalid_api_key",
             Self::ModelNotFound { .. } => "model_not_found",
+            Self::NoOperation { .. } => "unsupported_operation",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::BudgetExceeded(_) => "budget_exceeded",
             Self::RateLimited(_) => "rate_limit_exceeded",
@@ -139,7 +146,10 @@ impl ApiError {
 
     fn param(&self) -> Option<&str> {
         match self {
-            Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => Some("model"),
+            Self::ModelNotFound { .. }
+            | Self::ModelNotAllowed { .. }
+            | Self::NoOperation { .. }
+            | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
             Self::Decode(error) => error.field(),
             Self::Unsupported(error) => Some(&error.field),
@@ -228,6 +238,9 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(&X_PEERWAY_ERROR, HeaderValue::from_static(self.code()));
+        if let Some(name) = form.error_type(self.status(), self.code()) {
+            headers.insert(&X_AMZN_ERROR_TYPE, HeaderValue::from_static(name));
+        }
         if let Some(retry) = self.should_retry() {
             headers.insert(&X_SHOULD_RETRY, HeaderValue::from_static(retry));
         }

@@ -1,6 +1,8 @@
 //! The form of an error: a client's SDK reads it by the dialect that it speaks, which its path tells.
 
 use http::StatusCode;
+use peerway_dialect::bedrock::error_type;
+use peerway_dialect::canonical::FailureKind;
 use serde::Serialize;
 use serde_json::json;
 
@@ -15,6 +17,8 @@ pub enum ErrorForm {
     Anthropic,
     /// `{"error":{"code","message","status"}}`
     Gemini,
+    /// `{"message","code"}`, and the name of the error in `x-amzn-errortype`.
+    Bedrock,
     /// `{"message","code"}`, which other SDKs find the message in.
     Plain,
 }
@@ -34,10 +38,12 @@ pub struct Said<'a> {
 impl ErrorForm {
     /// By the path's first part; OpenAI's routes are under many, and bare.
     pub fn of_path(path: &str) -> Self {
-        match path.trim_start_matches('/').split('/').next() {
-            Some("anthropic") => Self::Anthropic,
-            Some("genai") => Self::Gemini,
-            Some("bedrock" | "cohere" | "mcp") => Self::Plain,
+        let mut parts = path.trim_start_matches('/').split('/');
+        match (parts.next(), parts.next()) {
+            (Some("anthropic"), _) | (Some("v1"), Some("messages")) => Self::Anthropic,
+            (Some("genai"), _) => Self::Gemini,
+            (Some("bedrock"), _) => Self::Bedrock,
+            (Some("cohere" | "mcp"), _) => Self::Plain,
             _ => Self::OpenAi,
         }
     }
@@ -66,8 +72,17 @@ impl ErrorForm {
                     }],
                 },
             })),
-            Self::Plain => bytes(&json!({ "message": said.message, "code": said.code })),
+            Self::Bedrock | Self::Plain => bytes(&json!({ "message": said.message, "code": said.code })),
         }
+    }
+
+    /// The name of the error, for clients that look for one in a header.
+    pub fn error_type(self, status: StatusCode, code: &str) -> Option<&'static str> {
+        let kind = match code {
+            "budget_exceeded" => FailureKind::Quota,
+            _ => FailureKind::of_status(status.as_u16()),
+        };
+        (self == Self::Bedrock).then(|| error_type(kind))
     }
 }
 
@@ -133,6 +148,7 @@ mod tests {
             (ErrorForm::OpenAi, openai),
             (ErrorForm::Anthropic, anthropic),
             (ErrorForm::Gemini, gemini),
+            (ErrorForm::Bedrock, plain),
             (ErrorForm::Plain, plain),
         ] {
             let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
@@ -145,7 +161,8 @@ mod tests {
         for (path, form) in [
             ("/anthropic/v1/messages", ErrorForm::Anthropic),
             ("/genai/v1beta/models/gemini-2.5-pro:generateContent", ErrorForm::Gemini),
-            ("/bedrock/model/x/converse", ErrorForm::Plain),
+            ("/bedrock/model/x/converse", ErrorForm::Bedrock),
+            ("/v1/messages/count_tokens", ErrorForm::Anthropic),
             ("/cohere/v2/chat", ErrorForm::Plain),
             ("/v1/chat/completions", ErrorForm::OpenAi),
             ("/chat/completions", ErrorForm::OpenAi),

@@ -5,15 +5,45 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// From where an address can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From the public internet.
+    Public,
+    /// From this machine or network, if the operator allows it.
+    Private,
+    /// No provider lives there, so it is not allowed to anybody: link-local and multicast addresses, and those at which
+    /// clouds hand out the machine's credentials.
+    Never,
+}
+
+/// Judges one address; an IPv6 address that stands for an IPv4 address is judged as that.
+pub fn reach(address: IpAddr) -> Reach {
+    let v4 = match address {
+        IpAddr::V4(v4) => v4,
+        IpAddr::V6(v6) => match embedded_v4(v6) {
+            Some(v4) => v4,
+            None if is_never_v6(v6) => return Reach::Never,
+            None if is_public_v6(v6) => return Reach::Public,
+            None => return Reach::Private,
+        },
+    };
+    match v4.octets() {
+        [169, 254, ..] | [224..=255, ..] | [100, 100, 100, 200] | [192, 0, 0, 192] => Reach::Never,
+        _ if is_public_v4(v4) => Reach::Public,
+        _ => Reach::Private,
+    }
+}
+
 /// Whether the address is reachable on the public internet.
 pub fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => match embedded_v4(v6) {
-            Some(v4) => is_public_v4(v4),
-            None => is_public_v6(v6),
-        },
-    }
+    reach(address) == Reach::Public
+}
+
+/// Link-local and multicast; `fd00:ec2::/32` and `fd20:ce::/32` are where AWS and Google have their metadata.
+fn is_never_v6(v6: Ipv6Addr) -> bool {
+    let s = v6.segments();
+    s[0] & 0xffc0 == 0xfe80 || s[0] & 0xff00 == 0xff00 || matches!((s[0], s[1]), (0xfd00, 0x0ec2) | (0xfd20, 0x00ce))
 }
 
 fn is_public_v4(v4: Ipv4Addr) -> bool {

@@ -1,32 +1,48 @@
 //! The HTTP client of one provider on one data-plane thread: its own pool, no redirects, checked addresses.
 
-use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
+use hyper_rustls::ConfigBuilderExt;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::address::is_public;
+use super::connect::{Connector, Proxy};
+use super::resolve::{Resolve, System};
+use crate::config::Http2;
 
-pub type Client = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+pub type Client = hyper_util::client::legacy::Client<Connector, Full<Bytes>>;
 
 /// Idle connections kept a provider and thread; more than a thread ever has in flight at once would be waste.
 const IDLE_CONNECTIONS: usize = 1024;
+/// Below the minute after which most servers and balancers close; a name is looked up again for what comes after.
 const IDLE_FOR: Duration = Duration::from_secs(50);
+/// The largest head of an answer that is read: more is no provider's.
+const MAX_HEAD: usize = 64 << 10;
+const MAX_HEADERS: usize = 100;
+/// What an HTTP/2 provider may send before we have read it: of one answer, and of all on a connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+/// A connection that is silent for this long is asked for a sign of life, and closed when it gives none.
+const PING_AFTER: Duration = Duration::from_secs(20);
+const PING_WITHIN: Duration = Duration::from_secs(10);
 
-/// Makes clients that share one TLS configuration and nothing else.
+/// How a provider is reached.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// To the open connection, by proxy and TLS where there are.
+    pub connect: Duration,
+    pub allow_private: bool,
+    pub proxy: Option<Arc<Proxy>>,
+    pub http2: Http2,
+}
+
+/// Makes clients that share one TLS configuration, one way to look up names and nothing else.
 #[derive(Debug, Clone)]
 pub struct ClientFactory {
-    tls: Arc<rustls::ClientConfig>,
+    tls: rustls::ClientConfig,
+    resolve: Arc<dyn Resolve>,
 }
 
 impl ClientFactory {
@@ -37,57 +53,36 @@ impl ClientFactory {
             .with_safe_default_protocol_versions()?
             .with_webpki_roots()
             .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls) })
+        Ok(Self { tls, resolve: Arc::new(System) })
     }
 
-    pub fn client(&self, connect_timeout: Duration, allow_private: bool) -> Client {
-        let mut connector = HttpConnector::new_with_resolver(Resolver { allow_private });
-        connector.set_nodelay(true);
-        connector.set_keepalive(Some(Duration::from_secs(60)));
-        connector.set_connect_timeout(Some(connect_timeout));
-        connector.enforce_http(false);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config((*self.tls).clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
+    /// Trusts what `tls` says instead of the public authorities. It must not name protocols (ALPN).
+    #[must_use]
+    pub fn with_tls(self, tls: rustls::ClientConfig) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Looks names up by other means than the system's.
+    #[must_use]
+    pub fn with_resolver(self, resolve: Arc<dyn Resolve>) -> Self {
+        Self { resolve, ..self }
+    }
+
+    pub fn client(&self, way: &Way) -> Client {
+        let connector = Connector::new(way, &self.tls, &self.resolve);
         hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_FOR)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .http1_max_headers(MAX_HEADERS)
+            .http1_max_buf_size(MAX_HEAD)
+            .http2_only(way.http2 == Http2::Always)
+            .http2_max_header_list_size(MAX_HEAD as u32)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_keep_alive_interval(PING_AFTER)
+            .http2_keep_alive_timeout(PING_WITHIN)
             .build(connector)
-    }
-}
-
-/// Resolves a name and drops every address that the provider may not live at, so that the address which was checked
-/// is the one that is dialled. Literal addresses never come here: `provider::Upstream` checks them.
-#[derive(Debug, Clone)]
-pub struct Resolver {
-    allow_private: bool,
-}
-
-impl tower::Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, io::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let allow_private = self.allow_private;
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> =
-                found.iter().copied().filter(|address| allow_private || is_public(address.ip())).collect();
-            if allowed.is_empty() && !found.is_empty() {
-                return Err(io::Error::new(
-                    io::ErrorKind::PermissionDenied,
-                    format!("{name} resolves to private addresses only; set `allow_private: true` on the provider"),
-                ));
-            }
-            Ok(allowed.into_iter())
-        })
     }
 }

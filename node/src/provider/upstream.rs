@@ -1,63 +1,54 @@
 //! A provider, prepared: what a request to it needs is made once, when the configuration is loaded.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT_ENCODING, HOST, USER_AGENT};
 use http::uri::{InvalidUri, Uri};
-use http::{HeaderValue, header::InvalidHeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use peerway_dialect::Dialect;
+use peerway_dialect::openai::chat::Target;
 use rand::RngExt;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
-use http_body_util::Full;
-use peerway_dialect::gemini::Method;
-use peerway_dialect::openai::chat::Target;
-use peerway_dialect::{Dialect, bedrock, gemini};
-
-use super::address::is_public;
+use super::client::Way;
+use super::connect::Proxy;
+use super::credential::{BadKey, Credential, KeyMaterial, is_default_port};
+use super::endpoint::Endpoint;
+use super::headers::{self, BadHeader};
+use super::site::{self, Site};
+use super::table::{self, Auth, Completions, Row};
+use super::token::TokenSource;
+use super::url::{self, BadUrl, Names};
 use super::{Client, ClientFactory, Pattern};
-use crate::config;
-use crate::config::ProviderKind;
+use crate::config::{self, Http2, ProviderKind};
 use crate::operation::Operation;
 
-const OPENAI: &str = "https://api.openai.com/v1";
+/// The version of its API that Anthropic has had since 2023; a `headers` entry can name another.
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    #[error("provider `{provider}` needs a `base_url`, e.g. http://127.0.0.1:11434/v1")]
-    NoBaseUrl { provider: String },
-    #[error("provider `{provider}`: `base_url: {url}` is not a URL ({source})")]
-    BadUrl { provider: String, url: String, source: InvalidUri },
-    #[error("provider `{provider}`: {address} is a private address; set `allow_private: true` to call it")]
-    Private { provider: String, address: IpAddr },
-    #[error(
-        "provider `{provider}`, key `{key}`: the value holds characters that a key in an HTTP header cannot have (spaces, controls, other than ASCII) ({source})"
-    )]
-    BadKey { provider: String, key: String, source: InvalidHeaderValue },
+    #[error("provider `{provider}` needs {what}")]
+    Incomplete { provider: String, what: &'static str },
+    #[error("provider `{provider}`: `{field}`: {source}")]
+    Url { provider: String, field: &'static str, source: BadUrl },
+    #[error("provider `{provider}`: its URLs cannot be made: {source}")]
+    Site { provider: String, source: InvalidUri },
+    #[error("provider `{provider}`, key `{key}`: {source}")]
+    Key { provider: String, key: String, source: BadKey },
+    #[error("provider `{provider}`: header `{header}`: {source}")]
+    Header { provider: String, header: String, source: BadHeader },
+    #[error("provider `{provider}`: {what} holds characters that an HTTP header cannot have")]
+    Value { provider: String, what: String },
 }
-
-/// What is asked of a provider.
-#[derive(Debug)]
-pub struct UpstreamCall<'a> {
-    pub operation: Operation,
-    pub dialect: Dialect,
-    pub model: &'a str,
-    pub stream: bool,
-    pub content_type: Option<&'a HeaderValue>,
-}
-
-/// Why no request could be made.
-#[derive(Debug, thiserror::Error)]
-#[error("the request could not be made: {0}")]
-pub struct CredentialError(InvalidUri);
 
 /// A key of the operator's at the provider.
 #[derive(Debug, Clone)]
 pub struct UpstreamKey {
     pub id: Arc<str>,
-    authorization: HeaderValue,
-    value: HeaderValue,
+    pub(super) credential: Credential,
     weight: f64,
     models: Vec<Pattern>,
 }
@@ -65,9 +56,14 @@ pub struct UpstreamKey {
 #[derive(Debug)]
 pub struct Upstream {
     pub name: Arc<str>,
-    kind: config::ProviderKind,
-    base: String,
-    host: HeaderValue,
+    /// What it calls the bound of an answer's length in chat.
+    pub max_output_member: &'static str,
+    /// Whether a stream may be asked for its usage by `stream_options`; the others tell it unasked.
+    pub takes_stream_options: bool,
+    pub(super) row: &'static Row,
+    pub(super) site: Site,
+    /// What every request to it carries.
+    pub(super) headers: HeaderMap,
     keys: Vec<UpstreamKey>,
     /// What it serves; empty: whatever is asked for.
     pub models: Vec<Pattern>,
@@ -86,133 +82,57 @@ impl Upstream {
         factory: &ClientFactory,
     ) -> Result<Self, UpstreamError> {
         let name = || provider.name.clone();
-        let base = match (&provider.base_url, provider.kind) {
-            (Some(url), _) => url.trim_end_matches('/').to_owned(),
-            (None, config::ProviderKind::OpenAi) => OPENAI.to_owned(),
-            (None, _) => return Err(UpstreamError::NoBaseUrl { provider: name() }),
-        };
-        let chat_url: Uri = format!("{base}/chat/completions").parse().map_err(|source| UpstreamError::BadUrl {
+        let row = table::row(provider.kind);
+        let way = way(provider)?;
+        let keys = provider
+            .keys
+            .iter()
+            .map(|key| {
+                let bad = |source| UpstreamError::Key { provider: name(), key: key.id.clone(), source };
+                KeyMaterial::read(row, key).map(|material| (key, material)).map_err(bad)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let project = provider.project.as_deref().or_else(|| keys.iter().find_map(|(_, material)| material.project()));
+        let base = provider
+            .base_url
+            .clone()
+            .or_else(|| site::default_base(provider, project))
+            .ok_or_else(|| UpstreamError::Incomplete { provider: name(), what: lacks(provider, project) })?;
+        let names = if way.proxy.is_some() { Names::ByEnding } else { Names::Resolved };
+        let uri = url::target(&base, provider.allow_private, names).map_err(|source| UpstreamError::Url {
             provider: name(),
-            url: base.clone(),
+            field: "base_url",
             source,
         })?;
-        let host = chat_url.host().unwrap_or_default();
-        if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>()
-            && !provider.allow_private
-            && !is_public(address)
-        {
-            return Err(UpstreamError::Private { provider: name(), address });
-        }
-        let host = chat_url.authority().map_or("", |authority| authority.as_str());
-        let host = HeaderValue::from_str(host).unwrap_or_else(|_| HeaderValue::from_static(""));
-        let keys =
-            provider
-                .keys
-                .iter()
-                .map(|key| {
-                    let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.value.expose()))
-                        .map_err(|source| UpstreamError::BadKey { provider: name(), key: key.id.clone(), source })?;
-                    authorization.set_sensitive(true);
-                    let mut value = HeaderValue::from_str(key.value.expose())
-                        .map_err(|source| UpstreamError::BadKey { provider: name(), key: key.id.clone(), source })?;
-                    value.set_sensitive(true);
-                    Ok(UpstreamKey {
-                        id: key.id.as_str().into(),
-                        authorization,
-                        value,
-                        weight: key.weight,
-                        models: key.models.iter().map(Pattern::new).collect(),
-                    })
+        let site = Site::new(provider, &base).map_err(|source| UpstreamError::Site { provider: name(), source })?;
+        let keys = keys
+            .into_iter()
+            .map(|(key, material)| {
+                let bad = |source| UpstreamError::Key { provider: name(), key: key.id.clone(), source };
+                Ok(UpstreamKey {
+                    id: key.id.as_str().into(),
+                    credential: ready(material, provider, names, factory, &way).map_err(bad)?,
+                    weight: key.weight,
+                    models: key.models.iter().map(Pattern::new).collect(),
                 })
-                .collect::<Result<_, _>>()?;
+            })
+            .collect::<Result<_, UpstreamError>>()?;
         let timeouts = &provider.timeouts;
         Ok(Self {
             name: provider.name.as_str().into(),
-            kind: provider.kind,
-            base,
-            host,
+            max_output_member: row.max_output,
+            takes_stream_options: row.stream_options,
+            row,
+            site,
+            headers: common_headers(provider, row, &uri)?,
             keys,
             models: provider.models.iter().map(Pattern::new).collect(),
             first_byte: timeouts.first_byte.get(),
             idle: timeouts.idle.get(),
             total: timeouts.total.get(),
             retries: provider.retries,
-            clients: (0..workers.max(1))
-                .map(|_| factory.client(timeouts.connect.get(), provider.allow_private))
-                .collect(),
+            clients: (0..workers.max(1)).map(|_| factory.client(&way)).collect(),
         })
-    }
-
-    /// The dialect in which it is asked for chat by a client that speaks `client`: the client's own where it speaks
-    /// that, so that bytes pass through.
-    pub fn chat_dialect(&self, client: Dialect) -> Dialect {
-        match self.kind {
-            ProviderKind::Anthropic => Dialect::Anthropic,
-            ProviderKind::Gemini => Dialect::Gemini,
-            ProviderKind::Bedrock => Dialect::Bedrock,
-            ProviderKind::Cohere => Dialect::Cohere,
-            ProviderKind::OpenAi if matches!(client, Dialect::OpenAiCompletions | Dialect::OpenAiResponses) => client,
-            ProviderKind::OpenAi | ProviderKind::OpenAiCompatible | ProviderKind::Simulated => Dialect::OpenAiChat,
-        }
-    }
-
-    /// The habits of a provider that is like OpenAI.
-    pub fn openai_target(&self, _model: &str) -> Target {
-        match self.kind {
-            // Its newer models refuse the older name of the bound.
-            ProviderKind::OpenAi => Target::OPENAI,
-            _ => Target::ALIKE,
-        }
-    }
-
-    /// The whole HTTP request but for what the gateway adds.
-    #[allow(clippy::unused_async, reason = "some credentials have to be fetched")]
-    pub async fn request(
-        &self,
-        call: &UpstreamCall<'_>,
-        key: Option<&UpstreamKey>,
-        body: Bytes,
-    ) -> Result<http::Request<Full<Bytes>>, CredentialError> {
-        let path = match call.dialect {
-            Dialect::OpenAiChat => "/chat/completions".to_owned(),
-            Dialect::OpenAiCompletions => "/completions".to_owned(),
-            Dialect::OpenAiResponses => "/responses".to_owned(),
-            Dialect::Anthropic => "/v1/messages".to_owned(),
-            Dialect::Gemini => {
-                let method = if call.stream { Method::StreamGenerateContent } else { Method::GenerateContent };
-                gemini::Call { model: call.model.to_owned(), method }.provider_path()
-            }
-            Dialect::Bedrock => {
-                let last = if call.stream { "converse-stream" } else { "converse" };
-                format!("/model/{}/{last}", bedrock::encode_model_id(call.model))
-            }
-            Dialect::Cohere => "/v2/chat".to_owned(),
-        };
-        let mut request = http::Request::new(Full::new(body));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = format!("{}{path}", self.base).parse().map_err(CredentialError)?;
-        let headers = request.headers_mut();
-        headers.insert(HOST, self.host.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(
-            ACCEPT,
-            HeaderValue::from_static(if call.stream { "text/event-stream" } else { "application/json" }),
-        );
-        if let Some(key) = key {
-            match call.dialect {
-                Dialect::Anthropic => {
-                    headers.insert("x-api-key", key.value.clone());
-                    headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-                }
-                Dialect::Gemini => {
-                    headers.insert("x-goog-api-key", key.value.clone());
-                }
-                _ => {
-                    headers.insert(AUTHORIZATION, key.authorization.clone());
-                }
-            }
-        }
-        Ok(request)
     }
 
     pub fn client(&self, worker: usize) -> &Client {
@@ -223,8 +143,58 @@ impl Upstream {
         self.keys.len()
     }
 
+    pub fn keys(&self) -> &[UpstreamKey] {
+        &self.keys
+    }
+
     pub fn serves(&self, model: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
+    }
+
+    /// The dialect in which a model is asked for chat by a client that speaks `client`: the client's own where the
+    /// provider takes it as it is, else the one that the model is at home in.
+    pub fn chat_dialect(&self, client: Dialect, model: &str) -> Dialect {
+        let own = self.site.dialect(model).unwrap_or(self.row.chat);
+        match client {
+            Dialect::OpenAiResponses if own == Dialect::OpenAiChat && self.row.responses => client,
+            Dialect::OpenAiCompletions if own == Dialect::OpenAiChat && self.takes_completions(model) => client,
+            _ => own,
+        }
+    }
+
+    fn takes_completions(&self, model: &str) -> bool {
+        match self.row.completions {
+            Completions::All => true,
+            Completions::Instruct => {
+                model.contains("-instruct") || model.starts_with("davinci-") || model.starts_with("babbage-")
+            }
+            Completions::None => false,
+        }
+    }
+
+    /// Whether it does an operation for a model, and in which wire format it is asked to. Text completions and responses
+    /// that it does not take can still be asked for in chat.
+    pub fn serves_operation(&self, operation: Operation, model: &str) -> Option<Dialect> {
+        let own = self.chat_dialect(Dialect::OpenAiChat, model);
+        let native = |dialect| (self.chat_dialect(dialect, model) == dialect).then_some(dialect);
+        let dialect = match operation {
+            Operation::Chat => own,
+            Operation::Responses => native(Dialect::OpenAiResponses)?,
+            Operation::Completions => native(Dialect::OpenAiCompletions)?,
+            operation if self.row.operations.contains(&operation) => table::wire_format(operation, own),
+            _ => return None,
+        };
+        Endpoint::of(operation, dialect, false).map(|_| dialect)
+    }
+
+    /// The habits of a provider that speaks chat completions.
+    pub fn openai_target(&self, _model: &str) -> Target {
+        self.row.target
+    }
+
+    /// The name by which the provider knows a model, which is not always that of its configuration.
+    pub fn wire_model<'a>(&'a self, model: &'a str) -> &'a str {
+        self.site.model(model)
     }
 
     /// A key for the model by weight, leaving out the ones that have failed this request. `None` inside: the provider
@@ -250,4 +220,102 @@ impl Upstream {
         }
         last.map(Some)
     }
+}
+
+impl UpstreamKey {
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// Whether it may be used for a model.
+    pub fn fits(&self, model: &str) -> bool {
+        self.models.iter().any(|pattern| pattern.matches(model))
+    }
+}
+
+fn lacks(provider: &config::Provider, project: Option<&str>) -> &'static str {
+    match provider.kind {
+        ProviderKind::Bedrock => "a `region`",
+        ProviderKind::Vertex if project.is_none() => "a `project`",
+        ProviderKind::Vertex => "a `location`",
+        _ => "a `base_url`",
+    }
+}
+
+fn way(provider: &config::Provider) -> Result<Way, UpstreamError> {
+    let proxy = provider.proxy.as_ref().map(|proxy| {
+        let url = url::proxy(&proxy.url, proxy.allow_private).map_err(|source| UpstreamError::Url {
+            provider: provider.name.clone(),
+            field: "proxy.url",
+            source,
+        })?;
+        let authorization = proxy.username.as_ref().map(|username| {
+            let password = proxy.password.as_ref().map_or("", |password| password.expose());
+            sensitive(&format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
+        });
+        // Base64 is ASCII.
+        let authorization = authorization.transpose().unwrap_or_default();
+        Ok::<_, UpstreamError>(Arc::new(Proxy { url, authorization, allow_private: proxy.allow_private }))
+    });
+    Ok(Way {
+        connect: provider.timeouts.connect.get(),
+        allow_private: provider.allow_private,
+        proxy: proxy.transpose()?,
+        http2: provider.http2,
+    })
+}
+
+fn ready(
+    material: KeyMaterial,
+    provider: &config::Provider,
+    names: Names,
+    factory: &ClientFactory,
+    way: &Way,
+) -> Result<Credential, BadKey> {
+    Ok(match material {
+        KeyMaterial::Header(name, value) => Credential::Header(name, value),
+        KeyMaterial::Aws(key) => {
+            Credential::Aws { key: Arc::new(key), region: provider.region.as_deref().unwrap_or_default().into() }
+        }
+        KeyMaterial::Google(account) => {
+            let url = account.token_url(provider.allow_private, names)?;
+            let client = factory.client(&Way { http2: Http2::Never, ..way.clone() });
+            Credential::Google(Arc::new(TokenSource::new(account, url, client)))
+        }
+    })
+}
+
+fn common_headers(provider: &config::Provider, row: &Row, base: &Uri) -> Result<HeaderMap, UpstreamError> {
+    let name = || provider.name.clone();
+    let mut headers = HeaderMap::with_capacity(16);
+    // An HTTP/2 request has its authority instead; where either may be spoken the client sets the header.
+    if provider.http2 == Http2::Never || (provider.http2 == Http2::Auto && base.scheme_str() == Some("http")) {
+        let host = base.host().unwrap_or_default();
+        let host = match base.port_u16().filter(|port| !is_default_port(base.scheme_str(), *port)) {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let host = HeaderValue::try_from(host)
+            .map_err(|_| UpstreamError::Value { provider: name(), what: "the host".to_owned() })?;
+        headers.insert(HOST, host);
+    }
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("peerway/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if row.auth == Auth::Header("x-api-key") {
+        headers.insert(HeaderName::from_static("anthropic-version"), ANTHROPIC_VERSION);
+    }
+    for (header, value) in &provider.headers {
+        let bad = |source| UpstreamError::Header { provider: name(), header: header.clone(), source };
+        let custom = headers::custom(header, row).map_err(bad)?;
+        let value = sensitive(value.expose())
+            .map_err(|_| UpstreamError::Value { provider: name(), what: format!("header `{header}`") })?;
+        headers.insert(custom, value);
+    }
+    Ok(headers)
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(text)?;
+    value.set_sensitive(true);
+    Ok(value)
 }

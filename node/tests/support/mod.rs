@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+pub mod dialects;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -175,6 +177,22 @@ impl Setup {
     }
 
     /// Talks to the simulated provider's own controls.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = Request::post(format!("http://{}{path}", self.gateway))
+            .header("authorization", format!("Bearer {KEY}"))
+            .body(Full::new(Bytes::from(body.to_string())))
+            .unwrap();
+        self.send(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        let request = Request::get(format!("http://{}{path}", self.gateway))
+            .header("authorization", format!("Bearer {KEY}"))
+            .body(Full::default())
+            .unwrap();
+        self.send(request).await
+    }
+
     pub async fn provider(&self, method: &str, path: &str, body: &str) -> Value {
         let request = Request::builder()
             .method(method)

@@ -34,6 +34,7 @@ fn write(asked: Asked<'_>, context: &Context<'_>) -> Written {
         include_usage: asked.include_usage,
         logprobs: asked.logprobs,
         usage: context.usage,
+        stamp: context.stamp,
     };
     let (tokens, choices) = (reply.completion_tokens(), reply.choices);
     let written = if asked.stream {

@@ -2,6 +2,8 @@
 //!
 //! Written by hand into one buffer: the shape is fixed and this is the hottest code here.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
 
 use crate::answer::{Answer, Call, Delta, End};
@@ -20,6 +22,8 @@ pub(crate) struct Reply {
     pub(crate) include_usage: bool,
     pub(crate) logprobs: bool,
     pub(crate) usage: Usage,
+    /// Whether each event says when it was sent.
+    pub(crate) stamp: bool,
 }
 
 const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -232,6 +236,11 @@ impl Chunks {
         match finish {
             Some(reason) => string(&mut out, reason),
             None => raw(&mut out, "null"),
+        }
+        if self.reply.stamp {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            raw(&mut out, ",\"sent_us\":");
+            number(&mut out, u64::try_from(now.as_micros()).unwrap_or(u64::MAX));
         }
         raw(&mut out, "}");
         raw(&mut out, self.suffix);

@@ -34,7 +34,7 @@ pub use overlay::Source;
 pub use secret::{KeyHash, KeyHasher};
 pub use virtual_key::{Customer, KeyProvider, Team, Unusable, VirtualKey};
 
-/// Headers that SDKs put a key into, besides `Authorization`.
+/// Headers that SDKs put a key into, besides `Authorization: Bearer`.
 const KEY_HEADERS: [&str; 5] = ["x-peerway-key", "x-api-key", "x-goog-api-key", "api-key", "x-bf-vk"];
 
 /// Who may use the gateway, at one moment.
@@ -86,10 +86,11 @@ impl Access {
         build::build(base, snapshot, before)
     }
 
-    /// The virtual key that the request carries, in whichever header.
+    /// The virtual key that the request carries, in whichever header. A client that signs its requests as AWS wants it has
+    /// the virtual key for its access key id: it is that alone that is looked at, like any other key that is sent; only a
+    /// hash of it is kept here, with which no signature can be checked.
     pub fn key_of(&self, headers: &HeaderMap) -> Result<Arc<VirtualKey>, KeyMissing> {
-        let authorization = headers.get(AUTHORIZATION);
-        let bearer = authorization.and_then(|value| bearer(value.as_bytes()).or_else(|| signer(value)));
+        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()).or_else(|| signer(value)));
         let others = KEY_HEADERS.iter().filter_map(|name| headers.get(*name)).map(|value| value.as_bytes());
         let mut missing = KeyMissing::NotSent;
         for sent in bearer.into_iter().chain(others).filter(|sent| !sent.is_empty()) {
@@ -134,16 +135,14 @@ pub(crate) fn now_unix() -> i64 {
     now.map_or(0, |now| now.as_secs() as i64)
 }
 
+/// Whose signature it is.
+fn signer(value: &HeaderValue) -> Option<&[u8]> {
+    parse_authorization(value.to_str().ok()?).map(|presented| presented.access_key_id.as_bytes())
+}
+
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
-}
-
-/// AWS's clients sign and send no secret: the virtual key stands in for the access key's id. The signature itself is
-/// not checked, as only AWS and the client know a secret to check it with.
-fn signer(value: &HeaderValue) -> Option<&[u8]> {
-    let presented = parse_authorization(value.to_str().ok()?)?;
-    Some(presented.access_key_id.as_bytes())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use http::Uri;
 
 use crate::config::{Provider, ProviderKind};
+use crate::provider::table::row;
 
 /// Hosts whose models and prices are their vendor's own. A provider's *name* is the operator's choice and says nothing:
 /// what answers at another address may charge anything.
@@ -19,16 +20,12 @@ const VENDORS: [(&str, &str); 8] = [
 
 /// The vendor whose prices hold at a provider: by its type where that settles it, else by its host.
 pub(super) fn vendor(provider: &Provider) -> Option<&'static str> {
-    match (provider.kind, &provider.base_url) {
-        (ProviderKind::Simulated, _) => Some("simulated"),
-        (ProviderKind::OpenAi, None) => Some("openai"),
-        (_, Some(url)) => {
-            let uri: Uri = url.parse().ok()?;
-            let host = uri.host()?;
-            VENDORS.iter().find(|(known, _)| known.eq_ignore_ascii_case(host)).map(|(_, vendor)| *vendor)
-        }
-        (_, None) => None,
+    if provider.kind == ProviderKind::Simulated {
+        return Some("simulated");
     }
+    let uri: Uri = provider.base_url.as_deref().or(row(provider.kind).base_url)?.parse().ok()?;
+    let host = uri.host()?;
+    VENDORS.iter().find(|(known, _)| known.eq_ignore_ascii_case(host)).map(|(_, vendor)| *vendor)
 }
 
 /// The name without one date at its end: `-YYYY-MM-DD` or `-YYYYMMDD` of this century, and nothing else. Shorter
