@@ -164,7 +164,10 @@ async fn where_nobody_counts_a_stream_is_left_with_its_client() {
     setup.chat_and_leave(hello_stream(), 3, LONG).await;
     let line = estimated(&setup, "client_gone").await;
     assert_eq!(line["outcome"], "client_gone");
-    assert!(line["duration_us"].as_u64().unwrap() < 5_000_000, "at once, not after the time for those that are counted: {line}");
+    assert!(
+        line["duration_us"].as_u64().unwrap() < 5_000_000,
+        "at once, not after the time for those that are counted: {line}"
+    );
 }
 
 #[tokio::test]
@@ -173,7 +176,11 @@ async fn where_nobody_counts_an_answer_is_not_waited_for() {
     setup.fault(json!({"match": {}, "do": {"hang": true}})).await;
     setup.chat_and_leave(hello(), 1, Duration::from_millis(150)).await;
     let line = setup.next_log_line();
-    assert_eq!((&line["outcome"], &line["estimated_because"]), (&json!("client_gone"), &json!("client_gone")), "{line}");
+    assert_eq!(
+        (&line["outcome"], &line["estimated_because"]),
+        (&json!("client_gone"), &json!("client_gone")),
+        "{line}"
+    );
 }
 
 #[tokio::test]

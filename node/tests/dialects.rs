@@ -31,7 +31,11 @@ async fn everybody_is_streamed_to_by_everybody() {
             let answer = client.say(&setup, provider, "hello there", true).await;
             assert_eq!(answer.status.as_u16(), 200, "{client:?} {provider}: {answer:?}");
             assert_eq!(answer.header("content-type"), client.stream_type(), "{client:?} {provider}");
-            assert_eq!(client.streamed(&answer), Ok("echo: hello there".to_owned()), "{client:?} {provider}: {answer:?}");
+            assert_eq!(
+                client.streamed(&answer),
+                Ok("echo: hello there".to_owned()),
+                "{client:?} {provider}: {answer:?}"
+            );
         }
     }
 }
@@ -76,13 +80,19 @@ async fn what_breaks_before_output_is_tried_elsewhere_in_silence() {
         }
     })
     .await;
-    for fault in [json!({"cut_after_events": 1}), json!({"error_event_after": 1}), json!({"token_ms": 60_000}), json!({"status": 503})] {
+    for fault in [
+        json!({"cut_after_events": 1}),
+        json!({"error_event_after": 1}),
+        json!({"token_ms": 60_000}),
+        json!({"status": 503}),
+    ] {
         setup.provider("POST", "/reset", "").await;
         setup.fault(json!({"match": {"model": "breaks"}, "do": fault})).await;
         for provider in PROVIDERS {
             for client in [Client::Chat, Client::Anthropic, Client::Gemini] {
                 let answer = client.say_to(&setup, &format!("safe-{provider}"), "hello", true).await;
-                let told = (answer.status.as_u16(), answer.header("x-peerway-provider"), answer.header("x-peerway-attempts"));
+                let told =
+                    (answer.status.as_u16(), answer.header("x-peerway-provider"), answer.header("x-peerway-attempts"));
                 assert_eq!(told, (200, "alike", "2"), "{client:?} {provider} {fault}: {answer:?}");
                 assert_eq!(client.streamed(&answer), Ok("echo: hello".to_owned()), "{client:?} {provider} {fault}");
             }
@@ -99,7 +109,11 @@ async fn a_clients_own_mistake_is_told_in_its_words_and_tried_nowhere_else() {
             setup.fault(json!({"match": {}, "do": {"status": 400}})).await;
             for stream in [false, true] {
                 let answer = client.say(&setup, provider, "hello", stream).await;
-                assert_eq!((answer.status.as_u16(), answer.header("x-peerway-attempts")), (400, "1"), "{client:?} {provider}: {answer:?}");
+                assert_eq!(
+                    (answer.status.as_u16(), answer.header("x-peerway-attempts")),
+                    (400, "1"),
+                    "{client:?} {provider}: {answer:?}"
+                );
                 assert!(!client.error(&answer).is_empty(), "{client:?} {provider}: {answer:?}");
             }
         }
@@ -170,7 +184,11 @@ async fn text_completions_come_back_as_such() {
     for provider in PROVIDERS {
         let body = json!({"model": format!("{provider}/echo"), "prompt": "hello", "max_tokens": 50});
         let answer = setup.post("/v1/completions", body).await.json();
-        assert_eq!((&answer["object"], &answer["choices"][0]["text"]), (&json!("text_completion"), &json!("echo: hello")), "{provider} {answer}");
+        assert_eq!(
+            (&answer["object"], &answer["choices"][0]["text"]),
+            (&json!("text_completion"), &json!("echo: hello")),
+            "{provider} {answer}"
+        );
         assert!(answer["usage"]["completion_tokens"].as_u64().unwrap() > 0);
     }
 }
@@ -180,9 +198,11 @@ async fn tools_are_called_across_dialects() {
     let setup = everyone(|_| {}).await;
     for provider in PROVIDERS {
         for stream in [false, true] {
-            let body = json!({"model": format!("{provider}/echo"), "stream": stream,
-                "messages": [{"role": "user", "content": "call add {\"a\":1} weather {\"city\":\"Bern\"}"}],
-                "tools": ["add", "weather"].map(|name| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}))});
+            let tool =
+                |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}});
+            let said = r#"call add {"a":1} weather {"city":"Bern"}"#;
+            let body = json!({"model": format!("{provider}/echo"), "stream": stream, "tools": [tool("add"), tool("weather")],
+                "messages": [{"role": "user", "content": said}]});
             let answer = setup.chat(body).await;
             assert_eq!(answer.status.as_u16(), 200, "{provider}: {answer:?}");
             let mut calls: Vec<(String, String)> = Vec::new();
@@ -225,5 +245,28 @@ async fn lists_of_models_are_in_the_clients_form() {
     assert_eq!(names("/cohere/v1/models", "models", "name").await, ["openai/echo"]);
     for version in ["/genai/v1/models", "/genai/v1beta/models", "/genai/models"] {
         assert_eq!(names(version, "models", "name").await, ["models/openai/echo"]);
+    }
+}
+
+#[tokio::test]
+async fn usage_is_what_the_provider_bills_in_every_dialect() {
+    let setup = everyone(|_| {}).await;
+    let billed = async || {
+        let bill = setup.provider("GET", "/bill", "").await;
+        let tokens = |kind: &str| bill[kind].as_u64().unwrap();
+        (tokens("prompt_tokens"), tokens("completion_tokens"))
+    };
+    for client in CLIENTS {
+        for provider in PROVIDERS {
+            for stream in [false, true] {
+                let before = billed().await;
+                let answer = client.say(&setup, provider, "hello there, how are you?", stream).await;
+                assert_eq!(answer.status.as_u16(), 200, "{client:?} {provider} {stream}: {answer:?}");
+                let (after, line) = (billed().await, setup.next_log_line());
+                let charged = (line["prompt_tokens"].as_u64().unwrap(), line["completion_tokens"].as_u64().unwrap());
+                assert_eq!(charged, (after.0 - before.0, after.1 - before.1), "{client:?} {provider} {stream}: {line}");
+                assert_eq!(line.get("estimated_because"), None, "{client:?} {provider} {stream}: {line}");
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{hello, hello_stream, setup};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn last_error(events: &[String]) -> Value {
     let last = events.last().expect("there is an event");
@@ -157,10 +158,31 @@ async fn nobody_works_longer_than_the_client_waits() {
     }
 }
 
+/// A provider that answers whoever asks with these bytes, and then says nothing more.
+async fn silent_after(answer: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut asked = [0; 4096];
+                let _ = connection.read(&mut asked).await;
+                let _ = connection.write_all(answer.as_bytes()).await;
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    format!("http://{address}/v1")
+}
+
 #[tokio::test]
 async fn a_stream_that_falls_silent_is_ended() {
-    let setup = setup(|_| {}).await;
-    setup.fault(json!({"match": {}, "do": {"token_ms": 700}})).await;
+    let url = silent_after(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+         data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n",
+    )
+    .await;
+    let setup = setup(|config| config["providers"][0]["base_url"] = json!(url)).await;
     let events = setup.chat(hello_stream()).await.events();
     assert!(last_error(&events)["message"].as_str().unwrap().contains("idle timeout"), "{events:?}");
 }

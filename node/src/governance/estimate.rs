@@ -10,7 +10,10 @@
 //! - 12 tokens for each tool besides its text.
 //! - Images, sound and files are not text: 2,000 tokens an image, one for every 100 bytes of encoded sound, one for
 //!   every 4 bytes of an encoded file. These are rough, so the estimate is flagged: see [`Estimate::is_rough`]. An image
-//!   can be dearer than that (some models bill one as tens of thousands of tokens).
+//!   can be dearer than that (some models bill one as tens of thousands of tokens). What is only named by its URL counts
+//!   as an image.
+//! - How long the answer may be is read where the client's dialect has it, and nowhere else: what a provider does not
+//!   read bounds nothing.
 //!
 //! Text made to be dense in tokens (random bytes, rare scripts, rows of symbols) can take more than estimated. What was
 //! used is settled afterwards either way.
@@ -44,14 +47,14 @@ pub struct Estimate {
     pub files: u64,
     /// The larger of `max_tokens` and its newer names, where one is given.
     pub asked_output: Option<u64>,
-    /// `n`; at least 1.
+    /// How many answers are written; at least 1.
     pub choices: u64,
 }
 
 impl Estimate {
-    /// Reads a request body of the OpenAI dialect.
-    pub fn read(_dialect: Dialect, body: &[u8]) -> Result<Self, EstimateError> {
-        let mut tally = Tally { choices: 1, ..Tally::default() };
+    /// Reads a request body of this dialect.
+    pub fn read(dialect: Dialect, body: &[u8]) -> Result<Self, EstimateError> {
+        let mut tally = Tally::of(dialect);
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         At { place: Place::Request, tally: &mut tally }.deserialize(&mut deserializer)?;
         deserializer.end()?;
@@ -68,7 +71,7 @@ impl Estimate {
             sounds: tally.sounds,
             files: tally.files,
             asked_output: tally.asked_output,
-            choices: tally.choices.max(1),
+            choices: tally.choices.max(1).saturating_mul(tally.prompts.max(1)),
         })
     }
 
@@ -94,8 +97,9 @@ impl Estimate {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tally {
+    dialect: Dialect,
     /// Of a token, so that thirds are whole numbers.
     sixths: u64,
     tokens: u64,
@@ -106,9 +110,76 @@ struct Tally {
     file_bytes: u64,
     asked_output: Option<u64>,
     choices: u64,
+    /// Of a text completion, each of which is answered.
+    prompts: u64,
+    media: Media,
+}
+
+/// Encoded bytes that are being read, and what they are as far as it has been told.
+#[derive(Debug, Default)]
+struct Media {
+    bytes: u64,
+    /// As if they were text, while it is not known that they are not.
+    sixths: u64,
+    kind: Option<Kind>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Image,
+    Sound,
+    Text,
+    File,
+}
+
+impl Kind {
+    fn of_type(media_type: &str) -> Self {
+        match media_type.split('/').next() {
+            Some("image") => Self::Image,
+            Some("audio") => Self::Sound,
+            Some("text") => Self::Text,
+            _ => Self::File,
+        }
+    }
 }
 
 impl Tally {
+    fn of(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            sixths: 0,
+            tokens: 0,
+            images: 0,
+            sounds: 0,
+            sound_bytes: 0,
+            files: 0,
+            file_bytes: 0,
+            asked_output: None,
+            choices: 1,
+            prompts: 0,
+            media: Media::default(),
+        }
+    }
+
+    /// Encoded bytes have come to their end.
+    fn end_media(&mut self) {
+        let Media { bytes, sixths, kind } = std::mem::take(&mut self.media);
+        match kind {
+            // Without bytes it is a name, of something of any size.
+            _ if bytes == 0 => self.images += 1,
+            Some(Kind::Text) => self.sixths += sixths,
+            Some(Kind::Image) => self.images += 1,
+            Some(Kind::Sound) => {
+                self.sounds += 1;
+                self.sound_bytes += bytes;
+            }
+            Some(Kind::File) | None => {
+                self.files += 1;
+                self.file_bytes += bytes;
+            }
+        }
+    }
+
     fn text(&mut self, text: &str) {
         self.sixths += count::sixths(text);
     }
@@ -123,10 +194,19 @@ enum Place {
     Content,
     Part,
     Tools,
+    /// An object that holds how long the answer may be.
+    Config,
     MaxTokens,
     Choices,
+    /// Of text completions: one or several.
+    Prompt,
+    PromptItem,
     Sound,
     File,
+    /// Something encoded, with its type beside it.
+    Media,
+    MediaType,
+    MediaBytes,
     /// Nothing is known of it: all of it is text.
     Anything,
 }
@@ -141,7 +221,7 @@ impl At<'_> {
     fn number(self, number: u64) {
         match self.place {
             Place::MaxTokens => self.tally.asked_output = self.tally.asked_output.max(Some(number)),
-            Place::Choices => self.tally.choices = number,
+            Place::Choices => self.tally.choices = self.tally.choices.max(number),
             _ => self.tally.tokens += NUMBER,
         }
     }
@@ -192,7 +272,16 @@ impl<'de> Visitor<'de> for At<'_> {
         match self.place {
             Place::Sound => tally.sound_bytes += text.len() as u64,
             Place::File => tally.file_bytes += text.len() as u64,
-            _ => {
+            Place::MediaType => tally.media.kind = Some(Kind::of_type(text)),
+            Place::MediaBytes => {
+                tally.media.bytes += text.len() as u64;
+                // A document may be plain text.
+                if matches!(tally.media.kind, None | Some(Kind::Text)) {
+                    tally.media.sixths += count::sixths(text);
+                }
+            }
+            place => {
+                tally.prompts += u64::from(place == Place::PromptItem);
                 tally.tokens += 1;
                 tally.text(text);
             }
@@ -206,7 +295,13 @@ impl<'de> Visitor<'de> for At<'_> {
             Place::Messages => (Place::Message, MESSAGE),
             Place::Content => (Place::Part, 0),
             Place::Tools => (Place::Anything, TOOL),
-            place @ (Place::Sound | Place::File) => (place, 0),
+            Place::Prompt => (Place::PromptItem, 0),
+            // A prompt in tokens.
+            Place::PromptItem => {
+                tally.prompts += 1;
+                (Place::Anything, 0)
+            }
+            place @ (Place::Sound | Place::File | Place::Media) => (place, 0),
             _ => (Place::Anything, 0),
         };
         while items.next_element_seed(At { place, tally: &mut *tally })?.is_some() {
@@ -224,6 +319,9 @@ impl<'de> Visitor<'de> for At<'_> {
                 None => {
                     members.next_value::<IgnoredAny>()?;
                 }
+            }
+            if place == Some(Place::Media) && self.place != Place::Media {
+                tally.end_media();
             }
         }
         tally.tokens += 1;
@@ -254,13 +352,20 @@ impl<'de> Visitor<'de> for Member<'_> {
 
     fn visit_str<E>(self, name: &str) -> Result<Option<Place>, E> {
         let tally = self.tally;
+        if let Some(place) = bounds(tally.dialect, self.of, name) {
+            return Ok(Some(place));
+        }
         Ok(match (self.of, name) {
             (Place::Request, "model") | (Place::Message, "role") | (Place::Part, "type") => None,
-            (Place::Request, "messages") => Some(Place::Messages),
+            (Place::Request, "messages" | "contents" | "input") => Some(Place::Messages),
+            (Place::Request, "system") => Some(Place::Content),
+            (Place::Request, "systemInstruction" | "system_instruction") => Some(Place::Message),
+            (Place::Request, "prompt") => Some(Place::Prompt),
             (Place::Request, "tools" | "functions") => Some(Place::Tools),
-            (Place::Request, "max_tokens" | "max_completion_tokens" | "max_output_tokens") => Some(Place::MaxTokens),
-            (Place::Request, "n") => Some(Place::Choices),
-            (Place::Message, "content") | (Place::Part, "text") => Some(Place::Content),
+            (Place::Message, "content" | "parts" | "output") | (Place::Part, "text" | "content") => {
+                Some(Place::Content)
+            }
+            (Place::Part, "toolResult" | "tool_result") => Some(Place::Part),
             (Place::Part, "image_url") => {
                 tally.images += 1;
                 None
@@ -269,10 +374,22 @@ impl<'de> Visitor<'de> for Member<'_> {
                 tally.sounds += 1;
                 Some(Place::Sound)
             }
-            (Place::Part, "file") => {
+            (Place::Part, "file" | "file_data") if !matches!(tally.dialect, Dialect::Gemini | Dialect::Bedrock) => {
                 tally.files += 1;
                 Some(Place::File)
             }
+            (Place::Part, "inlineData" | "inline_data" | "fileData" | "file_data") => Some(Place::Media),
+            (Place::Part, "source") if tally.dialect == Dialect::Anthropic => Some(Place::Media),
+            (Place::Part, "image") if tally.dialect == Dialect::Bedrock => {
+                tally.media.kind = Some(Kind::Image);
+                Some(Place::Media)
+            }
+            (Place::Part, "document" | "video" | "audio") if tally.dialect == Dialect::Bedrock => Some(Place::Media),
+            (Place::Media, "media_type" | "mimeType" | "mime_type") => Some(Place::MediaType),
+            (Place::Media, "data" | "bytes") => Some(Place::MediaBytes),
+            (Place::Media, "content") => Some(Place::Content),
+            (Place::Media, "url" | "fileUri" | "file_uri" | "type" | "format") => None,
+            (Place::Media, "source" | "s3Location") => Some(Place::Media),
             (place @ (Place::Sound | Place::File), _) => Some(place),
             _ => {
                 tally.tokens += 1;
@@ -280,6 +397,23 @@ impl<'de> Visitor<'de> for Member<'_> {
                 Some(Place::Anything)
             }
         })
+    }
+}
+
+/// Where a dialect has what bounds the answer.
+fn bounds(dialect: Dialect, of: Place, name: &str) -> Option<Place> {
+    match (dialect, of, name) {
+        (Dialect::OpenAiChat, Place::Request, "max_tokens" | "max_completion_tokens")
+        | (Dialect::OpenAiCompletions | Dialect::Anthropic | Dialect::Cohere, Place::Request, "max_tokens")
+        | (Dialect::OpenAiResponses, Place::Request, "max_output_tokens")
+        | (Dialect::Gemini, Place::Config, "maxOutputTokens" | "max_output_tokens")
+        | (Dialect::Bedrock, Place::Config, "maxTokens") => Some(Place::MaxTokens),
+        (Dialect::OpenAiChat, Place::Request, "n")
+        | (Dialect::OpenAiCompletions, Place::Request, "n" | "best_of")
+        | (Dialect::Gemini, Place::Config, "candidateCount" | "candidate_count") => Some(Place::Choices),
+        (Dialect::Gemini, Place::Request, "generationConfig" | "generation_config")
+        | (Dialect::Bedrock, Place::Request, "inferenceConfig") => Some(Place::Config),
+        _ => None,
     }
 }
 
@@ -400,6 +534,69 @@ mod tests {
     }
 
     #[test]
+    fn each_dialect_is_bounded_where_it_says_so_and_nowhere_else() {
+        let bound = |dialect, body: Value| {
+            let read = Estimate::read(dialect, body.to_string().as_bytes()).unwrap();
+            (read.asked_output, read.choices)
+        };
+        for (dialect, body, expected) in [
+            (Dialect::Anthropic, json!({ "max_tokens": 5, "n": 3 }), (Some(5), 1)),
+            (Dialect::Cohere, json!({ "max_tokens": 5 }), (Some(5), 1)),
+            (Dialect::OpenAiResponses, json!({ "max_output_tokens": 5, "max_tokens": 1 }), (Some(5), 1)),
+            (Dialect::OpenAiChat, json!({ "max_output_tokens": 5 }), (None, 1)),
+            (Dialect::OpenAiChat, json!({ "generationConfig": { "maxOutputTokens": 5 } }), (None, 1)),
+            (Dialect::Gemini, json!({ "max_tokens": 5 }), (None, 1)),
+            (
+                Dialect::Gemini,
+                json!({ "generationConfig": { "maxOutputTokens": 5, "candidateCount": 2 } }),
+                (Some(5), 2),
+            ),
+            (Dialect::Gemini, json!({ "generation_config": { "max_output_tokens": 5 } }), (Some(5), 1)),
+            (Dialect::Bedrock, json!({ "inferenceConfig": { "maxTokens": 5 } }), (Some(5), 1)),
+            (
+                Dialect::OpenAiCompletions,
+                json!({ "prompt": ["a", "b"], "max_tokens": 5, "best_of": 3, "n": 1 }),
+                (Some(5), 6),
+            ),
+            (Dialect::OpenAiCompletions, json!({ "prompt": [[1, 2], [3]] }), (None, 2)),
+            (Dialect::OpenAiCompletions, json!({ "prompt": [1, 2, 3] }), (None, 1)),
+        ] {
+            assert_eq!(bound(dialect, body.clone()), expected, "{dialect} {body}");
+        }
+    }
+
+    #[test]
+    fn media_of_each_dialect_are_not_counted_as_text() {
+        let data = "A".repeat(40_000);
+        let image = |dialect: Dialect, part: Value| {
+            let body = match dialect {
+                Dialect::Gemini => json!({ "contents": [{ "role": "user", "parts": [part] }] }),
+                Dialect::OpenAiResponses => json!({ "input": [{ "role": "user", "content": [part] }] }),
+                _ => json!({ "messages": [{ "role": "user", "content": [part] }] }),
+            };
+            Estimate::read(dialect, body.to_string().as_bytes()).unwrap()
+        };
+        let base64 = json!({ "type": "base64", "media_type": "image/png", "data": data });
+        for (dialect, part) in [
+            (Dialect::Anthropic, json!({ "type": "image", "source": base64 })),
+            (Dialect::Anthropic, json!({ "type": "tool_result", "content": [{ "type": "image", "source": base64 }] })),
+            (Dialect::Gemini, json!({ "inlineData": { "mimeType": "image/png", "data": data } })),
+            (Dialect::Gemini, json!({ "inline_data": { "data": data, "mime_type": "image/png" } })),
+            (Dialect::Gemini, json!({ "fileData": { "fileUri": "https://x.example/a", "mimeType": "video/mp4" } })),
+            (Dialect::Bedrock, json!({ "image": { "format": "png", "source": { "bytes": data } } })),
+            (Dialect::OpenAiResponses, json!({ "type": "input_image", "image_url": data })),
+        ] {
+            let read = image(dialect, part.clone());
+            assert_eq!((read.images, read.is_rough()), (1, true), "{dialect}");
+            assert!((2_000..2_200).contains(&read.prompt_tokens), "{dialect} {}", read.prompt_tokens);
+        }
+        let text = json!({ "type": "document", "source": { "type": "text", "media_type": "text/plain", "data": "a word ".repeat(500) } });
+        assert!(image(Dialect::Anthropic, text).prompt_tokens > 1_000, "plain text is text");
+        let pdf = json!({ "document": { "format": "pdf", "name": "a", "source": { "bytes": data } } });
+        assert!(image(Dialect::Bedrock, pdf).prompt_tokens >= 10_000);
+    }
+
+    #[test]
     fn what_is_not_json_is_an_error() {
         for body in ["", "{", "{} x", "{\"messages\":[", "nope"] {
             assert!(Estimate::read(Dialect::OpenAiChat, body.as_bytes()).is_err(), "{body}");
@@ -450,7 +647,9 @@ mod tests {
 
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Estimate::read(Dialect::OpenAiChat, &body);
+            for dialect in Dialect::ALL {
+                let _ = Estimate::read(dialect, &body);
+            }
         }
     }
 }

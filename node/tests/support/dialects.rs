@@ -97,7 +97,9 @@ impl Client {
             Self::Chat => {
                 ("/v1/chat/completions".into(), json!({"model": model, "stream": stream, "messages": messages}))
             }
-            Self::Completions => ("/v1/completions".into(), json!({"model": model, "stream": stream, "prompt": text, "max_tokens": 500})),
+            Self::Completions => {
+                ("/v1/completions".into(), json!({"model": model, "stream": stream, "prompt": text, "max_tokens": 500}))
+            }
             Self::Responses => ("/v1/responses".into(), json!({"model": model, "stream": stream, "input": text})),
             Self::Anthropic => (
                 "/anthropic/v1/messages".into(),
@@ -117,9 +119,7 @@ impl Client {
                 let body = json!({"messages": [{"role": "user", "content": [{"text": text}]}]});
                 (format!("/bedrock/model/{}/{call}", bedrock::encode_model_id(model)), body)
             }
-            Self::Cohere => {
-                ("/cohere/v2/chat".into(), json!({"model": model, "stream": stream, "messages": messages}))
-            }
+            Self::Cohere => ("/cohere/v2/chat".into(), json!({"model": model, "stream": stream, "messages": messages})),
         }
     }
 
