@@ -120,8 +120,12 @@ async fn an_error_as_the_second_event_is_tried_again_silently() {
 
 #[tokio::test]
 async fn a_stream_that_says_nothing_of_its_answer_is_left_for_another() {
-    let setup = setup(|_| {}).await;
-    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"token_ms": 60_000}})).await;
+    let url = silent_after(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+         data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+    )
+    .await;
+    let setup = setup(|config| config["providers"][0]["base_url"] = json!(url)).await;
     let mut body = hello_stream();
     body["model"] = json!("smart");
     let answer = setup.chat(body).await;

@@ -12,8 +12,10 @@ mod keys;
 mod ledger;
 mod metrics;
 mod problem;
+mod providers;
 mod resource;
 mod ring;
+mod routes;
 mod status;
 mod teams;
 
@@ -91,6 +93,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(cluster::drain))
         .routes(routes!(cluster::forget))
         .routes(routes!(budgets::list))
+        .routes(routes!(providers::list))
         .routes(routes!(cache::stats, cache::purge))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::update, keys::revoke))
@@ -98,6 +101,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(teams::show, teams::update, teams::remove))
         .routes(routes!(customers::list, customers::create))
         .routes(routes!(customers::show, customers::update, customers::remove))
+        .routes(routes!(routes::explain))
         .routes(routes!(config::diff))
         .routes(routes!(config::export))
 }
@@ -121,8 +125,8 @@ pub fn document() -> OpenApi {
 /// What there is.
 #[utoipa::path(get, path = "/", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn index() -> &'static str {
-    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/keys /api/teams /api/customers /api/cache \
-     /api/config/diff /api/config/export\n"
+    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/providers /api/keys /api/teams /api/customers /api/cache \
+     /api/routes/explain /api/config/diff /api/config/export\n"
 }
 
 /// Whether the process runs.

@@ -29,8 +29,12 @@ pub struct Config {
     pub cluster: Option<Cluster>,
     /// The upstreams.
     pub providers: Vec<Provider>,
+    /// When upstreams are left alone, and when they are tried again.
+    pub health: Health,
     /// Model names of your own, each for one or more targets.
     pub routes: Vec<Route>,
+    /// How many attempts there may be beyond each request's first.
+    pub retries: Retries,
     /// Who may use the gateway, and how much.
     pub governance: Governance,
     /// What models cost.
@@ -173,6 +177,28 @@ fn default_weight() -> f64 {
     1.0
 }
 
+/// When the breaker of a model at a provider with a key opens, and when it is tried again. The same on all nodes.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// So many failures in a row open it.
+    pub failures: u32,
+    /// More than this part of the calls in the window opens it too.
+    pub ratio: f64,
+    /// ... if there were at least so many.
+    pub min_calls: u32,
+    /// How far back calls count.
+    pub window: Period,
+    /// Between two calls of the whole cluster that try whether an open one is back.
+    pub probe_interval: Period,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { failures: 5, ratio: 0.5, min_calls: 20, window: Period::seconds(10), probe_interval: Period::seconds(5) }
+    }
+}
+
 /// An alias that stands for one or more targets.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -187,6 +213,9 @@ pub struct Route {
     /// Tried in order when the targets have failed.
     #[serde(default)]
     pub fallbacks: Vec<Target>,
+    /// Tried in order when the request is longer than the context window of the model that was to answer it.
+    #[serde(default)]
+    pub context_fallbacks: Vec<Target>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -195,6 +224,43 @@ pub enum Strategy {
     /// By the targets' weights.
     #[default]
     Weighted,
+    /// By the targets' weights times their health: success, speed and what is left of their limits.
+    Adaptive,
+    /// The one with the lowest latency; targets that are about as fast share by weight.
+    Fastest,
+    /// The one where this request costs least; equals share by weight.
+    Cheapest,
+    /// Of two drawn by weight, the one with fewer requests under way.
+    LeastInFlight,
+}
+
+impl Strategy {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Weighted => "weighted",
+            Self::Adaptive => "adaptive",
+            Self::Fastest => "fastest",
+            Self::Cheapest => "cheapest",
+            Self::LeastInFlight => "least_in_flight",
+        }
+    }
+}
+
+/// How many attempts there may be beyond each request's first, so that an outage is not answered with more traffic.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retries {
+    /// Further attempts as a share of the requests, a provider and node: retries and failovers together.
+    pub budget: f64,
+    /// Further attempts a second that there may always be, a provider and node.
+    pub minimum: u32,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { budget: 0.1, minimum: 3 }
+    }
 }
 
 /// A model at a provider.

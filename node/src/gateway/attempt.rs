@@ -22,6 +22,7 @@ use crate::governance::{Account, Reason, Written};
 use crate::http::request_id::X_REQUEST_ID;
 use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
+use crate::routing::context::is_exceeded;
 
 /// Largest plain answer that is read into memory.
 const MAX_ANSWER: usize = 64 << 20;
@@ -43,7 +44,25 @@ pub(super) enum Sent {
     /// An answer that goes on as it comes, but is not a chat.
     Raw(Box<Raw>),
     /// A whole answer, or an error that is the client's own fault, in the client's words.
-    Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes, answer: Option<Answer>, spent: Spent },
+    Plain {
+        target: Target,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Bytes,
+        answer: Option<Answer>,
+        spent: Spent,
+        /// The provider says that the request is longer than its model's context window.
+        is_too_long: bool,
+    },
+}
+
+impl Sent {
+    pub(super) fn target(&self) -> &Target {
+        match self {
+            Self::Stream { target, .. } | Self::Plain { target, .. } => target,
+            Self::Raw(raw) => &raw.target,
+        }
+    }
 }
 
 /// Puts into a request what the gateway adds to it.
@@ -176,7 +195,9 @@ impl Attempt<'_> {
         // A provider that sends an answer in one piece has written all of it; an error costs nothing.
         let spent = |reason| {
             if status.is_success() {
-                Spent::Answer(super::answer::written(self.dialect, body), reason)
+                let is_chat = self.outbound.work.is_none();
+                let written = if is_chat { super::answer::written(self.dialect, body) } else { Written::default() };
+                Spent::Answer(written, reason)
             } else {
                 Spent::Nothing
             }
@@ -217,7 +238,7 @@ impl Attempt<'_> {
             Ok(Done { body, is_translated, spent }) => {
                 let kept = returned(headers);
                 let headers = if is_translated { without_type(kept) } else { kept };
-                Ok(Sent::Plain { target, status, headers, body, answer: None, spent })
+                Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long: false })
             }
             Err(unreadable) => Err(Failure::malformed(
                 format!("the answer cannot be read: {unreadable}"),
@@ -257,9 +278,9 @@ impl Attempt<'_> {
             }
             let body = codec::encode_answer(self.outbound.call.dialect, &chat, &self.outbound.manner()).into();
             let headers = without_type(kept);
-            return Ok(Sent::Plain { target, status, headers, body, answer, spent });
+            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false });
         }
-        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent })
+        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent, is_too_long: false })
     }
 
     /// An error answer: the client's own fault goes on to it in the provider's words, anything else is a failure.
@@ -271,10 +292,11 @@ impl Attempt<'_> {
         if fault != Fault::Client {
             return Err(Failure::answered(fault, status, &said, retry_after(headers), spent));
         }
+        let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
         let (target, mut headers) = (self.target.clone(), returned(headers));
         let client = self.outbound.call.dialect;
         if self.dialect == client {
-            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent });
+            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long });
         }
         said.request_id = Some(self.naming.id.clone());
         headers = without_type(headers);
@@ -284,7 +306,7 @@ impl Attempt<'_> {
             headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
         }
         let body = codec::encode_error(client, &said).into();
-        Ok(Sent::Plain { target, status, headers, body, answer: None, spent })
+        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long })
     }
 }
 

@@ -20,14 +20,14 @@ use super::hooks::{Answered, Refusal};
 use super::outbound::Outbound;
 use super::plan::Plan;
 use super::send::send;
-use super::{CacheResult, Exchange, Outcome, deadline, reserve};
+use super::{CacheResult, Exchange, Outcome, deadline, ladder, reserve};
 use crate::dialect::content_type;
 use crate::dialect::openai::Replay;
+use crate::governance::Account;
 use crate::governance::account::Asked;
-use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
 use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
-use crate::routing::{Route, Target};
+use crate::routing::Target;
 use crate::surface::{Call, Envelope};
 
 /// How much of a body that is too large is read before the answer, and for how long.
@@ -86,13 +86,15 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let envelope = Envelope::scan(call, &body)?;
     exchange.stream = envelope.stream;
     exchange.deadline = deadline::of(&head.headers);
-    let route = route(&plan, key.as_deref(), &envelope.model)?;
+    let route = ladder::route(&plan, key.as_deref(), &envelope.model)?;
+    let fallbacks = ladder::fallbacks(&plan, key.as_deref(), envelope.fallbacks(&body))?;
     exchange.set_route(route.label.clone());
 
     let replay = if envelope.stream { Replay::Stream { include_usage: envelope.include_usage } } else { Replay::Plain };
     let is_kept = call.dialect == Dialect::OpenAiChat;
-    let participation =
-        is_kept.then(|| Participation::of(&plan, key.as_deref(), &head.headers, &body, &gateway.cache)).flatten();
+    let participation = is_kept
+        .then(|| Participation::of(&plan, key.as_deref(), &head.headers, &envelope.cleared(&body), &gateway.cache))
+        .flatten();
     if let Some(participation) = &participation {
         exchange.cache_id = Some(participation.id());
         exchange.cache = CacheResult::Miss;
@@ -106,11 +108,12 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let fill = participation.and_then(Participation::into_fill);
 
     let mut account = Account::new(Asked::new(call.dialect, body.clone(), plan.default_output));
-    let mut ladder = route.ladder();
-    if let Some(charges) = reserve::charges(key.as_deref())? {
-        ladder = reserve::priced(charges, &plan.prices, ladder)?;
+    let charges = reserve::charges(key.as_deref())?;
+    let ladder = ladder::ladder(exchange, &plan, (&route, &fallbacks), charges, &head.headers, account.asked())?;
+    if let Some(charges) = charges {
         let (worker, asked) = (exchange.worker(), account.asked_mut());
-        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, &ladder).await?;
+        let targets = ladder.targets();
+        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, targets).await?;
         exchange.reserved = reserved;
     }
     exchange.account = Some(account);
@@ -127,7 +130,8 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         // Of a chat nothing goes on unread.
         Sent::Raw(_) => Err(ApiError::Overloaded),
         Sent::Stream { target, headers, feed } => {
-            let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
+            let upstream = &target.upstream;
+            let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
             Ok(Ready::Stream(Box::new(PendingStream {
                 headers: returned(&headers),
                 content_type: content_type(call.dialect, call.form),
@@ -205,24 +209,6 @@ pub(super) async fn discard(body: Body) {
     };
     // Late or not, the answer is the same.
     let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
-}
-
-/// The route of the model, if the key may use it. The hints name only what this key may use.
-pub(super) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
-    let route = plan.routes.resolve(model).map_err(|missing| {
-        let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
-        let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
-        let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
-        ApiError::ModelNotFound { model: model.to_owned(), hint }
-    })?;
-    let Some(key) = key else { return Ok(route) };
-    let full = route.full_name();
-    let names: Vec<&str> = [Some(model), full.as_deref()].into_iter().flatten().collect();
-    if key.allows(&names) {
-        return Ok(route);
-    }
-    let hint = format!("It may use: {}.", key.models());
-    Err(ApiError::ModelNotAllowed { model: model.to_owned(), hint })
 }
 
 pub(super) fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {

@@ -13,6 +13,7 @@ mod chat;
 mod deadline;
 mod exchange;
 pub mod hooks;
+pub(crate) mod ladder;
 mod limits;
 mod models;
 mod operations;
@@ -29,8 +30,10 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 
 use crate::governance::{CurrentAccess, Reserve};
+use crate::health::Health;
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
+use crate::routing::Observed;
 use crate::telemetry::{AccessLog, Shard};
 
 pub use answer_cache::AnswerCache;
@@ -47,11 +50,14 @@ pub struct Gateway {
     pub plan: ArcSwap<Plan>,
     pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
+    pub health: Health,
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,
     pub unattended: Unattended,
     pub ledger: Arc<dyn Reserve>,
+    /// What is seen of the upstreams, for choosing between them.
+    pub observed: Arc<dyn Observed>,
     pub hooks: Hooks,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,

@@ -39,7 +39,7 @@ impl Plan {
             .map(|provider| Upstream::prepare(provider, workers, &factory).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            routes: Routes::new(&config.routes, upstreams),
+            routes: Routes::new(config, upstreams),
             require_key: config.governance.require_key,
             max_body: config.http.max_body.get(),
             cache: config.cache.clone(),

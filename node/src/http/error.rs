@@ -14,6 +14,7 @@ use peerway_dialect::{DecodeError, Unsupported};
 
 use super::error_form::{ErrorForm, Said};
 use crate::governance::{NanoUsd, Unusable, rfc3339};
+use crate::routing::FallbacksError;
 use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -38,6 +39,8 @@ pub enum ApiError {
     NoOperation { model: String, operation: &'static str, others: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
+    #[error(transparent)]
+    Fallbacks(#[from] FallbacksError),
     /// The request cannot be read in full, as a translation needs it.
     #[error("{0}")]
     Decode(DecodeError),
@@ -91,6 +94,7 @@ impl ApiError {
             Self::NotServed { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::Envelope(_)
             | Self::NoOperation { .. }
+            | Self::Fallbacks(_)
             | Self::Decode(_)
             | Self::Unsupported(_)
             | Self::BadPath { .. }
@@ -118,6 +122,7 @@ impl ApiError {
             Self::NotServed { .. } => "not_served",
             Self::Refused(_) => "refused",
             Self::Envelope(_)
+            | Self::Fallbacks(_)
             | Self::Decode(_)
             | Self::Unsupported(_)
             | Self::BadPath { .. }
@@ -151,6 +156,7 @@ impl ApiError {
             | Self::NoOperation { .. }
             | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
+            Self::Fallbacks(_) => Some("fallbacks"),
             Self::Decode(error) => error.field(),
             Self::Unsupported(error) => Some(&error.field),
             _ => None,

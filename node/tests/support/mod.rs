@@ -22,12 +22,15 @@ use peerway::gateway::{AnswerCache, Gateway, Hooks, Plan, Unattended, Worker, ro
 use peerway::governance::CurrentAccess;
 use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
+use peerway::health::Health;
 use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::request_id::RequestIds;
 use peerway::http::worker;
+use peerway::routing::{Observed, Unobserved};
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
+use peerway_cluster::identity::{Generation, Identity, Incarnation};
 use peerway_simulated_provider as simulated;
 use serde_json::{Value, json};
 
@@ -92,10 +95,19 @@ impl Answer {
 
 /// Two providers (`demo` and `other`, the same simulated one behind both), one alias with a fallback, two keys.
 pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
-    setup_with_hooks(change, Hooks::default()).await
+    setup_with(change, Hooks::default(), Arc::new(Unobserved)).await
+}
+
+/// The same with a node that has seen this of its upstreams.
+pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut Value)) -> Setup {
+    setup_with(change, Hooks::default(), observed).await
 }
 
 pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> Setup {
+    setup_with(change, hooks, Arc::new(Unobserved)).await
+}
+
+async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc<dyn Observed>) -> Setup {
     let provider = simulated::start(simulated::Options::default()).await.unwrap();
     let base_url = format!("http://{}/v1", provider.address);
     let upstream = |name: &str, key: &str| {
@@ -119,16 +131,24 @@ pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> 
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
     let ledger = Arc::new(LocalLedger::default());
+    let identity = Identity {
+        cluster: "test".parse().unwrap(),
+        node_id: "node-1".parse().unwrap(),
+        incarnation: Incarnation(1),
+        generation: Generation(1),
+    };
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
         access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        health: Health::new(&identity, &config.health),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
         unattended: Unattended::default(),
         ledger: Arc::clone(&ledger) as _,
         hooks,
+        observed,
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
@@ -155,6 +175,14 @@ impl Setup {
         let response = self.client.request(request).await.unwrap();
         let (head, body) = response.into_parts();
         Answer { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    /// As `send`, for an answer whose body may break off.
+    pub async fn try_send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let response = self.client.request(request).await.map_err(|error| error.to_string())?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
     /// A chat request with these headers over the usual ones.

@@ -30,15 +30,15 @@ use tracing::debug;
 
 use super::attempt::{Sent, returned};
 use super::authenticate::authenticate;
-use super::chat::{discard, plain_response, read_body, refused_by_hook, route};
+use super::chat::{discard, plain_response, read_body, refused_by_hook};
 use super::outbound::Outbound;
 use super::plan::Plan;
 use super::send::send;
-use super::{Exchange, Outcome, deadline, reserve};
-use crate::governance::Account;
+use super::{Exchange, Outcome, deadline, ladder, reserve};
+use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
 use crate::operation::Operation;
-use crate::routing::Target;
+use crate::routing::header_value;
 use crate::surface::{Call, Envelope, EnvelopeError, Form};
 
 pub(super) use raw::Raw;
@@ -63,7 +63,7 @@ pub(super) async fn perform(mut exchange: Exchange, call: Call, request: Request
             *response.headers_mut() = returned(&raw.headers);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             exchange.stamp(&mut response);
-            *response.body_mut() = Body::new(raw.relay(exchange));
+            *response.body_mut() = Body::new(raw.relay(exchange, call.operation));
             response
         }
         Err(error) => {
@@ -99,24 +99,31 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let (envelope, form) = scan(call, &head.headers, &body)?;
     exchange.stream = envelope.stream;
     exchange.deadline = deadline::of(&head.headers);
-    let route = route(&plan, key.as_deref(), &envelope.model)?;
+    let route = ladder::route(&plan, key.as_deref(), &envelope.model)?;
+    let fallbacks = ladder::fallbacks(&plan, key.as_deref(), envelope.fallbacks(&body))?;
     exchange.set_route(route.label.clone());
 
+    let mut account = Account::new(asked::of(call, &body, form.as_ref(), plan.default_output));
+    let charges = reserve::charges(key.as_deref())?;
+    // What is free needs no price.
     let is_free = matches!(call.operation, Operation::CountTokens | Operation::Moderations);
-    let mut ladder = serving(call.operation, route.ladder());
-    if ladder.is_empty() {
+    let charged = charges.filter(|_| !is_free);
+    let way = (&*route, fallbacks.as_slice());
+    let mut ladder = ladder::ladder(exchange, &plan, way, charged, &head.headers, account.asked())?;
+    ladder.retain("does not do this operation", |target| {
+        target.upstream.serves_operation(call.operation, &target.model).is_some()
+    });
+    exchange.explanation = ladder.explanation().and_then(header_value);
+    if ladder.first().is_none() {
         if call.operation == Operation::CountTokens {
             return Ok(Ready::Whole(counted_here(call, &body)?));
         }
-        return Err(not_served(&plan, call.operation, &envelope.model));
+        return Err(not_served(&plan, key.as_deref(), call.operation, &envelope.model));
     }
-    let mut account = Account::new(asked::of(call, &body, form.as_ref(), plan.default_output));
-    if let Some(charges) = reserve::charges(key.as_deref())? {
-        if !is_free {
-            ladder = reserve::priced(charges, &plan.prices, ladder)?;
-        }
+    if let Some(charges) = charges {
         let (worker, asked) = (exchange.worker(), account.asked_mut());
-        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, &ladder).await?;
+        let targets = ladder.targets();
+        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, targets).await?;
         exchange.reserved = reserved;
     }
     exchange.account = Some(account);
@@ -152,22 +159,18 @@ fn scan(call: &Call, headers: &http::HeaderMap, body: &Bytes) -> Result<(Envelop
     }
 }
 
-/// The targets that do the operation.
-fn serving(operation: Operation, ladder: Vec<Target>) -> Vec<Target> {
-    let serves = |target: &Target| target.upstream.serves_operation(operation, &target.model).is_some();
-    ladder.into_iter().filter(serves).collect()
-}
-
-fn not_served(plan: &Plan, operation: Operation, model: &str) -> ApiError {
+/// The hint names only providers all of whose models this key may use.
+fn not_served(plan: &Plan, key: Option<&VirtualKey>, operation: Operation, model: &str) -> ApiError {
+    let is_allowed = |name: &str| key.is_none_or(|key| key.allows(&[&format!("{name}/*")]));
     let others: Vec<&str> = plan
         .routes
         .upstreams()
         .iter()
-        .filter(|upstream| upstream.serves_operation(operation, "").is_some())
+        .filter(|upstream| is_allowed(&upstream.name) && upstream.serves_operation(operation, "").is_some())
         .map(|upstream| &*upstream.name)
         .take(8)
         .collect();
-    let others = if others.is_empty() { "none does".to_owned() } else { others.join(", ") };
+    let others = if others.is_empty() { "none that this key may use".to_owned() } else { others.join(", ") };
     ApiError::NoOperation { model: model.to_owned(), operation: operation.as_str(), others }
 }
 

@@ -16,24 +16,24 @@ use tokio::time::{Instant, Sleep};
 use super::usage;
 use crate::gateway::{Exchange, Outcome};
 use crate::governance::{Reason, Written};
+use crate::operation::Operation;
 use crate::routing::Target;
 
-/// Longer lines of events are not kept to be read.
-const LONGEST_LINE: usize = 64 << 10;
+/// Longer lines of events are not kept to be read. The last event of an image holds all of it, and its usage.
+const LONGEST_LINE: usize = 16 << 20;
 
 /// An answer that has begun.
 #[derive(Debug)]
 pub(in crate::gateway) struct Raw {
+    pub(in crate::gateway) target: Target,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     body: Incoming,
-    idle: Duration,
-    total: Duration,
 }
 
 impl Raw {
     pub(in crate::gateway) fn new(target: &Target, status: StatusCode, headers: HeaderMap, body: Incoming) -> Self {
-        Self { status, headers, body, idle: target.upstream.idle, total: target.upstream.total }
+        Self { target: target.clone(), status, headers, body }
     }
 
     /// Whether it will say what it took.
@@ -41,16 +41,18 @@ impl Raw {
         self.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
     }
 
-    pub(super) fn relay(self: Box<Self>, exchange: Exchange) -> RawRelay {
+    pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
+        let (idle, total) = (self.target.upstream.idle, self.target.upstream.total);
         RawRelay {
             tally: self.is_events().then(Tally::default),
             body: self.body,
             exchange,
-            idle: self.idle,
-            deadline: now + self.total,
+            operation,
+            idle,
+            deadline: now + total,
             last_piece: now,
-            alarm: Box::pin(tokio::time::sleep_until(now + self.idle.min(self.total))),
+            alarm: Box::pin(tokio::time::sleep_until(now + idle.min(total))),
             over: false,
         }
     }
@@ -70,6 +72,7 @@ pub(super) enum Cut {
 pub(super) struct RawRelay {
     body: Incoming,
     exchange: Exchange,
+    operation: Operation,
     tally: Option<Tally>,
     idle: Duration,
     deadline: Instant,
@@ -128,8 +131,13 @@ impl RawRelay {
     fn charge(&mut self, reason: Reason) {
         let Some(Tally { usage, written, .. }) = self.tally.take() else { return };
         self.exchange.usage = usage;
+        let operation = self.operation;
         self.exchange.answered(|account| match usage {
             Some(usage) => account.stated(&usage),
+            // What an image is made of is not text.
+            None if operation == Operation::ImageGenerations || operation == Operation::ImageEdits => {
+                account.worst_case(&Written::default(), reason);
+            }
             None => account.counted(&written, None, reason),
         });
     }
