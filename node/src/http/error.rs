@@ -145,6 +145,9 @@ impl ApiError {
             Self::BudgetExceeded(_) => "insufficient_quota",
             Self::RateLimited(denied) if denied.unit == Unit::Tokens => "tokens",
             Self::RateLimited(_) => "requests",
+            // LiteLLM takes every error of the common type for a bad request, whatever its status.
+            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => "authentication_error",
+            Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => "permission_error",
             _ => "invalid_request_error",
         }
     }
