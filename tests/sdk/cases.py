@@ -86,9 +86,10 @@ def tools(cell: Cell) -> None:
 
 
 def structured(cell: Cell) -> None:
-    # Some SDKs ask for an answer that fits a schema, some have a tool called. Tools get their arguments from the prompt.
+    # Some SDKs ask for an answer that fits a schema, others have a tool called, by one of these names. Tools get their
+    # arguments from the prompt.
     document = Note(**NOTE).model_dump_json()
-    note = cell.sdk.structured(cell.works, f"call Note {document} final_result {document}")
+    note = cell.sdk.structured(cell.works, f"call Note {document} final_result {document} json_tool_call {document}")
     assert note in (Note(**NOTE), Note(**EMPTY_NOTE))
 
 

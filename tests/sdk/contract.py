@@ -33,7 +33,7 @@ class Note(BaseModel):
     """What structured output is asked for."""
 
     title: str
-    kind: Literal["memo"]
+    kind: Literal["memo", "letter"]
     pages: int
 
 

@@ -52,7 +52,11 @@ SDKS = (
     Sdk("cohere", "cohere_sdk", "Cohere"),
 )
 
-NOT_APPLICABLE: dict[tuple[str, str, str], str] = {}
+_PROMPTED = "for models that it does not know to take a schema, litellm writes it into the prompt and asks for any JSON"
+NOT_APPLICABLE: dict[tuple[str, str, str], str] = {
+    ("litellm gemini/", "openai", "structured"): _PROMPTED,
+    ("litellm gemini/", "cohere", "structured"): _PROMPTED,
+}
 """By SDK, provider (`*`: all) and case."""
 
 
