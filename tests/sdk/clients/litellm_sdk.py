@@ -81,6 +81,7 @@ class Proxy(Litellm):
 
 class Anthropic(Litellm):
     provider = "anthropic"
+    failures = {**Litellm.failures, "second, overloaded": Failure(litellm.InternalServerError, 500)}
     prefix = "anthropic/"
     base = "/anthropic"
 
