@@ -76,7 +76,8 @@ class Adapter:
     provider: ClassVar[str]
     """The provider whose dialect the SDK speaks."""
     failures: ClassVar[dict[str, Failure]]
-    """By case; with `, overloaded` where the provider has too much to do and the SDK has another class or status for it."""
+    """By case; with `, overloaded` behind it where the provider has too much to do and the SDK has another class or status
+    for that, with the provider's name where the SDK goes by the provider's words."""
     honours_should_retry: ClassVar[bool] = False
     """Whether it reads `x-should-retry`, so that with retries of its own it must still ask only once."""
 

@@ -94,6 +94,9 @@ class Gemini(Litellm):
         "mid-stream, overloaded": Failure(MidStreamFallbackError, 503),
         "second": Failure(MidStreamFallbackError, 500),
         "second, overloaded": Failure(MidStreamFallbackError, 503),
+        # "The model is overloaded" it reads as something else than "Overloaded".
+        "mid-stream, gemini": Failure(MidStreamFallbackError, 500),
+        "second, gemini": Failure(MidStreamFallbackError, 500),
     }
     prefix = "gemini/"
     base = "/genai"
