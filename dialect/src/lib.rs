@@ -33,17 +33,20 @@
 //! - [`gemini`]: generateContent and its stream, countTokens, embeddings
 //! - [`anthropic`]: messages, token counting
 //! - [`bedrock`]: Converse and ConverseStream, signatures
+//! - [`Decoder`]: what the decoders of all streams do alike
 
 pub mod anthropic;
 pub mod bedrock;
 pub mod canonical;
 pub mod cohere;
+mod decoder;
 pub mod dropped;
 pub mod gemini;
 pub mod json;
 pub mod openai;
 pub mod sse;
 
+pub use decoder::Decoder;
 pub use dropped::{Dropped, Unsupported};
 pub use json::{DecodeError, Json};
 

@@ -3,6 +3,8 @@
 //! As the HTML standard has them: lines end in CR, LF or CRLF, a blank line ends an event, `data` lines are joined by
 //! LF, lines that begin with a colon are comments. An event that the stream's end cuts short is not an event.
 
+use crate::decoder::Cutter;
+
 /// A line or an event beyond this is not a chat stream; images in answers stay below.
 const MAX_EVENT: usize = 32 * 1024 * 1024;
 
@@ -95,6 +97,19 @@ impl SseSplitter {
             self.name.extend_from_slice(value);
         }
         self.line.clear();
+    }
+}
+
+impl Cutter for SseSplitter {
+    type Piece = SseEvent;
+    type Error = TooLong;
+
+    fn push(&mut self, bytes: &[u8], piece: impl FnMut(SseEvent)) -> Result<(), TooLong> {
+        Self::push(self, bytes, piece)
+    }
+
+    fn is_midway(&self) -> bool {
+        Self::is_midway(self)
     }
 }
 

@@ -10,6 +10,7 @@ use peerway_dialect::canonical::{
     ChatAnswer, Choice, Collector, Content, Failure, FailureKind, Finish, Part, Role, StreamEvent, ThinkingMode, Usage,
 };
 use peerway_dialect::{Dropped, openai};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// What an OpenAI client's body becomes, and the header.
@@ -70,6 +71,27 @@ fn thinking_follows_the_models_habits() {
         (None, &json!({"type": "any"}), "reasoning")
     );
     assert_eq!(sent["tools"][0]["input_schema"], json!({"type": "object", "properties": {}}));
+}
+
+#[test]
+fn models_that_always_think_are_asked_for_the_least_and_are_not_forced() {
+    let effort = |model, more: Value| from_openai(&asking(model, more));
+    let (sent, dropped) = effort("claude-opus-5-5", json!({"reasoning_effort": "none"}));
+    assert_eq!((sent.get("thinking"), &sent["output_config"]), (None, &json!({"effort": "low"})));
+    assert_eq!(dropped, "thinking.type");
+    let (sent, dropped) = effort("claude-sonnet-5-5", json!({"reasoning_effort": "none"}));
+    assert_eq!((&sent["thinking"], dropped.as_str()), (&json!({"type": "between_tools"}), "thinking.type"));
+    let (sent, dropped) =
+        effort("claude-opus-5", json!({"reasoning_effort": "xhigh", "thinking": {"type": "disabled"}}));
+    assert_eq!((&sent["thinking"], &sent["output_config"]), (&json!({"type": "disabled"}), &json!({"effort": "high"})));
+    assert_eq!(dropped, "output_config.effort");
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    for choice in [json!("required"), json!({"type": "function", "function": {"name": "f"}})] {
+        let why = refused(&asking("claude-opus-5-5", json!({"tools": tools, "tool_choice": choice})));
+        assert!(why.contains("`tool_choice`") && why.contains("always thinks"), "{why}");
+    }
+    let (sent, _) = effort("claude-opus-5-5", json!({"tools": tools, "tool_choice": "auto"}));
+    assert_eq!(sent["tool_choice"], json!({"type": "auto"}));
 }
 
 #[test]
@@ -235,31 +257,108 @@ fn call_delta(index: u32, arguments: &str) -> StreamEvent {
     StreamEvent::ToolCallDelta { choice: 0, index, arguments: arguments.into() }
 }
 
+/// Every block is opened once, told, and closed before the next: the library fails on anything else.
+fn blocks(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let (mut blocks, mut open): (Vec<(String, String)>, Option<u64>) = (Vec::new(), None);
+    for event in lines.map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let index = event["index"].as_u64();
+        match event["type"].as_str().unwrap() {
+            "content_block_start" => {
+                assert_eq!((open, index), (None, Some(blocks.len() as u64)), "{text}");
+                open = index;
+                let block = &event["content_block"];
+                let name = block["id"].as_str().or(block["type"].as_str()).unwrap();
+                blocks.push((name.to_owned(), String::new()));
+            }
+            "content_block_delta" => {
+                assert!(open.is_some() && open == index, "{text}");
+                let delta = &event["delta"];
+                let told = ["text", "thinking", "partial_json"].iter().find_map(|key| delta[*key].as_str());
+                blocks.last_mut().unwrap().1.push_str(told.unwrap_or_default());
+            }
+            "content_block_stop" => {
+                assert!(open.is_some() && open == index, "{text}");
+                open = None;
+            }
+            "message_delta" => assert_eq!(open, None, "{text}"),
+            _ => {}
+        }
+    }
+    blocks
+}
+
 #[test]
-fn calls_told_side_by_side_keep_their_own_block() {
+fn calls_told_side_by_side_become_blocks_in_turn() {
     let text = stream(&[
         StreamEvent::Start { id: "x".into(), model: "m".into(), created: None },
         call_start(0, "a"),
         call_start(1, "b"),
         call_delta(0, "{\"x\":"),
-        call_delta(1, "{}"),
+        call_delta(1, "{\"y\""),
+        StreamEvent::TextDelta { choice: 0, text: "so".into() },
+        call_start(2, "c"),
         call_delta(0, "1}"),
+        call_delta(1, ":2}"),
         StreamEvent::Finish { choice: 0, reason: Finish::ToolCalls },
         StreamEvent::Done,
     ]);
+    let told = blocks(&text);
+    let told: Vec<(&str, &str)> = told.iter().map(|(name, words)| (name.as_str(), words.as_str())).collect();
+    assert_eq!(told, [("a", "{\"x\":1}"), ("b", "{\"y\":2}"), ("text", "so"), ("c", "")]);
     let (mut decoder, mut collector, mut events) = (StreamDecoder::new(), Collector::new(), Vec::new());
     decoder.push(text.as_bytes(), &mut events);
     events.iter().for_each(|event| collector.push(event));
-    let told = collector.finish().unwrap();
-    // The library gathers fragments by index whatever is open; block 1 closes last and both inputs are whole.
-    let fragments = |index: u32| -> String {
-        let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        let values = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let of = values.filter(|value| value["type"] == "content_block_delta" && value["index"] == index);
-        of.map(|value| value["delta"]["partial_json"].as_str().unwrap().to_owned()).collect()
-    };
-    assert_eq!((fragments(0).as_str(), fragments(1).as_str()), (r#"{"x":1}"#, "{}"));
-    assert_eq!(told.choices[0].parts.len(), 2);
+    assert_eq!(collector.finish().unwrap().choices[0].parts.len(), 4);
+}
+
+proptest! {
+    /// Whatever calls are told in whatever order, each becomes one block with all of its arguments.
+    #[test]
+    fn calls_in_any_order_become_whole_blocks(order in proptest::collection::vec(0_u32..4, 0..40)) {
+        let pieces = ["{", "\"a\"", ":", "{\"b\":1", "}", "}"];
+        let mut events = vec![StreamEvent::Start { id: "x".into(), model: "m".into(), created: None }];
+        let mut at = [0_usize; 4];
+        for call in 0..4 {
+            events.push(call_start(call, &call.to_string()));
+        }
+        let rest = (0..4).flat_map(|call| [call; 6]);
+        for call in order.into_iter().chain(rest) {
+            if let Some(piece) = pieces.get(at[call as usize]) {
+                events.push(call_delta(call, piece));
+                at[call as usize] += 1;
+            }
+        }
+        events.push(StreamEvent::Finish { choice: 0, reason: Finish::ToolCalls });
+        events.push(StreamEvent::Done);
+        let expected: Vec<_> = (0..4).map(|call| (call.to_string(), pieces.concat())).collect();
+        prop_assert_eq!(blocks(&stream(&events)), expected);
+    }
+}
+
+#[test]
+fn what_a_stream_cannot_tell_is_named() {
+    let event = |kind: &str, members: &str| format!("data: {{\"type\":\"{kind}\",{members}}}\n\n");
+    let text = [
+        event("message_start", r#""message":{"id":"m","model":"claude","usage":{"input_tokens":1}}"#),
+        event(
+            "content_block_start",
+            r#""index":0,"content_block":{"type":"server_tool_use","id":"s","name":"web_search","input":{}}"#,
+        ),
+        event("content_block_stop", r#""index":0"#),
+        event("content_block_start", r#""index":1,"content_block":{"type":"text","text":""}"#),
+        event(
+            "content_block_delta",
+            r#""index":1,"delta":{"type":"citations_delta","citation":{"type":"char_location"}}"#,
+        ),
+        event("content_block_delta", r#""index":1,"delta":{"type":"text_delta","text":"so"}"#),
+        event("message_delta", r#""delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}"#),
+        "data: {\"type\":\"message_stop\"}\n\n".to_owned(),
+    ];
+    let (mut decoder, mut events) = (StreamDecoder::new(), Vec::new());
+    decoder.push(text.concat().as_bytes(), &mut events);
+    assert_eq!(events.last(), Some(&StreamEvent::Done));
+    assert_eq!(decoder.unread().header_value().unwrap(), "content.server_tool_use, content.citations");
 }
 
 #[test]

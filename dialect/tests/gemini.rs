@@ -252,6 +252,23 @@ fn thinking_is_asked_for_in_the_words_of_the_generation() {
         (json!({"thinkingBudget": 24576}), "reasoning_effort".to_owned())
     );
     assert_eq!(asked(old, Some(Effort::None), None, None).0, json!({"thinkingBudget": 0}));
+    for (model, effort, level, named) in [
+        ("gemini-3.6-flash", Effort::Minimal, "MINIMAL", ""),
+        ("gemini-3.6-flash", Effort::None, "MINIMAL", "reasoning_effort"),
+        ("gemini-3.7-flash", Effort::Minimal, "LOW", "reasoning_effort"),
+        ("gemini-3.5-flash-lite", Effort::Minimal, "MINIMAL", ""),
+        ("gemini-3.1-pro", Effort::None, "LOW", "reasoning_effort"),
+        ("gemini-3-pro-preview", Effort::Medium, "LOW", "reasoning_effort"),
+        ("gemini-4-ultra", Effort::Minimal, "LOW", "reasoning_effort"),
+    ] {
+        assert_eq!(
+            asked(model, Some(effort), None, None),
+            (json!({"thinkingLevel": level}), named.to_owned()),
+            "{model} {effort:?}"
+        );
+    }
+    let off = asked(new, None, Some(ThinkingMode::Off), None);
+    assert_eq!(off, (json!({"thinkingLevel": "LOW"}), "thinking.type".to_owned()), "it always thinks");
     let budget = Some(ThinkingMode::Budget(4000));
     assert_eq!(asked(new, None, budget, None).0, json!({"thinkingBudget": 4000, "includeThoughts": true}));
     assert_eq!(asked(old, None, Some(ThinkingMode::Off), Some(false)).0["thinkingBudget"], 0);

@@ -338,24 +338,23 @@ async fn tokens_are_counted_by_whoever_can() {
 
 #[tokio::test]
 async fn another_target_answers_where_one_fails() {
-    let setup = every().await;
-    for (status, attempts) in [(503, "3"), (429, "2")] {
-        setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": status}})).await;
-        for (path, kind, body) in [
-            ("/v1/embeddings", "application/json", Bytes::from(json!({"model": "smart", "input": "x"}).to_string())),
-            (
-                "/v1/audio/speech",
-                "application/json",
-                json!({"model": "smart", "input": "x", "voice": "v"}).to_string().into(),
-            ),
-            ("/v1/audio/translations", FORM, form(&[model("smart"), SOUND])),
-        ] {
-            let answer = send(&setup, path, kind, body).await;
+    let speech = json!({"model": "smart", "input": "x", "voice": "v"}).to_string();
+    for (path, kind, body) in [
+        ("/v1/embeddings", "application/json", Bytes::from(json!({"model": "smart", "input": "x"}).to_string())),
+        ("/v1/audio/speech", "application/json", speech.into()),
+        ("/v1/audio/translations", FORM, form(&[model("smart"), SOUND])),
+    ] {
+        for (effect, attempts) in [(json!({"status": 503}), "3"), (json!({"status": 429}), "2")] {
+            // Of its own, or what has failed before would not be asked again.
+            let setup = every().await;
+            setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": effect})).await;
+            let answer = send(&setup, path, kind, body.clone()).await;
             let told =
                 (answer.status.as_u16(), answer.header("x-peerway-provider"), answer.header("x-peerway-attempts"));
             assert_eq!(told, (200, "other", attempts), "{path}: {answer:?}");
         }
     }
+    let setup = every().await;
     setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"malformed": true}})).await;
     let answer = post(&setup, "/v1/embeddings", &json!({"model": "smart", "input": "x"})).await;
     assert_eq!(answer.header("x-peerway-provider"), "other");

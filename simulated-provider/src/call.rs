@@ -194,7 +194,7 @@ fn context<'a>(worker: &'a Worker, head: &Head, effect: &Effect) -> Context<'a> 
         _ => Usage::True,
     };
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Context { worker, usage, created, length, stamp: effect.stamp }
+    Context { worker, usage, stamp: effect.stamp, created, length }
 }
 
 /// Where an answer that never ends goes on for ever: inside its text, where it has one.

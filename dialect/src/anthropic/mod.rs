@@ -23,11 +23,11 @@ pub use answer_out::encode_answer;
 pub use count::{decode_count_answer, decode_count_request, encode_count_answer, encode_count_request};
 pub use error::{decode_error, encode_error};
 pub use request_in::decode_request;
-pub(crate) use request_out::sampling;
+pub(crate) use request_out::{NOT_FORCED, sampling};
 pub use request_out::{encode_request, encode_request_for};
 pub use stream_in::StreamDecoder;
 pub use stream_out::StreamEncoder;
-pub use target::{Target, ThinkingStyle};
+pub use target::{NoThinking, Target, ThinkingStyle};
 pub(crate) use thinking::plan;
 
 use crate::Dialect;

@@ -141,7 +141,7 @@ pub(super) fn wire<'a>(
     let (temperature, top_p, top_k) = sampling(request, target, &plan, dropped);
     let (system, messages) = messages(&request.messages, target, dropped)?;
     let tools = tools(request, target, dropped)?;
-    let tool_choice = tool_choice(request, dropped);
+    let tool_choice = tool_choice(request, target, dropped)?;
     let format = format(request.response_format.as_ref(), target, dropped)?;
     let stop_sequences: Vec<&str> =
         request.stop.iter().map(String::as_str).filter(|stop| !stop.trim().is_empty()).collect();
@@ -270,24 +270,35 @@ fn tools<'a>(
 }
 
 /// Not being parallel is said inside the choice.
-fn tool_choice<'a>(request: &'a ChatRequest, dropped: &mut Dropped) -> Option<WireChoice<'a>> {
+fn tool_choice<'a>(
+    request: &'a ChatRequest,
+    target: Target,
+    dropped: &mut Dropped,
+) -> Result<Option<WireChoice<'a>>, Unsupported> {
+    let forced = request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
     if request.tools.is_empty() {
-        dropped
-            .note_if(matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))), "tool_choice");
-        return None;
+        dropped.note_if(forced, "tool_choice");
+        return Ok(None);
+    }
+    if forced && !target.forced_calls {
+        return Err(Unsupported::new("tool_choice", HERE, NOT_FORCED));
     }
     let one_by_one = (request.parallel_tool_calls == Some(false)).then_some(true);
     let (kind, name) = match &request.tool_choice {
-        None if one_by_one.is_none() => return None,
+        None if one_by_one.is_none() => return Ok(None),
         None | Some(ToolChoice::Auto | ToolChoice::Allowed { required: false, .. }) => ("auto", None),
         Some(ToolChoice::Required | ToolChoice::Allowed { required: true, .. }) => ("any", None),
         Some(ToolChoice::Named(name)) => ("tool", Some(name.as_str())),
         Some(ToolChoice::None) => {
-            return Some(WireChoice { kind: "none", name: None, disable_parallel_tool_use: None });
+            return Ok(Some(WireChoice { kind: "none", name: None, disable_parallel_tool_use: None }));
         }
     };
-    Some(WireChoice { kind, name, disable_parallel_tool_use: one_by_one })
+    Ok(Some(WireChoice { kind, name, disable_parallel_tool_use: one_by_one }))
 }
+
+/// Why a forced call is refused.
+pub(crate) const NOT_FORCED: &str =
+    "the model always thinks and cannot be made to call; leave the choice to it (`auto`)";
 
 fn format<'a>(
     format: Option<&'a ResponseFormat>,

@@ -1,10 +1,12 @@
 //! A provider's stream.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use crate::canonical::{Failure, FailureKind, Signature, StreamEvent};
 use crate::json::{DecodeError, Object};
 use crate::sse::{SseEvent, SseSplitter};
+use crate::{Decoder, Dropped, decoder};
 
 use super::HERE;
 use super::{error, finish_of, usage};
@@ -13,15 +15,15 @@ use super::{error, finish_of, usage};
 const MAX_BLOCKS: usize = 4096;
 
 /// Events from bytes cut anywhere. The end is `message_stop`, or the connection's end once the stop reason is told.
+pub type StreamDecoder = Decoder<Reader>;
+
 #[derive(Debug, Default)]
-pub struct StreamDecoder {
-    splitter: SseSplitter,
+pub struct Reader {
     blocks: BTreeMap<u64, Block>,
     calls: u32,
     usage: usage::Told,
     started: bool,
     finished: bool,
-    over: bool,
 }
 
 /// An open block.
@@ -33,69 +35,46 @@ enum Block {
     Other,
 }
 
-impl StreamDecoder {
-    pub fn new() -> Self {
-        Self::default()
-    }
+impl decoder::Reader for Reader {
+    type Cutter = SseSplitter;
 
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
-        if self.over {
-            return;
-        }
-        let mut events = Vec::new();
-        let split = self.splitter.push(bytes, |event| events.push(event));
-        for event in events {
-            if let Err(failure) = self.event(&event, out) {
-                self.fail(failure, out);
-            }
-            if self.over {
-                return;
-            }
-        }
-        if let Err(too_long) = split {
-            self.fail(Failure::malformed(too_long), out);
-        }
-    }
-
-    /// The connection has ended.
-    pub fn end(&mut self, out: &mut Vec<StreamEvent>) {
-        if !self.over {
-            self.done(out);
-        }
-    }
-
-    fn fail(&mut self, failure: Failure, out: &mut Vec<StreamEvent>) {
-        self.over = true;
-        out.push(StreamEvent::Error(failure));
-    }
-
-    fn done(&mut self, out: &mut Vec<StreamEvent>) {
-        if !self.finished {
-            return self.fail(Failure::cut(), out);
-        }
-        self.over = true;
-        out.push(StreamEvent::Done);
-    }
-
-    fn event(&mut self, event: &SseEvent, out: &mut Vec<StreamEvent>) -> Result<(), Failure> {
+    fn read(
+        &mut self,
+        event: SseEvent,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<ControlFlow<()>, Failure> {
         let data = event.data.trim_ascii();
         if data.is_empty() {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
         let mut object = Object::parse(data).map_err(Failure::malformed)?;
-        let kind = object.string("type").map_err(Failure::malformed)?.unwrap_or_else(|| event.name.clone());
-        if kind == "error" {
-            return Err(error::decode_error(FailureKind::Upstream.status(), data));
+        let kind = object.string("type").map_err(Failure::malformed)?.unwrap_or(event.name);
+        match kind.as_str() {
+            "error" => Err(error::decode_error(FailureKind::Upstream.status(), data)),
+            "message_stop" if self.finished => Ok(ControlFlow::Break(())),
+            "message_stop" => Err(Failure::cut()),
+            kind => {
+                self.told(kind, object, out, unread).map_err(Failure::malformed)?;
+                Ok(ControlFlow::Continue(()))
+            }
         }
-        if kind == "message_stop" {
-            self.done(out);
-            return Ok(());
-        }
-        self.told(&kind, object, out).map_err(Failure::malformed)
     }
 
+    fn may_end(&self, _midway: bool) -> bool {
+        self.finished
+    }
+}
+
+impl Reader {
     /// Kinds that are not known (and `ping`) say nothing.
-    fn told(&mut self, kind: &str, mut object: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn told(
+        &mut self,
+        kind: &str,
+        mut object: Object<'_>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<(), DecodeError> {
         match kind {
             "message_start" if !self.started => {
                 self.started = true;
@@ -111,14 +90,14 @@ impl StreamDecoder {
                 if self.blocks.len() == MAX_BLOCKS {
                     return Err(DecodeError::wrong("index", "of at most 4096 open blocks"));
                 }
-                let block = self.open(block, out)?;
+                let block = self.open(block, out, unread)?;
                 self.blocks.insert(index, block);
             }
             "content_block_delta" => {
                 let index = object.need("index")?.unsigned()?;
                 let delta = object.need("delta")?.object()?;
                 if let Some(block) = self.blocks.get_mut(&index) {
-                    block.delta(delta, out)?;
+                    block.delta(delta, out, unread)?;
                 }
             }
             "content_block_stop" => {
@@ -152,8 +131,14 @@ impl StreamDecoder {
         }
     }
 
-    fn open(&mut self, mut block: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<Block, DecodeError> {
-        Ok(match block.need("type")?.string()?.as_str() {
+    fn open(
+        &mut self,
+        mut block: Object<'_>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<Block, DecodeError> {
+        let kind = block.need("type")?.string()?;
+        Ok(match kind.as_str() {
             "text" => {
                 if let Some(text) = block.string("text")?.filter(|text| !text.is_empty()) {
                     out.push(StreamEvent::TextDelta { choice: 0, text });
@@ -180,13 +165,23 @@ impl StreamDecoder {
                 let input = block.take("input").map(|input| input.json().compact());
                 Block::Call { index, input: input.filter(|input| input != "{}") }
             }
-            _ => Block::Other,
+            // Tools that ran at the provider, and what is to come.
+            _ => {
+                unread.note(format!("content.{kind}"));
+                Block::Other
+            }
         })
     }
 }
 
 impl Block {
-    fn delta(&mut self, mut delta: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn delta(
+        &mut self,
+        mut delta: Object<'_>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<(), DecodeError> {
+        unread.note_if(delta.has("citation"), "content.citations");
         match self {
             Self::Text => {
                 if let Some(text) = delta.string("text")?.filter(|text| !text.is_empty()) {

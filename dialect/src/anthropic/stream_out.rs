@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::canonical::{Failure, Finish, StreamEvent, Usage};
+use crate::canonical::{Failure, Finish, Serial, StreamEvent, Usage};
 use crate::sse::write_event;
 use crate::{Json, json};
 
@@ -43,15 +43,20 @@ struct Ending<'a> {
 enum Kind {
     Text,
     Thinking,
-    Call(u32),
+    Call,
 }
 
-/// Writes named events, one block open at a time. A call that is told side by side with another keeps its own block: its
-/// later fragments name it, as the libraries expect.
+/// Writes named events, one block open at a time and each whole before the next.
 ///
 /// `message_delta` waits for the end, because it holds both the stop reason and the usage, which others tell after it.
 #[derive(Debug, Default)]
 pub struct StreamEncoder {
+    serial: Serial,
+    writer: Writer,
+}
+
+#[derive(Debug, Default)]
+struct Writer {
     id: String,
     model: String,
     begun: bool,
@@ -59,8 +64,6 @@ pub struct StreamEncoder {
     /// The block that is open, and the index of the next.
     open: Option<(Kind, u64)>,
     next: u64,
-    /// The block of each call.
-    calls: Vec<u64>,
     finish: Option<Finish>,
     over: bool,
 }
@@ -72,6 +75,18 @@ impl StreamEncoder {
 
     /// Choices beyond the first, which an Anthropic client cannot ask for, are left out, and so are logprobs.
     pub fn push(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
+        let writer = &mut self.writer;
+        self.serial.push(event, &mut |event| writer.event(event, out));
+    }
+
+    /// Nothing more comes. Without an end before it, the client is told that its stream broke.
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        self.writer.event(&StreamEvent::Error(Failure::cut()), out);
+    }
+}
+
+impl Writer {
+    fn event(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
         if self.over {
             return;
         }
@@ -101,13 +116,12 @@ impl StreamEncoder {
                 let index = self.start(redacted(*of, data), out);
                 self.write(&Event::ContentBlockStop { index }, out);
             }
-            StreamEvent::ToolCallStart { choice: 0, index: call, id, name, .. } => {
+            StreamEvent::ToolCallStart { choice: 0, id, name, .. } => {
                 let index = self.start(AnswerBlock::ToolUse { id, name, input: Json::empty_object() }, out);
-                self.calls.push(index);
-                self.open = Some((Kind::Call(*call), index));
+                self.open = Some((Kind::Call, index));
             }
-            StreamEvent::ToolCallDelta { choice: 0, index: call, arguments } => {
-                if let Some(index) = self.calls.get(*call as usize).copied() {
+            StreamEvent::ToolCallDelta { choice: 0, arguments, .. } => {
+                if let Some((Kind::Call, index)) = self.open {
                     let delta = Delta::Input { partial_json: arguments };
                     self.write(&Event::ContentBlockDelta { index, delta }, out);
                 }
@@ -121,11 +135,6 @@ impl StreamEncoder {
             StreamEvent::Done => self.finish(out),
             _ => {}
         }
-    }
-
-    /// Nothing more comes. Without an end before it, the client is told that its stream broke.
-    pub fn end(&mut self, out: &mut Vec<u8>) {
-        self.push(&StreamEvent::Error(Failure::cut()), out);
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
@@ -146,7 +155,7 @@ impl StreamEncoder {
             _ => {
                 let block = match kind {
                     Kind::Thinking => AnswerBlock::Thinking { thinking: "", signature: "".into() },
-                    Kind::Text | Kind::Call(_) => AnswerBlock::Text { text: "" },
+                    Kind::Text | Kind::Call => AnswerBlock::Text { text: "" },
                 };
                 let index = self.start(block, out);
                 self.open = Some((kind, index));

@@ -13,6 +13,9 @@ pub struct Target {
     /// Whether `temperature` and `top_p` are taken together (not from Claude 4.1 on).
     pub both_samplings: bool,
     pub thinking: ThinkingStyle,
+    pub no_thinking: NoThinking,
+    /// Whether the model can be made to call a tool (not where it always thinks).
+    pub forced_calls: bool,
     /// Whether answers can be held to a schema (Claude from 4.5 on).
     pub structured_output: bool,
     /// Whether system messages may stand among the others; else they are moved to the front, and named as moved.
@@ -28,6 +31,17 @@ pub enum ThinkingStyle {
     Adaptive,
 }
 
+/// How a model is told not to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoThinking {
+    /// `thinking.type: disabled`, without an effort above `high`.
+    Disabled,
+    /// `thinking.type: between_tools`, which is its least (Claude Sonnet from 5.5 on).
+    BetweenTools,
+    /// Not at all: it always thinks, and an effort of `low` is its least (Claude Opus from 5.5 on, Fable, Mythos).
+    Never,
+}
+
 impl Target {
     /// The habits of the model of this name. A Claude without a version that can be read counts as the newest; what is no
     /// Claude is taken for a server that is alike, with the habits of the older ones.
@@ -36,7 +50,14 @@ impl Target {
             Some((_, rest)) => version(rest).unwrap_or((u32::MAX, 0)),
             None => (0, 0),
         };
+        let always_thinks = ["fable", "mythos"].iter().any(|name| model.contains(name)) || version >= (5, 5);
         Self {
+            no_thinking: match always_thinks {
+                true if model.contains("sonnet") => NoThinking::BetweenTools,
+                true => NoThinking::Never,
+                false => NoThinking::Disabled,
+            },
+            forced_calls: version < (5, 1) || (version < (5, 5) && !always_thinks),
             default_max_tokens: if (1..4).contains(&version.0) { 4096 } else { 8192 },
             sampling: version < (4, 7),
             both_samplings: version < (4, 1),
@@ -93,6 +114,21 @@ mod tests {
         assert!(!Target::for_model("claude-opus-4-7").sampling);
         assert!(!Target::for_model("claude-latest").sampling);
         assert!(Target::for_model("MiniMax-M3").sampling);
+        for (model, no_thinking, forced_calls) in [
+            ("claude-opus-4-7", NoThinking::Disabled, true),
+            ("claude-opus-5", NoThinking::Disabled, true),
+            ("claude-opus-5-5", NoThinking::Never, false),
+            ("claude-sonnet-5", NoThinking::Disabled, true),
+            ("claude-sonnet-5-5", NoThinking::BetweenTools, false),
+            ("claude-fable-5", NoThinking::Never, true),
+            ("claude-fable-5-1", NoThinking::Never, false),
+            ("anthropic.claude-mythos-preview", NoThinking::Never, false),
+            ("claude-latest", NoThinking::Never, false),
+            ("MiniMax-M3", NoThinking::Disabled, true),
+        ] {
+            let target = Target::for_model(model);
+            assert_eq!((target.no_thinking, target.forced_calls), (no_thinking, forced_calls), "{model}");
+        }
         assert_eq!(Target::for_model("claude-opus-4-5").thinking, ThinkingStyle::Budget);
         assert_eq!(Target::for_model("claude-opus-4-6").thinking, ThinkingStyle::Adaptive);
     }

@@ -6,7 +6,7 @@ use crate::Dropped;
 use crate::canonical::{ChatRequest, Content, Effort, Part, Reasoning, Role, ThinkingMode, ToolChoice};
 use crate::json::{DecodeError, Object};
 
-use super::{Target, ThinkingStyle};
+use super::{NoThinking, Target, ThinkingStyle};
 
 /// Anthropic's least.
 const MIN_BUDGET: u64 = 1024;
@@ -80,7 +80,7 @@ pub(crate) fn plan(request: &ChatRequest, target: Target, dropped: &mut Dropped)
         ThinkingStyle::Adaptive => {
             plan.effort = wanted.effort.and_then(effort_name);
             plan.thinking = match mode {
-                ThinkingMode::Off => Some(WireThinking { kind: "disabled", budget_tokens: None, display: None }),
+                ThinkingMode::Off => off(target, &mut plan.effort, dropped),
                 ThinkingMode::Adaptive => told("adaptive", None),
                 ThinkingMode::Budget(tokens) => {
                     if wanted.effort.is_none() {
@@ -125,6 +125,29 @@ pub(crate) fn plan(request: &ChatRequest, target: Target, dropped: &mut Dropped)
         }
     }
     plan
+}
+
+/// No thinking, or as little as the model does with.
+fn off(target: Target, effort: &mut Option<&'static str>, dropped: &mut Dropped) -> Option<WireThinking> {
+    let kind = match target.no_thinking {
+        NoThinking::Disabled => {
+            if effort.is_some_and(|effort| effort == Effort::XHigh.name() || effort == Effort::Max.name()) {
+                dropped.note("output_config.effort");
+                *effort = Some(Effort::High.name());
+            }
+            "disabled"
+        }
+        NoThinking::BetweenTools => {
+            dropped.note("thinking.type");
+            "between_tools"
+        }
+        NoThinking::Never => {
+            dropped.note("thinking.type");
+            effort.get_or_insert(Effort::Low.name());
+            return None;
+        }
+    };
+    Some(WireThinking { kind, budget_tokens: None, display: None })
 }
 
 fn effort_name(effort: Effort) -> Option<&'static str> {

@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use crate::decoder::Cutter;
+
 const PRELUDE: usize = 12;
 const TRAILER: usize = 4;
 /// What AWS allows: 128 KiB of headers, 24 MiB of payload.
@@ -78,6 +80,19 @@ impl FrameSplitter {
     /// Whether bytes of an unfinished message are held.
     pub fn is_midway(&self) -> bool {
         !self.held.is_empty()
+    }
+}
+
+impl Cutter for FrameSplitter {
+    type Piece = Frame;
+    type Error = FramingError;
+
+    fn push(&mut self, bytes: &[u8], piece: impl FnMut(Frame)) -> Result<(), FramingError> {
+        Self::push(self, bytes, piece)
+    }
+
+    fn is_midway(&self) -> bool {
+        Self::is_midway(self)
     }
 }
 

@@ -1,13 +1,14 @@
 //! A provider's stream.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::Dropped;
 use crate::canonical::{Content, Failure, FailureKind, Finish, Signature, StreamEvent};
 use crate::json::{DecodeError, Object};
+use crate::{Decoder, Dropped, decoder};
 
 use super::framing::{Frame, FrameSplitter};
 use super::{HERE, answer_in, blocks_in, error, usage};
@@ -17,12 +18,12 @@ const MAX_CALLS: u32 = 512;
 
 /// Events from bytes cut anywhere. `metadata` is the last of a stream; without it the connection's end is, if the message
 /// has stopped. There is neither an id nor a model's name.
+pub type StreamDecoder = Decoder<Reader>;
+
 #[derive(Debug, Default)]
-pub struct StreamDecoder {
-    splitter: FrameSplitter,
+pub struct Reader {
     started: bool,
     stopped: bool,
-    over: bool,
     /// The calls by their blocks.
     calls: BTreeMap<u64, u32>,
     next_call: u32,
@@ -30,48 +31,15 @@ pub struct StreamDecoder {
     redacted: Vec<String>,
 }
 
-impl StreamDecoder {
-    pub fn new() -> Self {
-        Self::default()
-    }
+impl decoder::Reader for Reader {
+    type Cutter = FrameSplitter;
 
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
-        if self.over {
-            return;
-        }
-        let mut frames = Vec::new();
-        let split = self.splitter.push(bytes, |frame| frames.push(frame));
-        for frame in frames {
-            if let Err(failure) = self.frame(&frame, out) {
-                self.fail(failure, out);
-            }
-            if self.over {
-                return;
-            }
-        }
-        if let Err(broken) = split {
-            self.fail(Failure::malformed(broken), out);
-        }
-    }
-
-    /// The connection has ended.
-    pub fn end(&mut self, out: &mut Vec<StreamEvent>) {
-        if self.over {
-            return;
-        }
-        if !self.stopped || self.splitter.is_midway() {
-            return self.fail(Failure::cut(), out);
-        }
-        self.over = true;
-        out.push(StreamEvent::Done);
-    }
-
-    fn fail(&mut self, failure: Failure, out: &mut Vec<StreamEvent>) {
-        self.over = true;
-        out.push(StreamEvent::Error(failure));
-    }
-
-    fn frame(&mut self, frame: &Frame, out: &mut Vec<StreamEvent>) -> Result<(), Failure> {
+    fn read(
+        &mut self,
+        frame: Frame,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<ControlFlow<()>, Failure> {
         match frame.header(":message-type") {
             Some("event") => {}
             Some("exception") => {
@@ -87,10 +55,22 @@ impl StreamDecoder {
         }
         let name = frame.header(":event-type").unwrap_or_default();
         let object = Object::parse(&frame.payload).map_err(Failure::malformed)?;
-        self.event(name, object, out).map_err(Failure::malformed)
+        self.event(name, object, out, unread).map_err(Failure::malformed)
     }
 
-    fn event(&mut self, name: &str, mut object: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn may_end(&self, midway: bool) -> bool {
+        self.stopped && !midway
+    }
+}
+
+impl Reader {
+    fn event(
+        &mut self,
+        name: &str,
+        mut object: Object<'_>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<ControlFlow<()>, DecodeError> {
         if !std::mem::replace(&mut self.started, true) {
             out.push(StreamEvent::Start { id: String::new(), model: String::new(), created: None });
         }
@@ -101,7 +81,8 @@ impl StreamDecoder {
                 if let Some(mut call) = start.object("toolUse")? {
                     // A tool that runs at the provider is none of the client's.
                     if call.has("type") {
-                        return Ok(());
+                        unread.note("content.toolUse");
+                        return Ok(ControlFlow::Continue(()));
                     }
                     let index = self.next_call;
                     if index == MAX_CALLS {
@@ -115,7 +96,7 @@ impl StreamDecoder {
             }
             "contentBlockDelta" => {
                 let block = object.need("contentBlockIndex")?.unsigned()?;
-                self.delta(block, object.need("delta")?.object()?, out)?;
+                self.delta(block, object.need("delta")?.object()?, out, unread)?;
             }
             "contentBlockStop" => {
                 let pieces = std::mem::take(&mut self.redacted);
@@ -129,23 +110,29 @@ impl StreamDecoder {
                 self.stopped = true;
                 let stop = object.need("stopReason")?.string()?;
                 let additional = object.object("additionalModelResponseFields")?;
-                let reason: Finish = answer_in::finish(&stop, additional, &mut Dropped::new())?;
+                let reason: Finish = answer_in::finish(&stop, additional, unread)?;
                 out.push(StreamEvent::Finish { choice: 0, reason });
             }
             "metadata" => {
+                unread.note_if(object.has("trace"), "trace");
                 out.extend(object.object("usage")?.map(usage::decode).map(StreamEvent::Usage));
                 if self.stopped {
-                    self.over = true;
-                    out.push(StreamEvent::Done);
+                    return Ok(ControlFlow::Break(()));
                 }
             }
             // `messageStart` has been told, and events to come are not for us.
             _ => {}
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn delta(&mut self, block: u64, mut delta: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn delta(
+        &mut self,
+        block: u64,
+        mut delta: Object<'_>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<(), DecodeError> {
         let choice = 0;
         if let Some(text) = delta.string("text")? {
             out.push(StreamEvent::TextDelta { choice, text });
@@ -163,6 +150,9 @@ impl StreamDecoder {
                 out.push(StreamEvent::ThinkingSignature { choice, signature });
             }
             self.redacted.extend(reasoning.string("redactedContent")?);
+        } else {
+            // `citation`, `image`, `toolResult`, and what is to come.
+            delta.note_rest("content", unread);
         }
         Ok(())
     }

@@ -127,6 +127,9 @@ pub(super) fn encode_tools<'a>(
         }
         return Ok(None);
     }
+    if choice.is_some_and(ToolChoice::is_forced) && claude.is_some_and(|target| !target.forced_calls) {
+        return Err(Unsupported::new("tool_choice", HERE, anthropic::NOT_FORCED));
+    }
     let tool_choice = match choice {
         Some(ToolChoice::Auto | ToolChoice::Allowed { required: false, .. }) => Some(WireChoice::Auto(Empty {})),
         Some(ToolChoice::Required | ToolChoice::Allowed { required: true, .. }) => Some(WireChoice::Any(Empty {})),

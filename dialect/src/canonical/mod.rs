@@ -5,6 +5,7 @@
 
 mod answer;
 mod collect;
+mod completeness;
 mod embed;
 mod event;
 mod failure;
@@ -19,6 +20,7 @@ mod usage;
 
 pub use answer::{ChatAnswer, Choice, Finish};
 pub use collect::{Collector, replay};
+pub(crate) use completeness::Completeness;
 pub use embed::{EmbedAnswer, EmbedInput, EmbedRequest, VectorEncoding};
 pub use event::StreamEvent;
 pub use failure::{Failure, FailureKind};

@@ -1,6 +1,6 @@
 //! One thing after another, for dialects whose streams have no two pieces open at a time.
 
-use super::{Failure, StreamEvent};
+use super::{Completeness, Failure, StreamEvent};
 
 /// Orders a stream's events so that all of a tool call is told before anything else of its choice begins.
 ///
@@ -128,44 +128,6 @@ fn wait(waiting: &mut Vec<StreamEvent>, event: StreamEvent) {
         }
     }
     waiting.push(event);
-}
-
-/// Whether fragments make a whole JSON object, by its brackets alone.
-#[derive(Debug, Default)]
-struct Completeness {
-    depth: u32,
-    begun: bool,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Completeness {
-    fn push(&mut self, fragment: &str) {
-        for byte in fragment.bytes() {
-            if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => {
-                    self.depth += 1;
-                    self.begun = true;
-                }
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.begun && self.depth == 0 && !self.in_string
-    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ pub enum ToolChoice {
 }
 
 impl ToolChoice {
+    /// Whether the model must call.
+    pub fn is_forced(&self) -> bool {
+        matches!(self, Self::Required | Self::Named(_) | Self::Allowed { required: true, .. })
+    }
+
     /// Whether the choice lets the model call the tool of this name.
     pub fn allows(&self, name: &str) -> bool {
         match self {

@@ -1,8 +1,11 @@
 //! A provider's stream.
 
+use std::ops::ControlFlow;
+
 use crate::canonical::{Failure, FailureKind, Logprobs, StreamEvent, made_call_id};
 use crate::json::{DecodeError, Item, Object};
 use crate::sse::{SseEvent, SseSplitter};
+use crate::{Decoder, Dropped, decoder};
 
 use super::{finish_of, logprobs, usage};
 
@@ -10,69 +13,50 @@ use super::{finish_of, logprobs, usage};
 const MAX_CALLS: usize = 512;
 
 /// Events from bytes cut anywhere. The end is `message-end`; a connection that ends before it is a cut.
+pub type StreamDecoder = Decoder<Reader>;
+
 #[derive(Debug, Default)]
-pub struct StreamDecoder {
-    splitter: SseSplitter,
+pub struct Reader {
     id: String,
     started: bool,
     /// What the server counts each call as.
     calls: Vec<u64>,
-    over: bool,
 }
 
-impl StreamDecoder {
-    pub fn new() -> Self {
-        Self::default()
-    }
+impl decoder::Reader for Reader {
+    type Cutter = SseSplitter;
 
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
-        if self.over {
-            return;
-        }
-        let mut events = Vec::new();
-        let split = self.splitter.push(bytes, |event| events.push(event));
-        for event in events {
-            if let Err(failure) = self.event(&event, out) {
-                self.fail(failure, out);
-            }
-            if self.over {
-                return;
-            }
-        }
-        if let Err(too_long) = split {
-            self.fail(Failure::malformed(too_long), out);
-        }
-    }
-
-    /// The connection has ended.
-    pub fn end(&mut self, out: &mut Vec<StreamEvent>) {
-        if !self.over {
-            self.fail(Failure::cut(), out);
-        }
-    }
-
-    fn fail(&mut self, failure: Failure, out: &mut Vec<StreamEvent>) {
-        self.over = true;
-        out.push(StreamEvent::Error(failure));
-    }
-
-    fn event(&mut self, event: &SseEvent, out: &mut Vec<StreamEvent>) -> Result<(), Failure> {
+    fn read(
+        &mut self,
+        event: SseEvent,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<ControlFlow<()>, Failure> {
         let data = event.data.trim_ascii();
         if data.is_empty() || data == b"[DONE]" {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
         let mut object = Object::parse(data).map_err(Failure::malformed)?;
-        let kind = object.string("type").map_err(Failure::malformed)?.unwrap_or_else(|| event.name.clone());
+        let kind = object.string("type").map_err(Failure::malformed)?.unwrap_or(event.name);
         // What a server says that fails before it begins.
         if kind.is_empty() && object.has("message") {
             return Err(super::decode_error(FailureKind::Upstream.status(), data));
         }
         if kind == "message-end" {
-            return self.message_end(object, out);
+            self.message_end(object, out)?;
+            return Ok(ControlFlow::Break(()));
         }
-        self.step(&kind, object, out).map_err(Failure::malformed)
+        unread.note_if(kind == "citation-start", "message.citations");
+        self.step(&kind, object, out).map_err(Failure::malformed)?;
+        Ok(ControlFlow::Continue(()))
     }
 
+    fn may_end(&self, _midway: bool) -> bool {
+        false
+    }
+}
+
+impl Reader {
     fn step(&mut self, kind: &str, mut object: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
         if !std::mem::replace(&mut self.started, true) {
             self.id = object.string("id")?.unwrap_or_default();
@@ -106,7 +90,7 @@ impl StreamDecoder {
                     call.map(|call| self.call(call, wire, kind == "tool-call-start", out)).transpose()?;
                 }
             }
-            // Citations have no place; blocks end where the next begins.
+            // Blocks end where the next begins.
             _ => {}
         }
         if let Some(told) = logprob {
@@ -161,9 +145,7 @@ impl StreamDecoder {
             let message = error.unwrap_or_else(|| "the provider's answer broke off".to_owned());
             return Err(Failure { code: reason, ..Failure::new(kind, message) });
         };
-        self.over = true;
         out.push(StreamEvent::Finish { choice: 0, reason: finish });
-        out.push(StreamEvent::Done);
         Ok(())
     }
 }

@@ -8,6 +8,9 @@ use super::fields::Fields;
 use super::parts_in::{self, Piece};
 use super::{finish_of, logprobs, usage};
 
+/// What generated images and sounds are named as where no other dialect's answers have a place for them.
+pub(super) const MEDIA: &str = "candidates.content.parts.inlineData";
+
 /// Reads a whole answer.
 pub fn decode_answer(body: &[u8]) -> Result<ChatAnswer, DecodeError> {
     let mut unread = Dropped::new();

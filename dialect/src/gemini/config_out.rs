@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::canonical::{ChatRequest, Effort, Reasoning, ResponseFormat, ThinkingMode};
 use crate::{Dropped, Json};
 
-use super::generation;
+use super::version;
 
 /// What every thinking model of the generation that counts tokens allows.
 const MAX_BUDGET: u64 = 24_576;
@@ -100,24 +100,30 @@ pub(super) fn encode<'a>(
 /// Who asks for thinking in words other than an effort expects to see it.
 fn thinking(wanted: &Reasoning, model: &str, dropped: &mut Dropped) -> Option<WireThinking> {
     let mut wire = WireThinking { include_thoughts: wanted.show, ..WireThinking::default() };
-    let by_level = generation(model).is_some_and(|generation| generation >= 3);
-    match (wanted.mode, wanted.effort) {
-        (Some(ThinkingMode::Off), effort) => {
+    let by_level = version(model).filter(|version| *version >= (3, 0));
+    match (wanted.mode, wanted.effort, by_level) {
+        (Some(ThinkingMode::Off), _, Some(version)) => {
+            dropped.note("thinking.type");
+            wire.thinking_level = Some(Level::least(model, version).name());
+        }
+        (Some(ThinkingMode::Off), effort, None) => {
             dropped.note_if(effort.is_some_and(|effort| effort != Effort::None), "reasoning_effort");
             wire.thinking_budget = Some(0);
         }
-        (Some(ThinkingMode::Budget(tokens)), effort) => {
+        (Some(ThinkingMode::Budget(tokens)), effort, _) => {
             dropped.note_if(effort.is_some(), "reasoning_effort");
             wire.thinking_budget = Some(i64::try_from(tokens).unwrap_or(i64::MAX));
         }
-        (_, Some(effort)) if by_level => wire.thinking_level = Some(level(effort, dropped)),
-        (_, Some(effort)) => {
+        (_, Some(effort), Some(version)) => {
+            wire.thinking_level = Some(Level::of(effort, model, version, dropped).name());
+        }
+        (_, Some(effort), None) => {
             let budget = effort.budget().unwrap_or(0);
             dropped.note_if(budget > MAX_BUDGET, "reasoning_effort");
             wire.thinking_budget = i64::try_from(budget.min(MAX_BUDGET)).ok();
         }
-        (Some(ThinkingMode::Adaptive), None) => wire.thinking_budget = Some(-1),
-        (None, None) => {}
+        (Some(ThinkingMode::Adaptive), None, _) => wire.thinking_budget = Some(-1),
+        (None, None, _) => {}
     }
     if matches!(wanted.mode, Some(ThinkingMode::Adaptive | ThinkingMode::Budget(_))) {
         wire.include_thoughts = wire.include_thoughts.or(Some(true));
@@ -125,12 +131,47 @@ fn thinking(wanted: &Reasoning, model: &str, dropped: &mut Dropped) -> Option<Wi
     (wire != WireThinking::default()).then_some(wire)
 }
 
-fn level(effort: Effort, dropped: &mut Dropped) -> &'static str {
-    dropped.note_if(matches!(effort, Effort::None | Effort::XHigh | Effort::Max), "reasoning_effort");
-    match effort {
-        Effort::None | Effort::Minimal => "MINIMAL",
-        Effort::Low => "LOW",
-        Effort::Medium => "MEDIUM",
-        Effort::High | Effort::XHigh | Effort::Max => "HIGH",
+/// Gemini's scale, of which not every model has every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Minimal,
+    Low,
+    Medium,
+    High,
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Minimal => "MINIMAL",
+            Self::Low => "LOW",
+            Self::Medium => "MEDIUM",
+            Self::High => "HIGH",
+        }
+    }
+
+    /// The Flash-Lite models, and Flash before 3.7, think minimally; others no less than `LOW`.
+    fn least(model: &str, version: (u32, u32)) -> Self {
+        let minimal = model.contains("flash-lite") || (model.contains("flash") && version < (3, 7));
+        if minimal { Self::Minimal } else { Self::Low }
+    }
+
+    /// The step of an effort or the nearest one that the model has, and named where it is not the same.
+    fn of(effort: Effort, model: &str, version: (u32, u32), dropped: &mut Dropped) -> Self {
+        let (wanted, same) = match effort {
+            Effort::None => (Self::Minimal, false),
+            Effort::Minimal => (Self::Minimal, true),
+            Effort::Low => (Self::Low, true),
+            Effort::Medium => (Self::Medium, true),
+            Effort::High => (Self::High, true),
+            Effort::XHigh | Effort::Max => (Self::High, false),
+        };
+        let mut level = wanted.max(Self::least(model, version));
+        // The first Pro of the generation has two steps.
+        if level == Self::Medium && model.contains("pro") && version == (3, 0) {
+            level = Self::Low;
+        }
+        dropped.note_if(level != wanted || !same, "reasoning_effort");
+        level
     }
 }

@@ -3,6 +3,7 @@
 //! With `alt=sse` a stream is server-sent events. Without it, one JSON array that grows. In either an error may stand
 //! as a plain object at the beginning of a line, which is how Google's front ends report one.
 
+use crate::decoder::Cutter;
 use crate::sse::{SseSplitter, TooLong};
 
 /// As for an event of any other stream.
@@ -114,6 +115,19 @@ impl Frames {
             byte => return Err(BadFrame::Between(byte)),
         }
         Ok(&bytes[1..])
+    }
+}
+
+impl Cutter for Frames {
+    type Piece = Vec<u8>;
+    type Error = BadFrame;
+
+    fn push(&mut self, bytes: &[u8], mut piece: impl FnMut(Vec<u8>)) -> Result<(), BadFrame> {
+        Self::push(self, bytes, |frame| piece(frame.to_vec()))
+    }
+
+    fn is_midway(&self) -> bool {
+        Self::is_midway(self)
     }
 }
 

@@ -68,11 +68,17 @@ fn resource(model: &str) -> String {
     if is_resource { model.to_owned() } else { format!("models/{model}") }
 }
 
-/// The generation of a Gemini model, if its name tells: 3 of `gemini-3.1-pro`.
+/// The version of a Gemini model, if its name tells: 3 and 1 of `gemini-3.1-pro`.
+fn version(model: &str) -> Option<(u32, u32)> {
+    let (_, rest) = model.rsplit_once("gemini-")?;
+    let mut numbers = rest.split(|at: char| !at.is_ascii_digit() && at != '.').next()?.split('.');
+    let major = numbers.next()?.parse().ok()?;
+    Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
+}
+
+/// The generation of a Gemini model.
 fn generation(model: &str) -> Option<u32> {
-    let (_, version) = model.rsplit_once("gemini-")?;
-    let digits = version.find(|at: char| !at.is_ascii_digit()).map_or(version, |end| &version[..end]);
-    digits.parse().ok()
+    version(model).map(|(major, _)| major)
 }
 
 /// The reasons that this model's own filters give.
@@ -135,5 +141,7 @@ mod tests {
         ] {
             assert_eq!(generation(model), told, "{model}");
         }
+        assert_eq!(version("models/gemini-3.7-flash-preview"), Some((3, 7)));
+        assert_eq!(version("gemini-3-pro"), Some((3, 0)));
     }
 }

@@ -1,12 +1,13 @@
 //! A provider's stream.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use crate::Dropped;
 use crate::canonical::{Content, Failure, Part, StreamEvent};
 use crate::json::DecodeError;
+use crate::{Decoder, Dropped, decoder};
 
-use super::answer_in::{Candidate, Chunk, finish, identify};
+use super::answer_in::{Candidate, Chunk, MEDIA, finish, identify};
 use super::error;
 use super::fields::Fields;
 use super::frames::Frames;
@@ -17,14 +18,14 @@ const MAX_CHOICES: usize = 128;
 /// Events from bytes cut anywhere, in either form ([`super::frames`]).
 ///
 /// The dialect has no word for the end: a stream is whole when its connection ends after every candidate has finished,
-/// and its array, if it is one, is closed. Images and sounds that a model makes are not told in streams.
+/// and its array, if it is one, is closed. Images and sounds that a model makes are not told in streams but named as unread.
+pub type StreamDecoder = Decoder<Reader>;
+
 #[derive(Debug, Default)]
-pub struct StreamDecoder {
-    frames: Frames,
+pub struct Reader {
     id: String,
     started: bool,
     choices: BTreeMap<u32, ChoiceState>,
-    over: bool,
 }
 
 #[derive(Debug, Default)]
@@ -33,70 +34,51 @@ struct ChoiceState {
     finished: bool,
 }
 
-impl StreamDecoder {
-    pub fn new() -> Self {
-        Self::default()
-    }
+impl decoder::Reader for Reader {
+    type Cutter = Frames;
 
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
-        if self.over {
-            return;
-        }
-        let mut found = Vec::new();
-        let cut = self.frames.push(bytes, |frame| found.push(frame.to_vec()));
-        for frame in found {
-            if let Err(failure) = self.frame(&frame, out) {
-                return self.fail(failure, out);
-            }
-        }
-        if let Err(bad) = cut {
-            self.fail(Failure::malformed(bad), out);
-        }
-    }
-
-    /// The connection has ended.
-    pub fn end(&mut self, out: &mut Vec<StreamEvent>) {
-        if self.over {
-            return;
-        }
-        let whole = !self.choices.is_empty() && self.choices.values().all(|choice| choice.finished);
-        if !whole || self.frames.is_midway() {
-            return self.fail(Failure::cut(), out);
-        }
-        self.over = true;
-        out.push(StreamEvent::Done);
-    }
-
-    fn fail(&mut self, failure: Failure, out: &mut Vec<StreamEvent>) {
-        self.over = true;
-        out.push(StreamEvent::Error(failure));
-    }
-
-    fn frame(&mut self, frame: &[u8], out: &mut Vec<StreamEvent>) -> Result<(), Failure> {
+    fn read(
+        &mut self,
+        frame: Vec<u8>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<ControlFlow<()>, Failure> {
         if frame.trim_ascii().is_empty() {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
-        let mut fields = Fields::parse(frame).map_err(Failure::malformed)?;
+        let mut fields = Fields::parse(&frame).map_err(Failure::malformed)?;
         if let Some(told) = fields.take("error").map_err(Failure::malformed)? {
             return Err(error::read(told, None));
         }
-        let chunk = Chunk::read(fields, &mut Dropped::new()).map_err(Failure::malformed)?;
-        self.chunk(chunk, out).map_err(Failure::malformed)
+        let chunk = Chunk::read(fields, unread).map_err(Failure::malformed)?;
+        self.chunk(chunk, out, unread).map_err(Failure::malformed)?;
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn chunk(&mut self, chunk: Chunk, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn may_end(&self, midway: bool) -> bool {
+        !midway && !self.choices.is_empty() && self.choices.values().all(|choice| choice.finished)
+    }
+}
+
+impl Reader {
+    fn chunk(&mut self, chunk: Chunk, out: &mut Vec<StreamEvent>, unread: &mut Dropped) -> Result<(), DecodeError> {
         if !std::mem::replace(&mut self.started, true) {
             self.id.clone_from(&chunk.id);
             out.push(StreamEvent::Start { id: chunk.id, model: chunk.model, created: None });
         }
         for candidate in chunk.candidates {
-            self.candidate(candidate, out)?;
+            self.candidate(candidate, out, unread)?;
         }
         out.extend(chunk.usage.map(StreamEvent::Usage));
         Ok(())
     }
 
-    fn candidate(&mut self, candidate: Candidate, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn candidate(
+        &mut self,
+        candidate: Candidate,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<(), DecodeError> {
         let choice = candidate.index;
         if self.choices.len() == MAX_CHOICES && !self.choices.contains_key(&choice) {
             return Err(DecodeError::wrong("candidates", "of at most 128 indices"));
@@ -109,7 +91,7 @@ impl StreamDecoder {
         let parts = identify(candidate.parts, &self.id, choice, &mut state.calls);
         let mut index = first;
         for part in parts {
-            tell(part, choice, &mut index, out);
+            tell(part, choice, &mut index, out, unread);
         }
         out.extend(candidate.logprobs.map(|logprobs| StreamEvent::Logprobs { choice, logprobs }));
         if let Some(reason) = candidate.finish.and_then(|name| finish(&name, state.calls)) {
@@ -120,7 +102,7 @@ impl StreamDecoder {
     }
 }
 
-fn tell(part: Part, choice: u32, index: &mut u32, out: &mut Vec<StreamEvent>) {
+fn tell(part: Part, choice: u32, index: &mut u32, out: &mut Vec<StreamEvent>, unread: &mut Dropped) {
     let Part { content, signature, .. } = part;
     match content {
         Content::Text(text) => out.push(StreamEvent::TextDelta { choice, text }),
@@ -136,11 +118,8 @@ fn tell(part: Part, choice: u32, index: &mut u32, out: &mut Vec<StreamEvent>) {
             out.push(StreamEvent::ToolCallDelta { choice, index: *index, arguments });
             *index += 1;
         }
-        Content::Image { .. }
-        | Content::File { .. }
-        | Content::Audio { .. }
-        | Content::ToolResult { .. }
-        | Content::Refusal(_)
-        | Content::Other { .. } => {}
+        Content::Image { .. } | Content::File { .. } | Content::Audio { .. } => unread.note(MEDIA),
+        // Not part of what a model says in this dialect.
+        Content::ToolResult { .. } | Content::Refusal(_) | Content::Other { .. } => {}
     }
 }

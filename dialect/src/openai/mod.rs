@@ -7,7 +7,9 @@
 //! - [`error`], [`usage`], [`logprobs`]: what they share
 
 pub mod chat;
+mod chunks;
 pub mod completions;
+mod effort;
 pub mod embeddings;
 pub mod error;
 pub mod logprobs;

@@ -65,9 +65,11 @@ pub(crate) fn decode(mut object: Object<'_>) -> Usage {
         usage.input_image = details.count("image_tokens");
         usage.cache_write = details.count("cache_write_tokens");
     }
-    // DeepSeek's name for it.
-    if usage.cached_input == 0 {
-        usage.cached_input = object.count("prompt_cache_hit_tokens");
+    // DeepSeek's name for it, and Moonshot's.
+    for name in ["prompt_cache_hit_tokens", "cached_tokens"] {
+        if usage.cached_input == 0 {
+            usage.cached_input = object.count(name);
+        }
     }
     if let Ok(Some(mut details)) = object.object("completion_tokens_details") {
         usage.reasoning = details.count("reasoning_tokens");

@@ -43,6 +43,9 @@ pub(super) struct KeyBody {
     /// How many requests or tokens the key may use.
     #[serde(default)]
     limits: Vec<Limit>,
+    /// How many of its requests may be in progress at once, at each node. Left out: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_concurrent: Option<u32>,
     /// What the key may spend and use at single providers; the others stay open to it.
     #[serde(default)]
     providers: Vec<KeyProvider>,
@@ -108,13 +111,36 @@ pub(super) struct KeyChanged {
 
 impl KeyBody {
     pub(super) fn of(key: &config::VirtualKey) -> Self {
-        let config::VirtualKey { id, team, models, budgets, limits, providers, enabled, expires_at, .. } = key.clone();
-        Self { id, value: None, team, models, budgets, limits, providers, enabled, expires_at }
+        let config::VirtualKey {
+            id,
+            team,
+            models,
+            budgets,
+            limits,
+            max_concurrent,
+            providers,
+            enabled,
+            expires_at,
+            ..
+        } = key.clone();
+        Self { id, value: None, team, models, budgets, limits, max_concurrent, providers, enabled, expires_at }
     }
 
     fn into_definition(self) -> config::VirtualKey {
-        let Self { id, value, team, models, budgets, limits, providers, enabled, expires_at } = self;
-        config::VirtualKey { id, value, hash: None, team, models, budgets, limits, providers, enabled, expires_at }
+        let Self { id, value, team, models, budgets, limits, max_concurrent, providers, enabled, expires_at } = self;
+        config::VirtualKey {
+            id,
+            value,
+            hash: None,
+            team,
+            models,
+            budgets,
+            limits,
+            max_concurrent,
+            providers,
+            enabled,
+            expires_at,
+        }
     }
 }
 

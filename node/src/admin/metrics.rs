@@ -28,6 +28,9 @@ pub(super) fn page(admin: &Admin) -> String {
     page.family("peerway_config_reload_success", Kind::Gauge, "1 if the last configuration that was read is in force.");
     page.sample("peerway_config_reload_success", &[], u8::from(admin.reloaded()));
     admin.gateway.cache.write_metrics(&mut page);
+    admin.gateway.admission.write_metrics(&mut page);
+    page.family("peerway_connections", Kind::Gauge, "Open client connections.");
+    page.sample("peerway_connections", &[], admin.edge.connections.open());
     budgets(admin, &mut page);
     let registry = admin.registry.status();
     page.family("peerway_registry_records", Kind::Gauge, "Records of what was changed at run time, removals included.");

@@ -37,6 +37,7 @@ use utoipa_axum::routes;
 use crate::config::Secret;
 use crate::gateway::Gateway;
 use crate::governance::AlertCounts;
+use crate::http::Edge;
 use crate::peers::{Load, Peers};
 use crate::telemetry::Shards;
 
@@ -46,6 +47,8 @@ pub use problem::Problem;
 #[derive(Debug, Clone)]
 pub struct Admin {
     pub gateway: Arc<Gateway>,
+    /// Of the data plane.
+    pub edge: Arc<Edge>,
     pub peers: Peers,
     pub shards: Shards,
     pub load: Load,

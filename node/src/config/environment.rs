@@ -39,6 +39,7 @@ pub(super) fn config(variables: Variables<'_>) -> (Config, Vec<Finding>) {
             models: vec!["*".to_owned()],
             budgets: Vec::new(),
             limits: Vec::new(),
+            max_concurrent: None,
             providers: Vec::new(),
             enabled: true,
             expires_at: None,

@@ -70,8 +70,22 @@ pub struct Node {
 pub struct Http {
     /// Address and port of the inference routes.
     pub listen: SocketAddr,
-    /// Largest request body that is read.
+    /// Largest request body that is read, also when it is decoded.
     pub max_body: ByteSize,
+    /// Bytes of request bodies and answers that are held at once. Default: a quarter of the memory that the process may use.
+    pub max_body_memory: Option<ByteSize>,
+    /// Takes request bodies that are compressed (gzip, deflate, zstd, br). Default: no, they are answered 415.
+    pub decompress: bool,
+    /// Requests for models that are in progress at once; further ones wait a moment, and then are turned away.
+    pub max_concurrent: usize,
+    /// How long a request may wait for another one to end. 0: not at all.
+    pub max_queue_wait: Period,
+    /// Open client connections.
+    pub max_connections: usize,
+    /// Open connections of one client address (of IPv6: of one /64). Default: half of `max_connections`.
+    pub max_connections_per_client: Option<usize>,
+    /// How slow a client may be.
+    pub timeouts: ClientTimeouts,
     /// Data-plane threads. Default: one per core.
     pub workers: Option<usize>,
     /// How long in-flight requests may go on after SIGTERM.
@@ -87,10 +101,42 @@ impl Default for Http {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             max_body: ByteSize::mebibytes(64),
+            max_body_memory: None,
+            decompress: false,
+            max_concurrent: 10_000,
+            max_queue_wait: Period::milliseconds(100),
+            max_connections: 65_536,
+            max_connections_per_client: None,
+            timeouts: ClientTimeouts::default(),
             workers: None,
             drain: Period::seconds(120),
             drain_notice: Period::seconds(5),
             tls: None,
+        }
+    }
+}
+
+/// How slow a client may be.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientTimeouts {
+    /// From a connection's beginning to its first request, and from the first to the last byte of any request's head.
+    pub header: Period,
+    /// A whole request body. After its first 10 seconds it must have come at 1 KiB a second, too.
+    pub body: Period,
+    /// A connection without a request. Longer than that of the balancer in front, so that it is the balancer who closes.
+    pub idle: Period,
+    /// A client that reads nothing of its answer.
+    pub write_stall: Period,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        Self {
+            header: Period::seconds(10),
+            body: Period::seconds(5 * 60),
+            idle: Period::seconds(75),
+            write_stall: Period::seconds(60),
         }
     }
 }
@@ -362,6 +408,9 @@ pub struct VirtualKey {
     /// How many requests or tokens the key may use.
     #[serde(default)]
     pub limits: Vec<Limit>,
+    /// How many of its requests may be in progress at once, at each node. Default: any number.
+    #[serde(default)]
+    pub max_concurrent: Option<u32>,
     /// What the key may spend and use at single providers; the others stay open to it.
     #[serde(default)]
     pub providers: Vec<KeyProvider>,

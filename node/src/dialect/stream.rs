@@ -3,7 +3,7 @@
 use peerway_dialect::canonical::{ChatRequest, StreamEvent};
 use peerway_dialect::gemini::Form;
 use peerway_dialect::openai::{chat, completions, responses};
-use peerway_dialect::{Dialect, anthropic, bedrock, cohere, gemini};
+use peerway_dialect::{Dialect, Dropped, anthropic, bedrock, cohere, gemini};
 
 /// What an answer takes from its request.
 #[derive(Debug, Clone)]
@@ -64,6 +64,18 @@ impl Decoder {
             Self::Gemini(decoder) => decoder.push(bytes, out),
             Self::Bedrock(decoder) => decoder.push(bytes, out),
             Self::Cohere(decoder) => decoder.push(bytes, out),
+        }
+    }
+
+    /// What the stream held that no event can tell (citations, generated media ...), by its names.
+    pub fn unread(&self) -> &Dropped {
+        match self {
+            Self::OpenAiChat(decoder) => decoder.unread(),
+            Self::OpenAiResponses(decoder) => decoder.unread(),
+            Self::Anthropic(decoder) => decoder.unread(),
+            Self::Gemini(decoder) => decoder.unread(),
+            Self::Bedrock(decoder) => decoder.unread(),
+            Self::Cohere(decoder) => decoder.unread(),
         }
     }
 

@@ -4,22 +4,24 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use peerway_dialect::Dialect;
-use peerway_dialect::canonical::replay;
-use tokio::time::{Instant, timeout_at};
+use peerway_dialect::canonical::{self, replay};
+use peerway_dialect::{Dialect, Dropped};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::answer::{Read, read_answer};
+use super::answer::{Read, read_answer, written};
+use super::headers::{forward, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
-use super::verdict::{Failure, Fault, Spent};
+use super::verdict::{Failure, Spent, status_of};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason, Written};
+use crate::health::{Call, Fault, Outcome, attribute, retry_after};
 use crate::http::request_id::X_REQUEST_ID;
+use crate::provider::Body;
 use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
 use crate::routing::context::is_exceeded;
@@ -29,18 +31,11 @@ const MAX_ANSWER: usize = 64 << 20;
 /// Largest error answer; providers explain themselves in less.
 const MAX_ERROR: usize = 64 << 10;
 
-/// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
-const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "idempotency-key"];
-const FORWARDED_TO_OPENAI: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
-const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
-/// Headers of the upstream's answer that are its client's business.
-const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-errortype"];
-
 /// An answer to hand on.
 #[derive(Debug)]
 pub(super) enum Sent {
     /// A stream that has begun to answer.
-    Stream { target: Target, headers: HeaderMap, feed: Box<Feed> },
+    Stream { target: Target, headers: HeaderMap, feed: Box<Feed>, call: Option<Call> },
     /// An answer that goes on as it comes, but is not a chat.
     Raw(Box<Raw>),
     /// A whole answer, or an error that is the client's own fault, in the client's words.
@@ -53,6 +48,8 @@ pub(super) enum Sent {
         spent: Spent,
         /// The provider says that the request is longer than its model's context window.
         is_too_long: bool,
+        /// What of the answer the client's dialect has no place for.
+        unread: Dropped,
     },
 }
 
@@ -69,17 +66,7 @@ impl Sent {
 pub(super) fn dress(request: &mut Request<Full<Bytes>>, dialect: Dialect, client: &Client<'_>) {
     let headers = request.headers_mut();
     headers.insert(&X_REQUEST_ID, client.request_id.clone());
-    let own: &[&'static str] = match dialect {
-        _ if dialect != client.dialect => &[],
-        Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::OpenAiResponses => &FORWARDED_TO_OPENAI,
-        Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
-        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => &[],
-    };
-    for name in FORWARDED.iter().chain(own) {
-        if let Some(value) = client.headers.get(*name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
+    forward(client.headers, client.dialect, dialect, headers);
 }
 
 /// What of the client goes on to the upstream.
@@ -117,52 +104,55 @@ pub(super) struct Attempt<'a> {
     pub(super) asks: Option<&'a Asks>,
     pub(super) outbound: &'a Outbound<'a>,
     pub(super) naming: Naming,
+    pub(super) request_id: &'a HeaderValue,
     /// When nobody waits for an answer any more.
     pub(super) deadline: Option<Instant>,
 }
 
 impl Attempt<'_> {
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
+    /// Sends the request, and tells `call` what came of it; a stream that has begun takes the call with it.
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>, call: Call) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
-        let first_byte = self.within(upstream.first_byte);
+        let (first_byte, late) = self.within(upstream.first_byte);
         let response = match timeout_at(first_byte, upstream.client(self.worker).request(request)).await {
             Err(_) => {
-                let spent = Spent::Prompt(Reason::Deadline);
-                return Err(Failure::deadline(
-                    format!("no answer within {:?}", self.patience(upstream.first_byte)),
-                    spent,
-                ));
+                let detail = format!("no answer within {:?}", self.patience(upstream.first_byte));
+                return Err(unanswered(call, &late, detail, Spent::Prompt(Reason::Deadline)));
             }
             Ok(Err(error)) => {
-                let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
-                return Err(Failure::transport(chain(&error), spent));
+                let spent = if error.was_sent() { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
+                return Err(unanswered(call, &Outcome::Transport, chain(&error), spent));
             }
             Ok(Ok(response)) => response,
         };
         let is_success = response.status().is_success();
         if is_success && self.outbound.work.as_ref().is_some_and(|work| work.is_raw(response.headers())) {
-            return Ok(self.raw(response));
+            return Ok(self.raw(response, call));
         }
         if is_success && self.outbound.envelope.stream && is_stream(response.headers()) {
-            return self.stream(response).await;
+            return self.stream(response, call).await;
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
-        let (body, broken) = read(body, limit, self.within(upstream.total)).await;
+        let (until, late) = self.within(upstream.total);
+        let (body, broken) = read(body, limit, until, upstream.idle).await;
         match broken {
-            Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
+            Some(broken) => Err(self.broken(call, head.status, &body, &broken, late)),
             None if is_success => match (&self.outbound.work, self.asks) {
-                (Some(work), Some(asks)) => self.done(work, asks, head.status, &head.headers, body),
-                _ => self.answer(head.status, &head.headers, body),
+                (Some(work), Some(asks)) => self.done(call, (work, asks), head.status, &head.headers, body),
+                _ => self.answer(call, head.status, &head.headers, body),
             },
-            None => self.error(head.status, &head.headers, body),
+            None => self.error(call, head.status, &head.headers, body),
         }
     }
 
-    /// So long, but no longer than the client waits.
-    fn within(&self, patience: Duration) -> Instant {
+    /// So long, but no longer than the client waits; and what it means when that is over.
+    fn within(&self, patience: Duration) -> (Instant, Outcome<'static>) {
         let until = Instant::now() + patience;
-        self.deadline.map_or(until, |deadline| until.min(deadline))
+        match self.deadline.filter(|deadline| *deadline < until) {
+            Some(deadline) => (deadline, Outcome::ClientGone),
+            None => (until, Outcome::Deadline),
+        }
     }
 
     fn patience(&self, patience: Duration) -> Duration {
@@ -181,90 +171,136 @@ impl Attempt<'_> {
         Reader::translating(self.dialect, client, manner, self.naming.clone())
     }
 
-    async fn stream(&self, response: Response<Incoming>) -> Result<Sent, Failure> {
+    async fn stream(&self, response: Response<Body>, call: Call) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
         let (head, body) = response.into_parts();
         let mut feed = Box::new(Feed::new(body, self.reader()));
-        match feed.open(upstream.idle, upstream.first_byte, self.deadline).await {
-            Ok(()) => Ok(Sent::Stream { target: self.target.clone(), headers: head.headers, feed }),
-            Err(broken) => Err(Failure::before_output(&broken, feed.facts())),
+        let began = feed.open(upstream.idle, upstream.first_byte, self.deadline).await;
+        let (target, headers) = (self.target.clone(), head.headers);
+        let Err(broken) = began else {
+            call.has_output();
+            return Ok(Sent::Stream { target, headers, feed, call: Some(call) });
+        };
+        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let outcome = if is_late { Outcome::ClientGone } else { broken.outcome() };
+        call.end(&outcome, Some(&headers));
+        if !is_late && attribute(&outcome) == Fault::Client {
+            let spent = Spent::Counted(feed.facts().written, feed.facts().usage, broken.reason);
+            return Ok(self.refused(status_of(&broken.failure), broken.failure, spent));
+        }
+        Err(Failure::before_output(&broken, feed.facts(), retry_after(&headers)))
+    }
+
+    /// The provider refuses what the client asks for: told in the client's words.
+    fn refused(&self, status: StatusCode, mut said: canonical::Failure, spent: Spent) -> Sent {
+        let client = self.outbound.call.dialect;
+        let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
+        said.request_id = Some(self.request_id.to_str().unwrap_or_default().to_owned());
+        let mut headers = HeaderMap::with_capacity(16);
+        if client == Dialect::Bedrock {
+            let name = peerway_dialect::bedrock::error_type(said.kind);
+            headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
+        }
+        let body = codec::encode_error(client, &said).into();
+        Sent::Plain {
+            target: self.target.clone(),
+            status,
+            headers,
+            body,
+            answer: None,
+            spent,
+            is_too_long,
+            unread: Dropped::new(),
         }
     }
 
-    fn broken(&self, status: StatusCode, body: &[u8], broken: &Broken, limit: usize) -> Failure {
+    fn broken(&self, call: Call, status: StatusCode, body: &[u8], broken: &Broken, late: Outcome<'static>) -> Failure {
         // A provider that sends an answer in one piece has written all of it; an error costs nothing.
-        let spent = |reason| {
-            if status.is_success() {
-                let is_chat = self.outbound.work.is_none();
-                let written = if is_chat { super::answer::written(self.dialect, body) } else { Written::default() };
-                Spent::Answer(written, reason)
-            } else {
-                Spent::Nothing
-            }
+        let spent = |reason| match status.is_success() {
+            // Vectors and images are no text.
+            true if self.outbound.work.is_some() => Spent::Answer(Written::default(), reason),
+            true => Spent::Answer(written(self.dialect, body), reason),
+            false => Spent::Nothing,
         };
         match broken {
-            Broken::Late => Failure::deadline(
-                format!("the answer was not whole within {:?}", self.target.upstream.total),
-                spent(Reason::Deadline),
-            ),
-            Broken::TooLong => {
-                Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
+            Broken::Late => {
+                let total = self.patience(self.target.upstream.total);
+                let detail = format!("the answer was not whole within {total:?}");
+                unanswered(call, &late, detail, spent(Reason::Deadline))
             }
-            Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+            Broken::Idle => {
+                let detail = format!("nothing came for {:?}, and the answer was not whole", self.target.upstream.idle);
+                unanswered(call, &Outcome::Deadline, detail, spent(Reason::Deadline))
+            }
+            Broken::TooLong(limit) => {
+                let detail = format!("the answer is longer than {limit} bytes");
+                unanswered(call, &Outcome::Malformed, detail, spent(Reason::Malformed))
+            }
+            Broken::Lost(why) => {
+                let detail = format!("the answer broke off: {why}");
+                unanswered(call, &Outcome::Cut, detail, spent(Reason::Transport))
+            }
         }
     }
 
-    fn raw(&self, response: Response<Incoming>) -> Sent {
+    /// Its head is there; how it goes on is not waited for.
+    fn raw(&self, response: Response<Body>, call: Call) -> Sent {
         let (head, body) = response.into_parts();
+        call.end(&Outcome::Ok, Some(&head.headers));
         Sent::Raw(Box::new(Raw::new(self.target, head.status, head.headers, body)))
     }
 
     /// A whole answer to what is not a chat.
     fn done(
         &self,
-        work: &Work,
-        asks: &Asks,
+        call: Call,
+        (work, asks): (&Work, &Asks),
         status: StatusCode,
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Sent, Failure> {
         if let Some(said) = super::answer::error_in(self.dialect, &body) {
-            let fault = Fault::of(said.kind.status(), said.kind);
-            let fault = if fault == Fault::Client { Fault::Provider } else { fault };
-            return Err(Failure::answered(fault, status, &said, retry_after(headers), Spent::Nothing));
+            let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
+            call.end(&outcome, Some(headers));
+            return Err(Failure::answered(status, &said, retry_after(headers), Spent::Nothing));
         }
         let target = self.target.clone();
         match work.read(asks.wire, self.dialect, headers, body) {
             Ok(Done { body, is_translated, spent }) => {
+                call.end(&Outcome::Ok, Some(headers));
                 let kept = returned(headers);
                 let headers = if is_translated { without_type(kept) } else { kept };
-                Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long: false })
+                let (answer, unread) = (None, Dropped::new());
+                Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false, unread })
             }
-            Err(unreadable) => Err(Failure::malformed(
-                format!("the answer cannot be read: {unreadable}"),
-                Spent::Answer(Written::default(), Reason::Malformed),
-            )),
+            Err(unreadable) => {
+                let spent = Spent::Answer(Written::default(), Reason::Malformed);
+                let detail = format!("the answer cannot be read: {unreadable}");
+                Err(unanswered(call, &Outcome::Malformed, detail, spent))
+            }
         }
     }
 
     /// A whole answer, in the client's words.
-    fn answer(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
-        let Read { chat, answer, spent, failure } =
-            match read_answer(self.dialect, &body, self.outbound.passes(self.dialect)) {
-                Ok(read) => read,
-                Err(unreadable) => {
-                    let written = super::answer::written(self.dialect, &body);
-                    return Err(Failure::malformed(
-                        format!("the answer cannot be read: {unreadable}"),
-                        Spent::Answer(written, Reason::Malformed),
-                    ));
-                }
-            };
+    fn answer(&self, call: Call, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+        let passes = self.outbound.passes(self.dialect);
+        let Read { chat, answer, spent, failure } = match read_answer(self.dialect, &body, passes) {
+            Ok(read) => read,
+            Err(unreadable) => {
+                let spent = Spent::Answer(written(self.dialect, &body), Reason::Malformed);
+                let detail = format!("the answer cannot be read: {unreadable}");
+                return Err(unanswered(call, &Outcome::Malformed, detail, spent));
+            }
+        };
         if let Some(said) = failure {
-            let fault = Fault::of(said.kind.status(), said.kind);
-            let fault = if fault == Fault::Client { Fault::Provider } else { fault };
-            return Err(Failure::answered(fault, status, &said, retry_after(headers), spent));
+            let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
+            call.end(&outcome, Some(headers));
+            if attribute(&outcome) == Fault::Client {
+                return Ok(self.refused(status_of(&said), said, spent));
+            }
+            return Err(Failure::answered(status, &said, retry_after(headers), spent));
         }
+        call.end(&Outcome::Ok, Some(headers));
         let (target, kept) = (self.target.clone(), returned(headers));
         let stream = self.outbound.envelope.stream;
         if let Some(mut chat) =
@@ -274,70 +310,80 @@ impl Attempt<'_> {
             if stream {
                 // Asked for a stream, it has answered in one piece.
                 let feed = Box::new(Feed::whole(replay(&chat), self.translator()));
-                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed });
+                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed, call: None });
             }
+            let unread = std::mem::take(&mut chat.unread);
             let body = codec::encode_answer(self.outbound.call.dialect, &chat, &self.outbound.manner()).into();
             let headers = without_type(kept);
-            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false });
+            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false, unread });
         }
-        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent, is_too_long: false })
+        Ok(Sent::Plain {
+            target,
+            status,
+            headers: kept,
+            body,
+            answer,
+            spent,
+            is_too_long: false,
+            unread: Dropped::new(),
+        })
     }
 
     /// An error answer: the client's own fault goes on to it in the provider's words, anything else is a failure.
-    fn error(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
-        let mut said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
+    fn error(&self, call: Call, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+        let said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
         let stated = Answer::read(&body).and_then(|answer| answer.usage);
         let spent = stated.map_or(Spent::Nothing, Spent::Stated);
-        let fault = Fault::of(status.as_u16(), said.kind);
-        if fault != Fault::Client {
-            return Err(Failure::answered(fault, status, &said, retry_after(headers), spent));
+        let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
+        call.end(&outcome, Some(headers));
+        if attribute(&outcome) != Fault::Client {
+            return Err(Failure::answered(status, &said, retry_after(headers), spent));
+        }
+        if self.dialect != self.outbound.call.dialect {
+            return Ok(self.refused(status, said, spent));
         }
         let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
-        let (target, mut headers) = (self.target.clone(), returned(headers));
-        let client = self.outbound.call.dialect;
-        if self.dialect == client {
-            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long });
-        }
-        said.request_id = Some(self.naming.id.clone());
-        headers = without_type(headers);
-        headers.remove("x-amzn-errortype");
-        if client == Dialect::Bedrock {
-            let name = peerway_dialect::bedrock::error_type(said.kind);
-            headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
-        }
-        let body = codec::encode_error(client, &said).into();
-        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long })
+        let (target, headers) = (self.target.clone(), returned(headers));
+        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long, unread: Dropped::new() })
     }
+}
+
+/// An attempt without an answer.
+fn unanswered(call: Call, outcome: &Outcome<'_>, detail: String, spent: Spent) -> Failure {
+    call.end(outcome, None);
+    Failure::unanswered(outcome, detail, spent)
 }
 
 /// Why a body is not whole.
 #[derive(Debug)]
 enum Broken {
     Late,
-    TooLong,
+    Idle,
+    TooLong(usize),
     Lost(String),
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Broken>) {
+async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Bytes, Option<Broken>) {
     let mut body = body;
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
         let mut length = 0;
-        while let Some(frame) = body.frame().await {
-            let frame = match frame {
-                Ok(frame) => frame,
-                Err(error) => return Some(Broken::Lost(chain(&error))),
+        loop {
+            let frame = match timeout(idle, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => return Some(Broken::Lost(chain(&error))),
+                Ok(None) => return None,
+                Err(_) => return Some(Broken::Idle),
             };
             if let Ok(piece) = frame.into_data() {
                 length += piece.len();
                 if length > limit {
-                    return Some(Broken::TooLong);
+                    return Some(Broken::TooLong(limit));
                 }
                 pieces.push(piece);
             }
         }
-        None
     };
     let broken = timeout_at(until, reading).await.unwrap_or(Some(Broken::Late));
     let whole = match pieces.as_mut_slice() {
@@ -348,44 +394,14 @@ async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Br
     (whole, broken)
 }
 
-/// Whether the provider may have seen the request: not if there was no connection, nor if it was closed before.
-fn was_sent(error: &hyper_util::client::legacy::Error) -> bool {
-    let canceled = std::error::Error::source(error)
-        .and_then(|cause| cause.downcast_ref::<hyper::Error>())
-        .is_some_and(hyper::Error::is_canceled);
-    !error.is_connect() && !canceled
-}
-
 fn is_stream(headers: &HeaderMap) -> bool {
     const TYPES: [&[u8]; 2] = [b"text/event-stream", b"application/vnd.amazon.eventstream"];
     headers.get(CONTENT_TYPE).is_some_and(|value| TYPES.iter().any(|kind| value.as_bytes().starts_with(kind)))
 }
 
-/// The headers of an answer that go on to the client.
-pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(16);
-    if let Some(kind) = headers.get(CONTENT_TYPE) {
-        kept.insert(CONTENT_TYPE, kind.clone());
-    }
-    for name in RETURNED {
-        if let Some(value) = headers.get(name) {
-            kept.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
-    kept
-}
-
 fn without_type(mut headers: HeaderMap) -> HeaderMap {
     headers.remove(CONTENT_TYPE);
     headers
-}
-
-/// Seconds or milliseconds; a date is rare enough to be left to the client's own backoff. Bounded, so that no
-/// provider can park our clients for a day.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(600.0)))
 }
 
 /// An error with its causes: the outermost alone says only "client error".

@@ -1,24 +1,21 @@
 //! A chat in whichever dialect, one straight line: authenticate, route, look up, send, relay.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
 use tracing::debug;
 
-use super::attempt::{Sent, returned};
-use super::authenticate::authenticate;
+use super::attempt::Sent;
 use super::cached::Participation;
+use super::enter::enter;
+use super::headers::returned;
 use super::hooks::{Answered, Refusal};
 use super::outbound::Outbound;
-use super::plan::Plan;
 use super::send::send;
 use super::{CacheResult, Exchange, Outcome, deadline, ladder, reserve};
 use crate::dialect::content_type;
@@ -29,10 +26,6 @@ use crate::http::error::ApiError;
 use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
 use crate::routing::Target;
 use crate::surface::{Call, Envelope};
-
-/// How much of a body that is too large is read before the answer, and for how long.
-const DISCARD: usize = 4 << 20;
-const DISCARD_FOR: Duration = Duration::from_secs(2);
 
 /// Answers the request, whichever way it goes.
 pub(super) async fn complete(mut exchange: Exchange, call: Call, request: Request) -> Response {
@@ -72,17 +65,7 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
     let (head, body) = request.into_parts();
-    let authenticated = authenticate(&plan, &gateway.access.load(), &head.headers);
-    let key = match authenticated {
-        Ok(key) => key,
-        Err(error) => {
-            // With its body unread the connection would be closed under the client's next request.
-            discard(body).await;
-            return Err(error);
-        }
-    };
-    exchange.set_key(key.clone());
-    let body = read_body(&plan, &head.headers, body).await?;
+    let (key, body) = enter(exchange, &plan, &head.headers, body).await?;
     let envelope = Envelope::scan(call, &body)?;
     exchange.stream = envelope.stream;
     exchange.deadline = deadline::of(&head.headers);
@@ -128,12 +111,18 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
         // Of a chat nothing goes on unread.
-        Sent::Raw(_) => Err(ApiError::Overloaded),
-        Sent::Stream { target, headers, feed } => {
+        Sent::Raw(_) => Err(ApiError::Upstream {
+            status: StatusCode::BAD_GATEWAY,
+            attempts: "the provider answered a chat with bytes of another operation".to_owned(),
+            retry_after: None,
+        }),
+        Sent::Stream { target, headers, feed, call: upstream_call } => {
             let upstream = &target.upstream;
             let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
+            let returned = returned(&headers);
+            exchange.relays(upstream_call, headers);
             Ok(Ready::Stream(Box::new(PendingStream {
-                headers: returned(&headers),
+                headers: returned,
                 content_type: content_type(call.dialect, call.form),
                 feed: *feed,
                 strip_usage: !envelope.include_usage,
@@ -175,40 +164,6 @@ impl PendingStream {
         *response.body_mut() = Body::new(relay);
         response
     }
-}
-
-pub(super) async fn read_body(plan: &Plan, headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|value| value.as_bytes() != b"identity") {
-        return Err(ApiError::ContentEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
-    }
-    let limit = plan.max_body;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        discard(body).await;
-        return Err(ApiError::TooLarge { limit });
-    }
-    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge { limit }),
-        Err(error) => Err(ApiError::BodyBroken(error.to_string())),
-    }
-}
-
-/// Reads on for a moment without keeping anything: a client that is still sending when the connection closes sees a
-/// reset and never the answer that says why.
-pub(super) async fn discard(body: Body) {
-    let reading = async {
-        let mut left = DISCARD;
-        let mut body = body;
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // Late or not, the answer is the same.
-    let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
 }
 
 pub(super) fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {

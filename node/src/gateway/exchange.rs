@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use peerway_dialect::Dropped;
 
 use super::attended::Waits;
 use super::ladder::X_EXPLANATION;
-use super::{Worker, limits};
+use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
+use crate::health::{self, Call};
+use crate::http::Keep;
 use crate::http::drain::InFlight;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -98,10 +100,14 @@ pub struct Exchange {
     /// Taken for the provider that is being asked, and what had been spent before it.
     at_provider: Option<(Reserved, Amounts)>,
     waits: Arc<Waits>,
+    /// The call to the provider whose stream is relayed, with what it said of its limits.
+    upstream: Option<(Call, HeaderMap)>,
     /// What of the request the provider was not told, because its dialect has no words for it.
     pub(super) dropped: Dropped,
     /// When the client stops waiting for the beginning of an answer, if it says so.
     pub(super) deadline: Option<tokio::time::Instant>,
+    /// Its place among the requests in progress, and what it holds of the node's memory.
+    pub(super) admitted: Option<Admitted>,
     /// Set when the client is gone and the rest happens without it.
     ended: Option<Duration>,
     status: StatusCode,
@@ -134,8 +140,10 @@ impl Exchange {
             reserved: None,
             at_provider: None,
             waits: Arc::default(),
+            upstream: None,
             dropped: Dropped::new(),
             deadline: None,
+            admitted: None,
             ended: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
@@ -246,6 +254,18 @@ impl Exchange {
         self.waits.is_client_gone()
     }
 
+    /// A stream is relayed; what becomes of it is told when it ends.
+    pub(super) fn relays(&mut self, call: Option<Call>, headers: HeaderMap) {
+        self.upstream = call.map(|call| (call, headers));
+    }
+
+    /// The provider's stream has come to its end.
+    pub fn upstream_ended(&mut self, outcome: &health::Outcome<'_>) {
+        if let Some((call, headers)) = self.upstream.take() {
+            call.end(outcome, Some(&headers));
+        }
+    }
+
     /// The client is gone, and the rest of the answer is read for its cost only.
     pub fn client_gone(&mut self) {
         self.waits.client_gone();
@@ -261,6 +281,10 @@ impl Exchange {
         self.status = response.status();
         let overhead = self.started.elapsed().saturating_sub(self.upstream_wait);
         self.overhead = Some(overhead);
+        if let Some(admitted) = self.admitted.take_if(|admitted| admitted.held.is_much()) {
+            // What is large counts until the client has it.
+            response.extensions_mut().insert(Keep::new(admitted));
+        }
         let headers = response.headers_mut();
         headers.insert(&X_REQUEST_ID, self.request_id.clone());
         headers.insert(&REQUEST_ID, self.request_id.clone());

@@ -1,8 +1,9 @@
 //! The request's way, one file a step:
-//! `authenticate` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what `outbound` prepares) ->
-//! `crate::relay` or `answer` -> `exchange` (record). `operations` goes the same way with
-//! whatever is not a chat. `verdict` tells what a failure means, `hooks` lets others look on.
+//! `authenticate` -> `admission` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what
+//! `outbound` prepares) -> `crate::relay` or `answer` -> `exchange` (record). `operations` goes the same way with whatever
+//! is not a chat. `verdict` tells what a failure means, `hooks` lets others look on.
 
+mod admission;
 mod answer;
 mod answer_cache;
 mod attempt;
@@ -11,7 +12,9 @@ mod authenticate;
 mod cached;
 mod chat;
 mod deadline;
+mod enter;
 mod exchange;
+pub mod headers;
 pub mod hooks;
 pub(crate) mod ladder;
 mod limits;
@@ -36,6 +39,7 @@ use crate::http::request_id::RequestIds;
 use crate::routing::Observed;
 use crate::telemetry::{AccessLog, Shard};
 
+pub use admission::{Admission, Admitted};
 pub use answer_cache::AnswerCache;
 pub use attended::Unattended;
 pub use exchange::{CacheResult, Exchange, Outcome};
@@ -51,6 +55,7 @@ pub struct Gateway {
     pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
     pub health: Health,
+    pub admission: Admission,
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,

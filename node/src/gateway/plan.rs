@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{self, Config, ConfigErrors};
 use crate::governance::PriceBook;
+use crate::http::body::BodyRules;
 use crate::provider::{ClientFactory, Upstream, UpstreamError};
 use crate::routing::Routes;
 
@@ -22,7 +23,7 @@ pub enum PlanError {
 pub struct Plan {
     pub routes: Routes,
     pub require_key: bool,
-    pub max_body: u64,
+    pub body: BodyRules,
     pub cache: config::Cache,
     pub prices: PriceBook,
     /// Output tokens that are reckoned with where neither the request nor the model's price bounds them.
@@ -41,7 +42,7 @@ impl Plan {
         Ok(Self {
             routes: Routes::new(config, upstreams),
             require_key: config.governance.require_key,
-            max_body: config.http.max_body.get(),
+            body: BodyRules { max: config.http.max_body.get(), decompress: config.http.decompress },
             cache: config.cache.clone(),
             prices: PriceBook::load(config)?,
             default_output: config.governance.default_max_output_tokens,

@@ -11,6 +11,7 @@ use super::Worker;
 use crate::governance::account::Asked;
 use crate::governance::{Amounts, Charge, Charges, Limits, Mode, NanoUsd, PriceBook, Reserved, VirtualKey};
 use crate::http::error::{ApiError, Denied};
+use crate::http::shed::Shed;
 use crate::routing::{Ladder, Target};
 
 /// What the key's requests are charged to, if there is anything.
@@ -53,7 +54,10 @@ pub(super) fn worst_case(asked: &Asked, prices: &PriceBook, targets: &[Target]) 
     for target in targets {
         let price = prices.find(&target.upstream.name, &target.model);
         let output = asked.worst_output(&price.map_or(Limits::default(), |price| price.limits));
-        let cost = price.map_or(NanoUsd::ZERO, |price| price.worst_case(prompt_tokens, output, Mode::Standard));
+        let cost = price.map_or(NanoUsd::ZERO, |price| match asked.estimate().caches_for_an_hour {
+            true => price.worst_case_for_an_hour(prompt_tokens, output, Mode::Standard),
+            false => price.worst_case(prompt_tokens, output, Mode::Standard),
+        });
         most.nano_usd = most.nano_usd.max(cost.get());
         most.tokens = most.tokens.max(prompt_tokens.saturating_add(output));
     }
@@ -159,7 +163,7 @@ fn refused(worker: &Worker, charges: &[Charge], amounts: &Amounts, denial: &Deni
                 None => ApiError::BudgetsNotReady { waits_for: denial.to_string() },
             }
         }
-        Denial::Busy => ApiError::Overloaded,
+        Denial::Busy => worker.gateway.admission.shed(Shed::Ledger),
         _ => ApiError::BudgetsNotReady { waits_for: denial.to_string() },
     }
 }

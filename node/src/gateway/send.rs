@@ -14,8 +14,8 @@ use super::attempt::{Attempt, Client, Sent, charge, dress};
 use super::hooks::{Outgoing, Refusal};
 use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
-use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
+use crate::health::{Barred, Call, Closed, Retry, TargetHealth};
 use crate::http::error::ApiError;
 use crate::provider::UpstreamKey;
 use crate::relay::Naming;
@@ -34,6 +34,10 @@ struct Story {
     /// Why a target was not asked at all, the first time.
     not_asked: Option<ApiError>,
     attempts: Attempts,
+    /// Somebody is asked whose breaker is open, once, for want of anybody else.
+    is_last_resort: bool,
+    /// There is somebody whose breaker is open.
+    has_open: bool,
 }
 
 /// What trying a target came to.
@@ -58,7 +62,7 @@ pub(super) async fn send(
     // What the client is told when all have failed, if that is not the last failure.
     let (mut primary, mut too_long) = (None, None);
     let mut next = ladder.first();
-    while let Some(rung) = next {
+    while let Some(rung) = next.or_else(|| story.last_resort(exchange).then(|| ladder.first()).flatten()) {
         next = ladder.next(rung, Why::Failed);
         let target = &ladder.targets()[rung];
         let charges = key.as_ref().and_then(|key| key.charges()).map(|charges| charges.at(&target.upstream.name));
@@ -84,6 +88,9 @@ pub(super) async fn send(
             Tried::Answered(sent) => match longer(ladder, rung, &sent) {
                 None => {
                     exchange.dropped = prepared.dropped;
+                    if let Sent::Plain { unread, .. } = &sent {
+                        exchange.dropped.absorb(unread);
+                    }
                     return Ok(sent);
                 }
                 longer => {
@@ -136,6 +143,18 @@ async fn try_target(
             }
             return Ok(Tried::Failed);
         };
+        let health = gateway.health.target(&target.upstream.name, key.map(|key| &key.id), &target.model);
+        let call = match story.begin(&health) {
+            Ok(call) => call,
+            Err(closed) => {
+                story.closed(exchange, target, key, closed);
+                match key {
+                    Some(key) => failed_keys.push(Arc::clone(&key.id)),
+                    None => return Ok(Tried::Failed),
+                }
+                continue;
+            }
+        };
         refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
         if story.is_withheld(exchange, target) {
             return Ok(Tried::Withheld);
@@ -143,12 +162,17 @@ async fn try_target(
         exchange.attempts += 1;
         exchange.set_target(target);
         let started = Instant::now();
-        let call = prepared.call(&target.model, outbound.envelope.stream);
-        let mut request = match target.upstream.request(&call, key, prepared.body.clone()).await {
+        let asks = prepared.call(&target.model, outbound.envelope.stream);
+        let mut request = match target.upstream.request(&asks, key, prepared.body.clone()).await {
             Ok(request) => request,
+            // Nothing was sent: this key has no credential to show, or there is no such call at the provider.
             Err(error) => {
                 story.tell(target, key, &error.to_string());
-                return Ok(Tried::Failed);
+                match key {
+                    Some(key) => failed_keys.push(Arc::clone(&key.id)),
+                    None => return Ok(Tried::Failed),
+                }
+                continue;
             }
         };
         let request_id = exchange.request_id().clone();
@@ -156,6 +180,7 @@ async fn try_target(
         dress(&mut request, prepared.dialect, &from);
         exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
         let attempt = Attempt {
+            request_id: &request_id,
             worker: exchange.worker().index,
             target,
             dialect: prepared.dialect,
@@ -164,7 +189,7 @@ async fn try_target(
             naming: naming(outbound.call.dialect, &request_id, target),
             deadline: exchange.deadline,
         };
-        let result = attempt.send(request).await;
+        let result = attempt.send(request, call).await;
         exchange.add_upstream_wait(started.elapsed());
         exchange.answered(|account| charge(account, &result));
         let failure = match result {
@@ -181,10 +206,17 @@ async fn try_target(
         story.tell(target, key, &failure.detail);
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
         story.retry_after = failure.retry_after;
+        if is_late(exchange, Duration::ZERO) {
+            return Err(ApiError::Upstream {
+                status: StatusCode::GATEWAY_TIMEOUT,
+                attempts: format!("{}; the client waits no longer", story.text),
+                retry_after: None,
+            });
+        }
         match (failure.next, key) {
-            (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
-            (Next::OtherKey, None) => return Ok(Tried::Failed),
-            (Next::Retry, _) if retries < target.upstream.retries => {
+            (Retry::OtherKey { .. }, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
+            (Retry::OtherKey { .. }, None) | (Retry::Never, _) => return Ok(Tried::Failed),
+            (Retry::SameKey, _) if retries < target.upstream.retries && !story.is_last_resort => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
                 if pause > MAX_BACKOFF || is_late(exchange, pause) {
                     return Ok(Tried::Failed);
@@ -192,14 +224,7 @@ async fn try_target(
                 tokio::time::sleep(pause).await;
                 retries += 1;
             }
-            (Next::Retry, _) => return Ok(Tried::Failed),
-        }
-        if is_late(exchange, Duration::ZERO) {
-            return Err(ApiError::Upstream {
-                status: StatusCode::GATEWAY_TIMEOUT,
-                attempts: format!("{}; the client waits no longer", story.text),
-                retry_after: None,
-            });
+            (Retry::SameKey, _) => return Ok(Tried::Failed),
         }
     }
 }
@@ -269,6 +294,8 @@ impl Story {
             retry_after: None,
             not_asked: None,
             attempts: Attempts::default(),
+            is_last_resort: false,
+            has_open: false,
         }
     }
 
@@ -278,6 +305,34 @@ impl Story {
         exchange.worker().shard.withheld(&withheld.provider);
         self.tell(target, None, &withheld.to_string());
         true
+    }
+
+    /// Begins a call, if one may go.
+    fn begin(&self, health: &TargetHealth) -> Result<Call, Closed> {
+        let now = Instant::now();
+        health.begin(now).or_else(|closed| match closed.reason {
+            Barred::Breaker | Barred::Rate if self.is_last_resort => Ok(health.begin_regardless(now)),
+            _ => Err(closed),
+        })
+    }
+
+    /// A target or a key that is not asked, as its health is.
+    fn closed(&mut self, exchange: &Exchange, target: &Target, key: Option<&UpstreamKey>, closed: Closed) {
+        let Closed { reason, again_in } = closed;
+        self.tell(target, key, &format!("not asked, {} (for {} ms)", reason.as_str(), again_in.as_millis()));
+        self.has_open |= matches!(reason, Barred::Breaker | Barred::Rate);
+        if exchange.attempts == 0 {
+            (self.status, self.retry_after) = match reason {
+                Barred::Capacity | Barred::Rate => (StatusCode::TOO_MANY_REQUESTS, Some(again_in)),
+                Barred::Breaker => (StatusCode::SERVICE_UNAVAILABLE, Some(again_in)),
+                Barred::Key => (StatusCode::UNAUTHORIZED, None),
+            };
+        }
+    }
+
+    /// Whether all are to be gone through once more, now also those whose breakers are open: nobody has been asked yet.
+    fn last_resort(&mut self, exchange: &Exchange) -> bool {
+        exchange.attempts == 0 && self.has_open && !std::mem::replace(&mut self.is_last_resort, true)
     }
 
     /// A target that was not asked.

@@ -2,6 +2,7 @@
 //!
 //! - [`attribute`]: whose fault an attempt is, and what may still help; pure, one table.
 //! - [`limits`]: what providers say of their own limits.
+//! - `seen`: what routing chooses by.
 //! - [`target`], [`call`]: a target as the request path uses it, and one call to it.
 //! - [`tell`]: the same for people and for Prometheus.
 //!
@@ -10,6 +11,7 @@
 mod attribute;
 mod call;
 mod limits;
+mod seen;
 mod target;
 mod tell;
 

@@ -1,4 +1,4 @@
-//! Every way in which the gateway itself refuses or fails a request: status, code and what to do, in one place.
+//! Every way in which the gateway itself refuses or fails a request: status, code and what to do, in one table.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,16 +10,21 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use peerway_cluster::ledger::allowance::{Tier, Unit};
 use peerway_cluster::ledger::window::WindowKind;
+use peerway_dialect::canonical::{Failure, FailureKind};
 use peerway_dialect::{DecodeError, Unsupported};
 
-use super::error_form::{ErrorForm, Said};
+use super::code::Code;
+use super::error_form::ErrorForm;
+use super::request_id::{REQUEST_ID, X_REQUEST_ID};
+use super::shed::Shed;
+use super::{framing, head, scrub};
 use crate::governance::{NanoUsd, Unusable, rfc3339};
 use crate::routing::FallbacksError;
 use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 static X_PEERWAY_ERROR: HeaderName = HeaderName::from_static("x-peerway-error");
-static X_AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+static X_PEERWAY_SHED: HeaderName = HeaderName::from_static("x-peerway-shed");
 static RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// A refusal or failure, made by the gateway.
@@ -54,7 +59,7 @@ pub enum ApiError {
     Refused(String),
     #[error("the request body could not be read: {0}")]
     BodyBroken(String),
-    #[error("`content-encoding: {0}` is not accepted: send the body uncompressed")]
+    #[error("`content-encoding: {0}` is not accepted here: send the body uncompressed")]
     ContentEncoding(String),
     #[error("the request body is larger than {limit} bytes, the limit of `http.max_body`")]
     TooLarge { limit: u64 },
@@ -65,8 +70,20 @@ pub enum ApiError {
     /// All targets failed; the attempts say how.
     #[error("all targets failed: {attempts}")]
     Upstream { status: StatusCode, attempts: String, retry_after: Option<Duration> },
-    #[error("the node has more requests in flight than it may hold; try another node or again in a second")]
-    Overloaded,
+    #[error("the node is overloaded: {0}. Try another node, or again in a second")]
+    Overloaded(Shed),
+    #[error("key `{key}` has {limit} requests in progress at this node, its `max_concurrent`: wait for one to end")]
+    KeyBusy { key: Arc<str>, limit: u32 },
+    #[error("the request is not taken: {0}")]
+    Malformed(#[from] framing::Refusal),
+    #[error("the request is not taken: {0}")]
+    Head(#[from] head::Refusal),
+    #[error("of `expect` only `100-continue` is understood")]
+    Expectation,
+    #[error("the body could not be decoded as `{encoding}`: {why}")]
+    Undecodable { encoding: &'static str, why: String },
+    #[error("the request body came too slowly: {0}")]
+    BodySlow(&'static str),
     #[error("{0}")]
     BudgetExceeded(Box<Denied>),
     #[error("{0}")]
@@ -84,72 +101,106 @@ pub enum ApiError {
     ClientGone,
 }
 
-impl ApiError {
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => StatusCode::UNAUTHORIZED,
-            Self::ModelNotFound { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
-            Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } | Self::Refused(_) => StatusCode::FORBIDDEN,
-            Self::BudgetExceeded(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotServed { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::Envelope(_)
-            | Self::NoOperation { .. }
-            | Self::Fallbacks(_)
-            | Self::Decode(_)
-            | Self::Unsupported(_)
-            | Self::BadPath { .. }
-            | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
-            Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Upstream { status, .. } => *status,
-            Self::Overloaded | Self::BudgetsNotReady { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ClientGone => StatusCode::BAD_REQUEST,
-        }
-    }
+/// How a refusal or failure is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rule {
+    code: Code,
+    status: StatusCode,
+    /// What clients' libraries tell apart.
+    kind: FailureKind,
+    retry: Retry,
+}
 
-    /// The closed vocabulary of `error.code` and `x-peerway-error`.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => "invalid_api_key",
-            Self::ModelNotFound { .. } => "model_not_found",
-            Self::NoOperation { .. } => "unsupported_operation",
-            Self::ModelNotAllowed { .. } => "model_not_allowed",
-            Self::BudgetExceeded(_) => "budget_exceeded",
-            Self::RateLimited(_) => "rate_limit_exceeded",
-            Self::UnpricedModel { .. } => "model_without_price",
-            Self::BudgetsNotReady { .. } => "budgets_not_ready",
-            Self::NotServed { .. } => "not_served",
-            Self::Refused(_) => "refused",
+/// Whether the client's own retry can help. SDKs retry 408, 409, 429 and 5xx unless `x-should-retry` says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    /// The same request would be answered the same.
+    No,
+    Yes,
+    /// As the SDK does by itself.
+    Unsaid,
+}
+
+/// SDKs that wait for as long as they are told would sleep through a longer time.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// Longest message; the attempts at many targets are longer.
+const MAX_MESSAGE: usize = 4 << 10;
+
+impl ApiError {
+    /// The one table of all refusals and failures.
+    fn rule(&self) -> Rule {
+        use FailureKind as Kind;
+        let (code, status, kind, retry) = match self {
+            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => {
+                (Code::InvalidApiKey, StatusCode::UNAUTHORIZED, Kind::Authentication, Retry::No)
+            }
+            Self::Refused(_) => (Code::Refused, StatusCode::FORBIDDEN, Kind::Permission, Retry::No),
+            Self::ModelNotFound { .. } => (Code::ModelNotFound, StatusCode::NOT_FOUND, Kind::NotFound, Retry::No),
+            Self::ModelNotAllowed { .. } => (Code::ModelNotAllowed, StatusCode::FORBIDDEN, Kind::Permission, Retry::No),
+            Self::UnpricedModel { .. } => (Code::ModelWithoutPrice, StatusCode::FORBIDDEN, Kind::Permission, Retry::No),
+            Self::BudgetExceeded(_) => (Code::BudgetExceeded, StatusCode::TOO_MANY_REQUESTS, Kind::Quota, Retry::No),
+            Self::RateLimited(denied) => {
+                let ends_soon = denied.window_end.is_some() && denied.wait <= LONGEST_WAIT;
+                let retry = if ends_soon { Retry::Unsaid } else { Retry::No };
+                (Code::RateLimitExceeded, StatusCode::TOO_MANY_REQUESTS, Kind::RateLimit, retry)
+            }
+            Self::KeyBusy { .. } => {
+                (Code::RateLimitExceeded, StatusCode::TOO_MANY_REQUESTS, Kind::RateLimit, Retry::Unsaid)
+            }
+            Self::BudgetsNotReady { .. } => {
+                (Code::BudgetsNotReady, StatusCode::SERVICE_UNAVAILABLE, Kind::Overloaded, Retry::Yes)
+            }
+            Self::NoOperation { .. } => {
+                (Code::UnsupportedOperation, StatusCode::BAD_REQUEST, Kind::InvalidRequest, Retry::No)
+            }
+            Self::NotServed { .. } => (Code::NotServed, StatusCode::NOT_IMPLEMENTED, Kind::InvalidRequest, Retry::No),
             Self::Envelope(_)
             | Self::Fallbacks(_)
             | Self::Decode(_)
             | Self::Unsupported(_)
             | Self::BadPath { .. }
             | Self::BodyBroken(_)
-            | Self::ContentEncoding(_)
-            | Self::NoRoute { .. }
-            | Self::WrongMethod { .. } => "invalid_request",
-            Self::TooLarge { .. } => "request_too_large",
-            Self::Upstream { .. } => "upstream_error",
-            Self::Overloaded => "overloaded",
-            Self::ClientGone => "client_gone",
-        }
+            | Self::Undecodable { .. }
+            | Self::Head(_) => (Code::InvalidRequest, StatusCode::BAD_REQUEST, Kind::InvalidRequest, Retry::No),
+            Self::Malformed(refusal) => (Code::InvalidRequest, refusal.status(), Kind::InvalidRequest, Retry::No),
+            Self::Expectation => {
+                (Code::InvalidRequest, StatusCode::EXPECTATION_FAILED, Kind::InvalidRequest, Retry::No)
+            }
+            Self::ContentEncoding(_) => {
+                (Code::InvalidRequest, StatusCode::UNSUPPORTED_MEDIA_TYPE, Kind::InvalidRequest, Retry::No)
+            }
+            Self::NoRoute { .. } => (Code::InvalidRequest, StatusCode::NOT_FOUND, Kind::NotFound, Retry::No),
+            Self::WrongMethod { .. } => {
+                (Code::InvalidRequest, StatusCode::METHOD_NOT_ALLOWED, Kind::InvalidRequest, Retry::No)
+            }
+            Self::TooLarge { .. } => (Code::RequestTooLarge, StatusCode::PAYLOAD_TOO_LARGE, Kind::TooLarge, Retry::No),
+            Self::BodySlow(_) => (Code::RequestTimeout, StatusCode::REQUEST_TIMEOUT, Kind::Timeout, Retry::No),
+            Self::Upstream { status, retry_after, .. } => {
+                // The gateway has spent its own attempts: three client retries would multiply them. What a provider is
+                // too busy for now may be done when it says.
+                let busy = *status == StatusCode::TOO_MANY_REQUESTS;
+                let soon = retry_after.is_none_or(|after| after <= LONGEST_WAIT);
+                let retry = if busy && soon { Retry::Unsaid } else { Retry::No };
+                let kind = match Kind::of_status(status.as_u16()) {
+                    // The client's own key is in order.
+                    Kind::Authentication | Kind::Permission | Kind::Payment => Kind::Upstream,
+                    kind => kind,
+                };
+                (Code::UpstreamError, *status, kind, retry)
+            }
+            Self::Overloaded(_) => (Code::Overloaded, StatusCode::SERVICE_UNAVAILABLE, Kind::Overloaded, Retry::Yes),
+            Self::ClientGone => (Code::ClientGone, StatusCode::BAD_REQUEST, Kind::InvalidRequest, Retry::No),
+        };
+        Rule { code, status, kind, retry }
     }
 
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Upstream { .. } => "upstream_error",
-            Self::Overloaded | Self::BudgetsNotReady { .. } | Self::NotServed { .. } => "server_error",
-            // What OpenAI's clients know for an account without money.
-            Self::BudgetExceeded(_) => "insufficient_quota",
-            Self::RateLimited(denied) if denied.unit == Unit::Tokens => "tokens",
-            Self::RateLimited(_) => "requests",
-            // LiteLLM takes every error of the common type for a bad request, whatever its status.
-            Self::NoKey | Self::UnknownKey | Self::UnusableKey(_) => "authentication_error",
-            Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => "permission_error",
-            _ => "invalid_request_error",
-        }
+    pub fn status(&self) -> StatusCode {
+        self.rule().status
+    }
+
+    /// The word of the closed vocabulary.
+    pub fn code(&self) -> &'static str {
+        self.rule().code.as_str()
     }
 
     fn param(&self) -> Option<&str> {
@@ -166,24 +217,33 @@ impl ApiError {
         }
     }
 
-    /// Whether a client's own retry can help: SDKs retry 408, 409, 429 and 5xx unless told not to.
-    fn should_retry(&self) -> Option<&'static str> {
-        match self {
-            // The gateway has spent its own attempts: three client retries would multiply them.
-            Self::Upstream { status, .. } if status.is_server_error() => Some("false"),
-            Self::BudgetExceeded(_) | Self::NotServed { .. } => Some("false"),
-            _ => None,
-        }
-    }
-
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded | Self::BudgetsNotReady { .. } => Some(Duration::from_secs(1)),
+            Self::Overloaded(_) | Self::KeyBusy { .. } | Self::BudgetsNotReady { .. } => Some(Duration::from_secs(1)),
             // A window without an end is not waited for.
             Self::RateLimited(denied) => denied.window_end.map(|_| denied.wait),
             Self::Upstream { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+
+    fn shed(&self) -> Option<Shed> {
+        match self {
+            Self::Overloaded(shed) => Some(*shed),
+            Self::KeyBusy { .. } => Some(Shed::Key),
+            _ => None,
+        }
+    }
+
+    /// What the client is told: bounded, and without what looks like a key.
+    fn message(&self) -> String {
+        let said = self.to_string();
+        let mut said = scrub::text(&said).into_owned();
+        if said.len() > MAX_MESSAGE {
+            said.truncate(said.floor_char_boundary(MAX_MESSAGE));
+            said.push_str("...");
+        }
+        said
     }
 }
 
@@ -232,30 +292,42 @@ impl fmt::Display for Denied {
 }
 
 impl ApiError {
+    /// What is told, in no dialect.
+    pub fn failure(&self, request_id: &HeaderValue) -> Failure {
+        let rule = self.rule();
+        Failure {
+            kind: rule.kind,
+            message: self.message(),
+            code: Some(rule.code.as_str().to_owned()),
+            param: self.param().map(str::to_owned),
+            request_id: request_id.to_str().ok().map(str::to_owned),
+        }
+    }
+
     /// The answer to a client that reads errors of this form.
     pub fn response(&self, form: ErrorForm, request_id: &HeaderValue) -> Response {
-        let body = form.body(&Said {
-            status: self.status(),
-            message: &self.to_string(),
-            kind: self.kind(),
-            param: self.param(),
-            code: self.code(),
-            request_id: request_id.to_str().unwrap_or_default(),
-        });
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status();
+        let (rule, failure) = (self.rule(), self.failure(request_id));
+        let mut response = Response::new(Body::from(form.body(&failure)));
+        *response.status_mut() = rule.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(&X_PEERWAY_ERROR, HeaderValue::from_static(self.code()));
-        if let Some(name) = form.error_type(self.status(), self.code()) {
-            headers.insert(&X_AMZN_ERROR_TYPE, HeaderValue::from_static(name));
+        headers.insert(&X_PEERWAY_ERROR, HeaderValue::from_static(rule.code.as_str()));
+        headers.insert(&X_REQUEST_ID, request_id.clone());
+        headers.insert(&REQUEST_ID, request_id.clone());
+        if let Some((name, value)) = form.header(&failure) {
+            headers.insert(name, HeaderValue::from_static(value));
         }
-        if let Some(retry) = self.should_retry() {
-            headers.insert(&X_SHOULD_RETRY, HeaderValue::from_static(retry));
-        }
+        match rule.retry {
+            Retry::No => headers.insert(&X_SHOULD_RETRY, HeaderValue::from_static("false")),
+            Retry::Yes => headers.insert(&X_SHOULD_RETRY, HeaderValue::from_static("true")),
+            Retry::Unsaid => None,
+        };
         if let Some(after) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000) as u64));
             headers.insert(&RETRY_AFTER_MS, HeaderValue::from(after.as_millis() as u64));
+        }
+        if let Some(shed) = self.shed() {
+            headers.insert(&X_PEERWAY_SHED, HeaderValue::from_static(shed.as_str()));
         }
         response
     }

@@ -1,12 +1,10 @@
-//! The form of an error: a client's SDK reads it by the dialect that it speaks, which its path tells.
+//! The form of an error: a client's SDK reads it by the dialect that it speaks, which its path tells. The forms
+//! themselves are the dialects' own.
 
-use http::StatusCode;
-use peerway_dialect::bedrock::error_type;
-use peerway_dialect::canonical::FailureKind;
-use serde::Serialize;
+use http::HeaderName;
+use peerway_dialect::canonical::Failure;
+use peerway_dialect::{anthropic, bedrock, cohere, gemini, openai};
 use serde_json::json;
-
-use crate::dialect::openai;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ErrorForm {
@@ -17,25 +15,17 @@ pub enum ErrorForm {
     Anthropic,
     /// `{"error":{"code","message","status"}}`
     Gemini,
-    /// `{"message","code"}`, and the name of the error in `x-amzn-errortype`.
+    /// `{"message"}`, and its kind in `x-amzn-errortype`
     Bedrock,
-    /// `{"message","code"}`, which other SDKs find the message in.
+    /// `{"id","message"}`
+    Cohere,
+    /// `{"message","code"}`
     Plain,
 }
 
-/// What an error says, in no dialect.
-#[derive(Debug, Clone, Copy)]
-pub struct Said<'a> {
-    pub status: StatusCode,
-    pub message: &'a str,
-    /// OpenAI's `type`.
-    pub kind: &'a str,
-    pub param: Option<&'a str>,
-    pub code: &'a str,
-    pub request_id: &'a str,
-}
-
 impl ErrorForm {
+    pub const ALL: [Self; 6] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Bedrock, Self::Cohere, Self::Plain];
+
     /// By the path's first part; OpenAI's routes are under many, and bare.
     pub fn of_path(path: &str) -> Self {
         let mut parts = path.trim_start_matches('/').split('/');
@@ -43,117 +33,65 @@ impl ErrorForm {
             (Some("anthropic"), _) | (Some("v1"), Some("messages")) => Self::Anthropic,
             (Some("genai"), _) => Self::Gemini,
             (Some("bedrock"), _) => Self::Bedrock,
-            (Some("cohere" | "mcp"), _) => Self::Plain,
+            (Some("cohere"), _) => Self::Cohere,
+            (Some("mcp"), _) => Self::Plain,
             _ => Self::OpenAi,
         }
     }
 
-    pub fn body(self, said: &Said<'_>) -> Vec<u8> {
+    pub fn body(self, failure: &Failure) -> Vec<u8> {
         match self {
-            Self::OpenAi => openai::error_body(said.message, said.kind, said.param, said.code),
-            Self::Anthropic => bytes(&json!({
-                "type": "error",
-                "error": {
-                    "type": anthropic_type(said.status),
-                    "message": said.message,
-                    "details": { "error_code": said.code },
-                },
-                "request_id": said.request_id,
-            })),
-            Self::Gemini => bytes(&json!({
-                "error": {
-                    "code": said.status.as_u16(),
-                    "message": said.message,
-                    "status": gemini_status(said.status),
-                    "details": [{
-                        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                        "reason": said.code,
-                        "domain": "peerway",
-                    }],
-                },
-            })),
-            Self::Bedrock | Self::Plain => bytes(&json!({ "message": said.message, "code": said.code })),
+            Self::OpenAi => openai::error::encode_error(failure),
+            Self::Anthropic => anthropic::encode_error(failure),
+            Self::Gemini => gemini::encode_error(failure),
+            Self::Bedrock => bedrock::encode_error(failure),
+            Self::Cohere => cohere::encode_error(failure),
+            // Values of strings always serialise, so the fallback is never seen; it keeps this function total.
+            Self::Plain => serde_json::to_vec(&json!({ "message": failure.message, "code": failure.code }))
+                .unwrap_or_else(|_| b"{}".to_vec()),
         }
     }
 
-    /// The name of the error, for clients that look for one in a header.
-    pub fn error_type(self, status: StatusCode, code: &str) -> Option<&'static str> {
-        let kind = match code {
-            "budget_exceeded" => FailureKind::Quota,
-            _ => FailureKind::of_status(status.as_u16()),
-        };
-        (self == Self::Bedrock).then(|| error_type(kind))
+    /// What a form says outside of the body.
+    pub fn header(self, failure: &Failure) -> Option<(HeaderName, &'static str)> {
+        let name = HeaderName::from_static("x-amzn-errortype");
+        (self == Self::Bedrock).then(|| (name, bedrock::error_type(failure.kind)))
     }
-}
-
-/// Anthropic's documented error types.
-fn anthropic_type(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "authentication_error",
-        403 => "permission_error",
-        404 => "not_found_error",
-        413 => "request_too_large",
-        429 => "rate_limit_error",
-        503 | 529 => "overloaded_error",
-        504 => "timeout_error",
-        400..=499 => "invalid_request_error",
-        _ => "api_error",
-    }
-}
-
-/// The names of google.rpc.Code that Google's HTTP mapping gives for a status.
-fn gemini_status(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "UNAUTHENTICATED",
-        403 => "PERMISSION_DENIED",
-        404 => "NOT_FOUND",
-        409 => "ABORTED",
-        429 => "RESOURCE_EXHAUSTED",
-        400..=499 => "INVALID_ARGUMENT",
-        501 => "UNIMPLEMENTED",
-        503 => "UNAVAILABLE",
-        504 => "DEADLINE_EXCEEDED",
-        _ => "INTERNAL",
-    }
-}
-
-fn bytes(value: &impl Serialize) -> Vec<u8> {
-    // Values of strings and numbers always serialise, so the fallback is never seen; it keeps this function total.
-    serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use peerway_dialect::canonical::FailureKind;
 
-    fn body(form: ErrorForm) -> String {
-        let said = Said {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            message: "the budget is \"used up\"",
-            kind: "insufficient_quota",
-            param: None,
-            code: "budget_exceeded",
-            request_id: "r1",
-        };
-        String::from_utf8(form.body(&said)).unwrap()
-    }
+    use super::*;
 
     #[test]
     fn golden_bodies() {
-        let openai = r#"{"error":{"message":"the budget is \"used up\"","type":"insufficient_quota","param":null,"code":"budget_exceeded"}}"#;
-        let anthropic = r#"{"type":"error","error":{"type":"rate_limit_error","message":"the budget is \"used up\"","details":{"error_code":"budget_exceeded"}},"request_id":"r1"}"#;
-        let gemini = r#"{"error":{"code":429,"message":"the budget is \"used up\"","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"budget_exceeded","domain":"peerway"}]}}"#;
-        let plain = r#"{"message":"the budget is \"used up\"","code":"budget_exceeded"}"#;
+        let mut failure = Failure::new(FailureKind::Quota, "the budget is \"used up\"").with_code("budget_exceeded");
+        failure.request_id = Some("r1".to_owned());
         for (form, golden) in [
-            (ErrorForm::OpenAi, openai),
-            (ErrorForm::Anthropic, anthropic),
-            (ErrorForm::Gemini, gemini),
-            (ErrorForm::Bedrock, plain),
-            (ErrorForm::Plain, plain),
+            (
+                ErrorForm::OpenAi,
+                r#"{"error":{"message":"the budget is \"used up\"","type":"insufficient_quota","param":null,"code":"budget_exceeded"}}"#,
+            ),
+            (
+                ErrorForm::Anthropic,
+                r#"{"type":"error","error":{"type":"rate_limit_error","message":"the budget is \"used up\"","details":{"error_code":"budget_exceeded"}},"request_id":"r1"}"#,
+            ),
+            (
+                ErrorForm::Gemini,
+                r#"{"error":{"code":429,"message":"the budget is \"used up\"","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"budget_exceeded","domain":"peerway"}]}}"#,
+            ),
+            (ErrorForm::Bedrock, r#"{"message":"the budget is \"used up\""}"#),
+            (ErrorForm::Cohere, r#"{"id":"r1","message":"the budget is \"used up\""}"#),
+            (ErrorForm::Plain, r#"{"message":"the budget is \"used up\"","code":"budget_exceeded"}"#),
         ] {
-            let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-            assert_eq!(value(&body(form)), value(golden), "{form:?}");
+            let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
+            assert_eq!(value(&form.body(&failure)), value(golden.as_bytes()), "{form:?}");
         }
+        let named = ErrorForm::Bedrock.header(&failure).map(|(_, kind)| kind);
+        assert_eq!(named, Some("ServiceQuotaExceededException"));
+        assert_eq!(ErrorForm::OpenAi.header(&failure), None);
     }
 
     #[test]
@@ -163,7 +101,8 @@ mod tests {
             ("/genai/v1beta/models/gemini-2.5-pro:generateContent", ErrorForm::Gemini),
             ("/bedrock/model/x/converse", ErrorForm::Bedrock),
             ("/v1/messages/count_tokens", ErrorForm::Anthropic),
-            ("/cohere/v2/chat", ErrorForm::Plain),
+            ("/cohere/v2/chat", ErrorForm::Cohere),
+            ("/mcp", ErrorForm::Plain),
             ("/v1/chat/completions", ErrorForm::OpenAi),
             ("/chat/completions", ErrorForm::OpenAi),
             ("/", ErrorForm::OpenAi),

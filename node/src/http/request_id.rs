@@ -26,7 +26,8 @@ impl RequestIds {
         headers.get(&X_REQUEST_ID).filter(|id| is_sane(id.as_bytes())).cloned().unwrap_or_else(|| self.fresh())
     }
 
-    fn fresh(&self) -> HeaderValue {
+    /// One that nobody has sent.
+    pub fn fresh(&self) -> HeaderValue {
         use std::io::Write;
         let mut id = [0u8; 32];
         let count = self.next.fetch_add(1, Ordering::Relaxed);

@@ -16,6 +16,7 @@ use crate::dialect::openai::Usage;
 use crate::gateway::hooks::Refusal;
 use crate::gateway::{Exchange, Outcome};
 use crate::governance::Reason;
+use crate::health;
 
 /// A stream that came to its end as it should.
 #[derive(Debug)]
@@ -162,7 +163,15 @@ impl Intake {
     /// The stream has come to its end, whichever.
     fn finish(&mut self) {
         self.settle();
-        if std::mem::replace(&mut self.finished, true) || self.told {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        match self.feed.broken() {
+            Some(broken) if broken.is_refusal() => {}
+            Some(broken) => self.exchange.upstream_ended(&broken.outcome()),
+            None => self.exchange.upstream_ended(&health::Outcome::Ok),
+        }
+        if self.told {
             return;
         }
         self.exchange.outcome = Outcome::Ok;

@@ -22,17 +22,18 @@ use tracing::{info, warn};
 
 use crate::admin::{self, Admin};
 use crate::config::Config;
-use crate::gateway::{self, AnswerCache, Gateway, Hooks, Plan, PlanError};
+use crate::gateway::{self, Admission, AnswerCache, Gateway, Hooks, Plan, PlanError};
 use crate::governance::access::{Base, now_unix};
 use crate::governance::{Alerts, CurrentAccess, Reserve};
 use crate::health::Health;
 use crate::http::accept::{self, BindError};
 use crate::http::drain::{Drain, Phase};
+use crate::http::head::Paths;
 use crate::http::request_id::RequestIds;
-use crate::http::worker;
+use crate::http::shed::ShedCounts;
+use crate::http::{Edge, raise_descriptors, worker};
 use crate::peers::{Load, Peers, Rooms};
 use crate::reload::{Reload, Source};
-use crate::routing::Unobserved;
 use crate::telemetry::{AccessLog, Shards};
 
 pub use ending::terminated;
@@ -124,7 +125,11 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let http_address = listener.local_addr().map_err(|source| ServeError::Io { what: "the data listener", source })?;
 
     let (identity, lock) = identity(config)?;
+    let descriptors = raise_descriptors();
     let drain = Drain::default();
+    let shed = Arc::new(ShedCounts::default());
+    let edge = Arc::new(Edge::new(&config.http, Paths::Data, Arc::clone(&shed)));
+    info!(descriptors, "open files that this process may have");
     // The cache answers the cluster's calls, so it is there first.
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
     let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
@@ -155,13 +160,14 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
         plan: arc_swap::ArcSwap::from_pointee(plan),
         access,
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        observed: Arc::new(health.clone()),
         health,
+        admission: Admission::new(&config.http, Arc::clone(&shed), drain.clone()),
         drain: drain.clone(),
         request_ids: RequestIds::new(rand::random()),
         access_log,
         unattended: gateway::Unattended::default(),
         ledger: reserve,
-        observed: Arc::new(Unobserved),
         node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
         hooks: Hooks::default(),
     });
@@ -170,11 +176,12 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let mut handles = Vec::with_capacity(workers);
     for index in 0..workers {
         let seat = gateway::Worker { gateway: Arc::clone(&gateway), index, shard: shards.of(index) };
-        let (handle, _thread) = worker::start(index, drain.clone(), move || gateway::router(seat))
-            .map_err(|source| ServeError::Io { what: "a data-plane thread could not start", source })?;
+        let (handle, _thread) =
+            worker::start(index, Arc::clone(&edge), drain.clone(), move || gateway::router(seat))
+                .map_err(|source| ServeError::Io { what: "a data-plane thread could not start", source })?;
         handles.push(handle);
     }
-    tokio::spawn(accept::accept_loop(listener, handles, drain.clone()));
+    tokio::spawn(accept::accept_loop(listener, handles, Arc::clone(&edge), drain.clone()));
 
     let load = Load::new(shards.clone(), Arc::clone(&gateway));
     tokio::spawn(load.clone().keep_measuring());
@@ -198,6 +205,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
         ledger: ledger.clone(),
         alerts: counts,
         gateway: Arc::clone(&gateway),
+        edge,
         peers,
         shards,
         load,
@@ -205,7 +213,8 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
         token: config.admin.token.clone(),
         reloaded: Arc::clone(&reloaded),
     };
-    serve_admin(admin_listener, admin)?;
+    let admin_edge = Edge::new(&config.http, Paths::Admin, Arc::default());
+    tokio::spawn(accept::serve(admin_listener, admin::router(admin), Arc::new(admin_edge)));
     if let Some(source) = options.source {
         Reload::new(source, options.config.clone(), workers, Arc::clone(&gateway), reloaded).start();
     }
@@ -226,17 +235,6 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     }
     info!("stopped");
     Ok(Next::Exit)
-}
-
-fn serve_admin(listener: std::net::TcpListener, admin: Admin) -> Result<(), ServeError> {
-    let listener = tokio::net::TcpListener::from_std(listener)
-        .map_err(|source| ServeError::Io { what: "the admin listener", source })?;
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, admin::router(admin)).await {
-            warn!(%error, "the admin listener ended");
-        }
-    });
-    Ok(())
 }
 
 /// Ready: with peers once one was met, alone after a short while, without a cluster at once.

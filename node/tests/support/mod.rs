@@ -18,15 +18,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use peerway::config::Config;
-use peerway::gateway::{AnswerCache, Gateway, Hooks, Plan, Unattended, Worker, router};
+use peerway::gateway::{Admission, AnswerCache, Gateway, Hooks, Plan, Unattended, Worker, router};
 use peerway::governance::CurrentAccess;
 use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
 use peerway::health::Health;
-use peerway::http::accept;
 use peerway::http::drain::{Drain, Phase};
+use peerway::http::head::Paths;
 use peerway::http::request_id::RequestIds;
-use peerway::http::worker;
+use peerway::http::shed::ShedCounts;
+use peerway::http::{Edge, accept, worker};
 use peerway::routing::{Observed, Unobserved};
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
@@ -128,6 +129,8 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc
     change(&mut config);
     let config: Config = serde_json::from_value(config).unwrap();
     let drain = Drain::default();
+    let shed = Arc::new(ShedCounts::default());
+    let edge = Arc::new(Edge::new(&config.http, Paths::Data, Arc::clone(&shed)));
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
     let ledger = Arc::new(LocalLedger::default());
@@ -142,6 +145,7 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc
         access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         health: Health::new(&identity, &config.health),
+        admission: Admission::new(&config.http, Arc::clone(&shed), drain.clone()),
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
@@ -153,10 +157,10 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc
     });
     let shards = Shards::new(1);
     let seat = Worker { gateway, index: 0, shard: shards.of(0) };
-    let (handle, _thread) = worker::start(0, drain.clone(), move || router(seat)).unwrap();
+    let (handle, _thread) = worker::start(0, Arc::clone(&edge), drain.clone(), move || router(seat)).unwrap();
     let listener = accept::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "http.listen").unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(accept::accept_loop(listener, vec![handle], drain.clone()));
+    tokio::spawn(accept::accept_loop(listener, vec![handle], edge, drain.clone()));
     drain.enter(Phase::Serving);
     let client = Client::builder(TokioExecutor::new()).build_http();
     Setup {

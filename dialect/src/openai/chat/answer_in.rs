@@ -5,6 +5,7 @@ use crate::canonical::{ChatAnswer, Choice, Content, Finish, Part};
 use crate::json::{DecodeError, Item, Object};
 use crate::openai::{logprobs, usage};
 
+use super::unread::{note_of_answer, note_of_message};
 use super::{finish_of, parts, thinking};
 
 /// Reads a chat completion. Lenient in what a gateway does not need: an id, a date, a usage may be missing.
@@ -14,8 +15,10 @@ pub fn decode_answer(body: &[u8]) -> Result<ChatAnswer, DecodeError> {
     let mut unread = Dropped::new();
     let choices = object.need("choices")?.list()?;
     let choices = choices.into_iter().enumerate().map(|(at, item)| choice(item, at, &id, &mut unread));
+    let choices = choices.collect::<Result<_, _>>()?;
+    note_of_answer(&mut object, &mut unread);
     Ok(ChatAnswer {
-        choices: choices.collect::<Result<_, _>>()?,
+        choices,
         model: object.string("model")?.unwrap_or_default(),
         created: object.take("created").and_then(|created| created.unsigned().ok()),
         usage: object.object("usage")?.map(usage::decode),
@@ -44,13 +47,7 @@ fn choice(item: Item<'_>, at: usize, answer_id: &str, unread: &mut Dropped) -> R
         unread.note_if(!known, "content");
         known
     });
-    for key in ["annotations", "audio", "function_call", "images"] {
-        // An empty list is how OpenAI says that there are none.
-        let told = message.take(key).is_some_and(|item| item.raw().trim_ascii() != "[]");
-        if told {
-            unread.note(format!("choices.message.{key}"));
-        }
-    }
+    note_of_message(&mut message, "message", unread);
     let finish = object.string("finish_reason")?.map(|name| settled(finish_of(&name), &parts));
     let logprobs = object.object("logprobs")?.map(logprobs::decode).transpose()?.flatten();
     Ok(Choice { index, parts, finish, logprobs })

@@ -7,6 +7,7 @@
 
 mod answer_in;
 mod answer_out;
+mod calls_in;
 mod messages_out;
 pub(in crate::openai) mod parts;
 mod request_in;
@@ -16,6 +17,7 @@ mod stream_out;
 mod target;
 mod thinking;
 mod tools_out;
+mod unread;
 
 pub use answer_in::decode_answer;
 pub use answer_out::encode_answer;

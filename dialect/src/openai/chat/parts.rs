@@ -8,7 +8,7 @@ use crate::canonical::{CacheMark, Content, Part, Source};
 use crate::json::{DecodeError, Item, Object};
 use crate::{Dialect, Dropped, Json, Unsupported};
 
-use super::Target;
+use super::{Target, thinking};
 
 const HERE: Dialect = Dialect::OpenAiChat;
 
@@ -32,6 +32,8 @@ fn decode_part(item: Item<'_>, unread: &mut Dropped) -> Result<Part, DecodeError
     let content = match kind.as_str() {
         "text" => Content::Text(object.need("text")?.string()?),
         "refusal" => Content::Refusal(object.need("refusal")?.string()?),
+        // Mistral's.
+        "thinking" => Content::Thinking { text: thinking::words(object.need("thinking")?)? },
         "image_url" => {
             let image = object.need("image_url")?;
             let (url, detail) = if image.is_string() {

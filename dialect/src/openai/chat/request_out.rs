@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::canonical::{ChatRequest, Effort, Reasoning, ThinkingMode};
+use crate::canonical::ChatRequest;
 use crate::json;
+use crate::openai::effort;
 use crate::{Dialect, Dropped, Json, Unsupported};
 
 use super::Target;
@@ -106,7 +107,7 @@ pub fn encode_request_for(
         frequency_penalty: request.frequency_penalty,
         logprobs: request.logprobs.map(|_| true),
         top_logprobs: request.logprobs.and_then(|wanted| wanted.top),
-        reasoning_effort: request.reasoning.as_ref().and_then(|wanted| effort(wanted, dropped)),
+        reasoning_effort: effort(request, dropped),
         user: request.user.as_deref(),
         metadata: &request.metadata,
         stream: request.stream.then_some(true),
@@ -115,16 +116,8 @@ pub fn encode_request_for(
     }))
 }
 
-/// A budget becomes the effort that thinks about as much, and is named as changed.
-fn effort(wanted: &Reasoning, dropped: &mut Dropped) -> Option<&'static str> {
+fn effort(request: &ChatRequest, dropped: &mut Dropped) -> Option<&'static str> {
+    let wanted = request.reasoning.as_ref()?;
     dropped.note_if(wanted.show.is_some(), "thinking.display");
-    let effort = wanted.effort.or_else(|| match wanted.mode? {
-        ThinkingMode::Off => Some(Effort::None),
-        ThinkingMode::Adaptive => None,
-        ThinkingMode::Budget(tokens) => {
-            dropped.note("thinking.budget_tokens");
-            Some(Effort::of_budget(tokens))
-        }
-    });
-    effort.map(Effort::name)
+    effort::effort(wanted, &request.model, dropped)
 }

@@ -1,120 +1,101 @@
 //! A provider's stream.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use crate::canonical::{Failure, FailureKind, Finish, Signature, StreamEvent, made_call_id};
+use crate::canonical::{Failure, FailureKind, Finish, Signature, StreamEvent};
 use crate::json::{DecodeError, Item, Object};
 use crate::openai::{error, logprobs, usage};
 use crate::sse::{SseEvent, SseSplitter};
+use crate::{Decoder, Dropped, decoder};
 
+use super::calls_in::{Calls, Place};
+use super::unread::{note_of_answer, note_of_message};
 use super::{finish_of, thinking};
 
-/// No provider gives as many choices or calls; beyond, a stream is somebody's attempt on our memory.
+/// No provider gives as many choices; beyond, a stream is somebody's attempt on our memory.
 const MAX_CHOICES: usize = 128;
-const MAX_CALLS: usize = 512;
 
 /// Chunks from bytes cut anywhere. The end is `[DONE]`, or the connection's end once every choice has finished (not every
 /// server says `[DONE]`); either without a finished choice is a cut.
+///
+/// Servers tell usage in every chunk or in one without choices, under `x_groq` or in the choice; they finish twice, or go on
+/// after it: why a choice has finished is told when the usage or the end shows that nothing follows.
+pub type StreamDecoder = Decoder<Reader>;
+
 #[derive(Debug, Default)]
-pub struct StreamDecoder {
-    splitter: SseSplitter,
+pub struct Reader {
     id: String,
     model: String,
     created: Option<u64>,
     started: bool,
     choices: BTreeMap<u32, ChoiceState>,
-    over: bool,
 }
 
 #[derive(Debug, Default)]
 struct ChoiceState {
-    calls: Vec<Call>,
+    calls: Calls,
     finished: bool,
+    /// Not told yet.
+    finish: Option<Finish>,
 }
 
-#[derive(Debug)]
-struct Call {
-    /// What the server counts it as.
-    wire_index: Option<u64>,
-    id: Option<String>,
-    signature: Option<Signature>,
-    /// Told to the client, which waits for the name.
-    started: bool,
-    /// Arguments that came before the name.
-    held: String,
-}
+impl decoder::Reader for Reader {
+    type Cutter = SseSplitter;
 
-impl StreamDecoder {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
-        if self.over {
-            return;
-        }
-        let mut events = Vec::new();
-        let split = self.splitter.push(bytes, |event| events.push(event));
-        for event in events {
-            if let Err(failure) = self.event(&event, out) {
-                self.fail(failure, out);
-            }
-            if self.over {
-                return;
-            }
-        }
-        if let Err(too_long) = split {
-            self.fail(Failure::malformed(too_long), out);
-        }
-    }
-
-    /// The connection has ended.
-    pub fn end(&mut self, out: &mut Vec<StreamEvent>) {
-        if !self.over {
-            self.done(out);
-        }
-    }
-
-    fn fail(&mut self, failure: Failure, out: &mut Vec<StreamEvent>) {
-        self.over = true;
-        out.push(StreamEvent::Error(failure));
-    }
-
-    fn done(&mut self, out: &mut Vec<StreamEvent>) {
-        if self.choices.is_empty() || self.choices.values().any(|choice| !choice.finished) {
-            return self.fail(Failure::cut(), out);
-        }
-        self.over = true;
-        out.push(StreamEvent::Done);
-    }
-
-    fn event(&mut self, event: &SseEvent, out: &mut Vec<StreamEvent>) -> Result<(), Failure> {
+    fn read(
+        &mut self,
+        event: SseEvent,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<ControlFlow<()>, Failure> {
         let data = event.data.trim_ascii();
         if data == b"[DONE]" {
-            self.done(out);
-            return Ok(());
+            return if self.may_end(false) { Ok(ControlFlow::Break(())) } else { Err(Failure::cut()) };
         }
         if event.name == "error" {
             return Err(error::decode_error(FailureKind::Upstream.status(), data));
         }
         if data.is_empty() {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
         let mut chunk = Object::parse(data).map_err(Failure::malformed)?;
-        if let Some(told) = chunk.take("error").filter(|told| told.raw() != "false") {
+        let mut groq = chunk.object("x_groq").ok().flatten();
+        let told = chunk.take("error").or_else(|| groq.as_mut()?.take("error"));
+        if let Some(told) = told.filter(|told| told.raw() != "false") {
             return Err(error::read(told, FailureKind::Upstream));
         }
-        self.chunk(chunk, out).map_err(Failure::malformed)
+        self.chunk(chunk, groq, out, unread).map_err(Failure::malformed)?;
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn chunk(&mut self, mut chunk: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn may_end(&self, _midway: bool) -> bool {
+        !self.choices.is_empty() && self.choices.values().all(|choice| choice.finished)
+    }
+
+    fn last(&mut self, out: &mut Vec<StreamEvent>) {
+        self.tell_finished(out);
+    }
+}
+
+impl Reader {
+    fn chunk(
+        &mut self,
+        mut chunk: Object<'_>,
+        groq: Option<Object<'_>>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<(), DecodeError> {
         if !self.started {
             self.id = chunk.string("id")?.unwrap_or_default();
             self.model = chunk.string("model")?.unwrap_or_default();
             self.created = chunk.take("created").and_then(|created| created.unsigned().ok()).filter(|at| *at > 0);
         }
         let choices = chunk.list("choices")?.unwrap_or_default();
-        let told = chunk.object("usage")?.map(usage::decode);
+        let mut told = chunk.object("usage")?;
+        if let Some(mut groq) = groq.filter(|_| told.is_none()) {
+            told = groq.object("usage")?;
+        }
         // Azure begins with a chunk that has nothing of the answer, not even its id.
         if !self.started && (!choices.is_empty() || told.is_some()) {
             self.started = true;
@@ -122,13 +103,32 @@ impl StreamDecoder {
             out.push(StreamEvent::Start { id, model, created: self.created });
         }
         for item in choices {
-            self.choice(item, out)?;
+            let of_choice = self.choice(item, out, unread)?;
+            told = told.or(of_choice);
         }
-        out.extend(told.map(StreamEvent::Usage));
+        note_of_answer(&mut chunk, unread);
+        if let Some(told) = told {
+            self.tell_finished(out);
+            out.push(StreamEvent::Usage(usage::decode(told)));
+        }
         Ok(())
     }
 
-    fn choice(&mut self, item: Item<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn tell_finished(&mut self, out: &mut Vec<StreamEvent>) {
+        for (&choice, state) in &mut self.choices {
+            let Some(reason) = state.finish.take() else { continue };
+            let called = !state.calls.is_empty() && reason == Finish::Stop;
+            out.push(StreamEvent::Finish { choice, reason: if called { Finish::ToolCalls } else { reason } });
+        }
+    }
+
+    /// Gives back the usage that it holds.
+    fn choice<'a>(
+        &mut self,
+        item: Item<'a>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<Option<Object<'a>>, DecodeError> {
         let mut object = item.object()?;
         let index = object.unsigned("index")?.unwrap_or(0);
         let choice = u32::try_from(index).map_err(|_| DecodeError::wrong(object.place("index"), "a small number"))?;
@@ -136,36 +136,32 @@ impl StreamDecoder {
             return Err(DecodeError::wrong("choices", "of at most 128 indices"));
         }
         let state = self.choices.entry(choice).or_default();
+        let place = Place { answer_id: &self.id, choice };
         if let Some(mut delta) = object.object("delta")? {
-            deltas(&mut delta, choice, state, &self.id, out)?;
+            deltas(&mut delta, place, state, out, unread)?;
         }
         if let Some(logprobs) = object.object("logprobs")?.map(logprobs::decode).transpose()?.flatten() {
             out.push(StreamEvent::Logprobs { choice, logprobs });
         }
-        if let Some(name) = object.string("finish_reason")?.filter(|name| !name.is_empty())
-            && !state.finished
-        {
-            state.finished = true;
-            for (at, call) in state.calls.iter_mut().enumerate() {
-                start(call, "", choice, at, &self.id, out);
+        if let Some(name) = object.string("finish_reason")?.filter(|name| !name.is_empty()) {
+            state.calls.tell_all(place, out);
+            if !std::mem::replace(&mut state.finished, true) {
+                state.finish = Some(finish_of(&name));
             }
-            let reason = match finish_of(&name) {
-                Finish::Stop if !state.calls.is_empty() => Finish::ToolCalls,
-                reason => reason,
-            };
-            out.push(StreamEvent::Finish { choice, reason });
         }
-        Ok(())
+        object.object("usage")
     }
 }
 
 fn deltas(
     delta: &mut Object<'_>,
-    choice: u32,
+    place: Place<'_>,
     state: &mut ChoiceState,
-    answer_id: &str,
     out: &mut Vec<StreamEvent>,
+    unread: &mut Dropped,
 ) -> Result<(), DecodeError> {
+    let choice = place.choice;
+    let from = out.len();
     if let Some(text) = thinking::plain(delta)? {
         out.push(StreamEvent::ThinkingDelta { choice, text });
     }
@@ -179,85 +175,54 @@ fn deltas(
             out.push(StreamEvent::ThinkingSignature { choice, signature });
         }
     }
-    if let Some(text) = delta.take("content").filter(Item::is_string).map(|text| text.string()).transpose()?
-        && !text.is_empty()
-    {
-        out.push(StreamEvent::TextDelta { choice, text });
+    if let Some(content) = delta.take("content") {
+        contents(content, choice, out, unread)?;
     }
     if let Some(text) = delta.string("refusal")?.filter(|text| !text.is_empty()) {
         out.push(StreamEvent::RefusalDelta { choice, text });
     }
+    if out.len() > from {
+        let told = out.split_off(from);
+        state.calls.tell_named(place, out);
+        out.extend(told);
+    }
     for call in delta.list("tool_calls")?.unwrap_or_default() {
-        call_delta(call, choice, &mut state.calls, answer_id, out)?;
+        state.calls.push(call, place, out)?;
     }
+    note_of_message(delta, "delta", unread);
     Ok(())
 }
 
-fn call_delta(
-    item: Item<'_>,
+/// A text; or, at Mistral, a list of texts and thoughts.
+fn contents(
+    content: Item<'_>,
     choice: u32,
-    calls: &mut Vec<Call>,
-    answer_id: &str,
     out: &mut Vec<StreamEvent>,
+    unread: &mut Dropped,
 ) -> Result<(), DecodeError> {
-    let too_many = item.expected("one of at most 512 calls");
-    let mut object = item.object()?;
-    let wire_index = object.unsigned("index")?;
-    let id = object.string("id")?.filter(|id| !id.is_empty());
-    let signature = thinking::call_signature(&mut object)?;
-    let (mut name, mut arguments) = (String::new(), String::new());
-    if let Some(mut function) = object.object("function")? {
-        name = function.string("name")?.unwrap_or_default();
-        arguments = match function.take("arguments") {
-            Some(item) if item.is_string() => item.string()?,
-            Some(item) => item.json().compact(),
-            None => String::new(),
-        };
+    if content.is_string() {
+        let text = content.string()?;
+        if !text.is_empty() {
+            out.push(StreamEvent::TextDelta { choice, text });
+        }
+        return Ok(());
     }
-    let known = match wire_index {
-        Some(_) => calls.iter().rposition(|call| call.wire_index == wire_index),
-        None if id.is_some() => calls.iter().rposition(|call| call.id == id),
-        None => calls.len().checked_sub(1),
-    };
-    // Servers that count every call as the first tell them apart by id.
-    let another = |call: &Call| call.started && !name.is_empty() && id.is_some() && call.id.is_some() && call.id != id;
-    let at = match known {
-        Some(at) if !another(&calls[at]) => at,
-        _ if calls.len() == MAX_CALLS => return Err(too_many),
-        _ => {
-            calls.push(Call { wire_index, id: None, signature: None, started: false, held: String::new() });
-            calls.len() - 1
+    if !content.is_list() {
+        return Err(content.expected("a string or an array of content parts"));
+    }
+    for item in content.list()? {
+        let mut part = item.object()?;
+        match part.string("type")?.as_deref() {
+            Some("text") | None => {
+                let text = part.string("text")?.filter(|text| !text.is_empty());
+                out.extend(text.map(|text| StreamEvent::TextDelta { choice, text }));
+            }
+            Some("thinking") => {
+                let text = part.take("thinking").map(thinking::words).transpose()?.filter(|text| !text.is_empty());
+                out.extend(text.map(|text| StreamEvent::ThinkingDelta { choice, text }));
+            }
+            Some(other) => unread.note(format!("choices.delta.content.{other}")),
         }
-    };
-    let call = &mut calls[at];
-    if !call.started {
-        call.id = call.id.take().or(id);
-        call.signature = call.signature.take().or(signature);
-        call.held.push_str(&arguments);
-        if !name.is_empty() {
-            start(call, &name, choice, at, answer_id, out);
-        }
-    } else if !arguments.is_empty() {
-        out.push(StreamEvent::ToolCallDelta { choice, index: index(at), arguments });
     }
     Ok(())
-}
-
-fn start(call: &mut Call, name: &str, choice: u32, at: usize, answer_id: &str, out: &mut Vec<StreamEvent>) {
-    if std::mem::replace(&mut call.started, true) {
-        return;
-    }
-    let index = index(at);
-    let id = call.id.clone().unwrap_or_else(|| made_call_id(answer_id, choice, index));
-    let (name, signature) = (name.to_owned(), call.signature.take());
-    out.push(StreamEvent::ToolCallStart { choice, index, id, name, signature });
-    let arguments = std::mem::take(&mut call.held);
-    if !arguments.is_empty() {
-        out.push(StreamEvent::ToolCallDelta { choice, index, arguments });
-    }
-}
-
-/// At most [`MAX_CALLS`].
-fn index(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
 }

@@ -4,24 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::canonical::{Failure, StreamEvent, Usage};
-use crate::json;
-use crate::openai::{error, logprobs, usage};
-use crate::sse::write_event;
+use crate::canonical::StreamEvent;
+use crate::openai::chunks::Chunks;
+use crate::openai::logprobs;
 
 use super::finish_name;
 use super::thinking::{ExtraContent, WireThinking, redacted, signed};
-
-#[derive(Debug, Serialize)]
-struct Chunk<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: u64,
-    model: &'a str,
-    choices: &'a [ChunkChoice<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<usage::WireUsage>,
-}
 
 #[derive(Debug, Serialize)]
 struct ChunkChoice<'a> {
@@ -66,34 +54,28 @@ struct CalledDelta<'a> {
     arguments: &'a str,
 }
 
-/// Writes chunks. A call's id and name are told once, in its first delta; usage in a chunk of its own before `[DONE]`, if
-/// the client asked for it. `[DONE]` follows [`StreamEvent::Done`] alone.
-#[derive(Debug, Default)]
+/// Writes chunks. A call's id and name are told once, in its first delta.
+#[derive(Debug)]
 pub struct StreamEncoder {
-    include_usage: bool,
-    id: String,
-    model: String,
-    created: u64,
+    chunks: Chunks,
+    /// Choices that have said who speaks.
     spoken: BTreeSet<u32>,
-    usage: Option<Usage>,
-    over: bool,
+}
+
+impl Default for StreamEncoder {
+    fn default() -> Self {
+        Self::new(false)
+    }
 }
 
 impl StreamEncoder {
     pub fn new(include_usage: bool) -> Self {
-        Self { include_usage, ..Self::default() }
+        Self { chunks: Chunks::new("chat.completion.chunk", include_usage), spoken: BTreeSet::new() }
     }
 
     pub fn push(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
-        if self.over {
-            return;
-        }
+        let Some(event) = self.chunks.frame(event, out) else { return };
         match event {
-            StreamEvent::Start { id, model, created } => {
-                self.id.clone_from(id);
-                self.model.clone_from(model);
-                self.created = created.unwrap_or(0);
-            }
             StreamEvent::TextDelta { choice, text } => {
                 self.delta(*choice, Delta { content: Some(text), ..Delta::default() }, out);
             }
@@ -138,24 +120,14 @@ impl StreamEncoder {
                     out,
                 );
             }
-            StreamEvent::Usage(usage) => self.usage = Some(*usage),
-            StreamEvent::Error(failure) => {
-                self.over = true;
-                write_event(None, &error::encode_error(failure), out);
-            }
-            StreamEvent::Done => {
-                self.over = true;
-                if let Some(usage) = self.usage.filter(|_| self.include_usage) {
-                    self.chunk(&[], Some(usage::encode(&usage)), out);
-                }
-                out.extend_from_slice(b"data: [DONE]\n\n");
-            }
+            // Not of a choice.
+            StreamEvent::Start { .. } | StreamEvent::Usage(_) | StreamEvent::Error(_) | StreamEvent::Done => {}
         }
     }
 
     /// Nothing more comes. Without an end before it, the client is told that its stream broke.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        self.push(&StreamEvent::Error(Failure::cut()), out);
+        self.chunks.end(out);
     }
 
     fn delta(&mut self, index: u32, delta: Delta<'_>, out: &mut Vec<u8>) {
@@ -166,18 +138,6 @@ impl StreamEncoder {
         if self.spoken.insert(choice.index) {
             choice.delta.role = Some("assistant");
         }
-        self.chunk(&[choice], None, out);
-    }
-
-    fn chunk(&self, choices: &[ChunkChoice<'_>], usage: Option<usage::WireUsage>, out: &mut Vec<u8>) {
-        let chunk = Chunk {
-            id: &self.id,
-            object: "chat.completion.chunk",
-            created: self.created,
-            model: &self.model,
-            choices,
-            usage,
-        };
-        write_event(None, &json::bytes(&chunk), out);
+        self.chunks.choice(choice, out);
     }
 }

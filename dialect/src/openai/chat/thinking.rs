@@ -86,6 +86,18 @@ pub(super) fn plain(message: &mut Object<'_>) -> Result<Option<String>, DecodeEr
     Ok(None)
 }
 
+/// The words of a piece of content that is thought: a text, or at Mistral a list of texts.
+pub(super) fn words(item: Item<'_>) -> Result<String, DecodeError> {
+    if item.is_string() {
+        return item.string();
+    }
+    let mut words = String::new();
+    for part in item.list()? {
+        words.push_str(&part.object()?.string("text")?.unwrap_or_default());
+    }
+    Ok(words)
+}
+
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum WireCall<'a> {

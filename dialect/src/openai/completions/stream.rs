@@ -4,23 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::canonical::{Failure, StreamEvent, Usage};
-use crate::json;
-use crate::openai::{error, usage};
-use crate::sse::write_event;
+use crate::canonical::StreamEvent;
+use crate::openai::chunks::Chunks;
 
 use super::{finish_name, logprobs};
-
-#[derive(Debug, Serialize)]
-struct Chunk<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: u64,
-    model: &'a str,
-    choices: &'a [ChunkChoice<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<usage::WireUsage>,
-}
 
 #[derive(Debug, Serialize)]
 struct ChunkChoice<'a> {
@@ -30,36 +17,31 @@ struct ChunkChoice<'a> {
     finish_reason: Option<&'static str>,
 }
 
-/// Writes chunks of text. `[DONE]` follows [`StreamEvent::Done`] alone.
-#[derive(Debug, Default)]
+/// Writes chunks of text.
+#[derive(Debug)]
 pub struct StreamEncoder {
-    include_usage: bool,
+    chunks: Chunks,
     echo: String,
-    id: String,
-    model: String,
-    created: u64,
     /// Where each choice's next token stands, in characters.
     offsets: BTreeMap<u32, usize>,
-    usage: Option<Usage>,
-    over: bool,
+}
+
+impl Default for StreamEncoder {
+    fn default() -> Self {
+        Self::new(false, None)
+    }
 }
 
 impl StreamEncoder {
     /// `echo` is [`super::TextRequest::echo`].
     pub fn new(include_usage: bool, echo: Option<String>) -> Self {
-        Self { include_usage, echo: echo.unwrap_or_default(), ..Self::default() }
+        let chunks = Chunks::new("text_completion", include_usage);
+        Self { chunks, echo: echo.unwrap_or_default(), offsets: BTreeMap::new() }
     }
 
     pub fn push(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
-        if self.over {
-            return;
-        }
+        let Some(event) = self.chunks.frame(event, out) else { return };
         match event {
-            StreamEvent::Start { id, model, created } => {
-                self.id.clone_from(id);
-                self.model.clone_from(model);
-                self.created = created.unwrap_or(0);
-            }
             StreamEvent::TextDelta { choice, text } | StreamEvent::RefusalDelta { choice, text } => {
                 self.begin(*choice, out);
                 self.choice(ChunkChoice { text, index: *choice, logprobs: None, finish_reason: None }, out);
@@ -75,30 +57,20 @@ impl StreamEncoder {
                 let finish_reason = Some(finish_name(reason));
                 self.choice(ChunkChoice { text: "", index: *choice, logprobs: None, finish_reason }, out);
             }
-            StreamEvent::Usage(usage) => self.usage = Some(*usage),
-            StreamEvent::Error(failure) => {
-                self.over = true;
-                write_event(None, &error::encode_error(failure), out);
-            }
-            StreamEvent::Done => {
-                self.over = true;
-                if let Some(usage) = self.usage.filter(|_| self.include_usage) {
-                    self.chunk(&[], Some(usage::encode(&usage)), out);
-                }
-                out.extend_from_slice(b"data: [DONE]\n\n");
-            }
             // No place in a text.
             StreamEvent::ThinkingDelta { .. }
             | StreamEvent::ThinkingSignature { .. }
             | StreamEvent::RedactedThinking { .. }
             | StreamEvent::ToolCallStart { .. }
             | StreamEvent::ToolCallDelta { .. } => {}
+            // Not of a choice.
+            StreamEvent::Start { .. } | StreamEvent::Usage(_) | StreamEvent::Error(_) | StreamEvent::Done => {}
         }
     }
 
     /// Nothing more comes. Without an end before it, the client is told that its stream broke.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        self.push(&StreamEvent::Error(Failure::cut()), out);
+        self.chunks.end(out);
     }
 
     /// Repeats the prompt before a choice's first text; the place of its next token.
@@ -115,18 +87,6 @@ impl StreamEncoder {
     }
 
     fn choice(&self, choice: ChunkChoice<'_>, out: &mut Vec<u8>) {
-        self.chunk(&[choice], None, out);
-    }
-
-    fn chunk(&self, choices: &[ChunkChoice<'_>], usage: Option<usage::WireUsage>, out: &mut Vec<u8>) {
-        let chunk = Chunk {
-            id: &self.id,
-            object: "text_completion",
-            created: self.created,
-            model: &self.model,
-            choices,
-            usage,
-        };
-        write_event(None, &json::bytes(&chunk), out);
+        self.chunks.choice(choice, out);
     }
 }

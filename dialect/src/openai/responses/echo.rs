@@ -17,7 +17,8 @@ pub struct Echo(BTreeMap<&'static str, Json>);
 impl Echo {
     pub fn of(request: &ChatRequest) -> Self {
         let (instructions, _) = split_instructions(&request.messages);
-        let reasoning = request.reasoning.as_ref().and_then(|wanted| encode_reasoning(wanted, &mut Dropped::new()));
+        let reasoning =
+            request.reasoning.as_ref().and_then(|wanted| encode_reasoning(wanted, &request.model, &mut Dropped::new()));
         let tools: Vec<_> = request.tools.iter().map(encode_echoed).collect();
         let mut echo = Self::default();
         let mut set = |key, value| _ = echo.0.insert(key, value);

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::canonical::{
-    ChatRequest, Content, Effort, Message, Part, Reasoning, ResponseFormat, Role, Strictness, ThinkingMode, Tool,
-    ToolChoice,
+    ChatRequest, Content, Message, Part, Reasoning, ResponseFormat, Role, Strictness, Tool, ToolChoice,
 };
 use crate::json;
+use crate::openai::effort;
 use crate::{Dropped, Json, Unsupported};
 
 use super::HERE;
@@ -131,7 +131,7 @@ pub fn encode_request(request: &ChatRequest, dropped: &mut Dropped) -> Result<Ve
     }
     let (instructions, messages) = split_instructions(&request.messages);
     let first = request.messages.len() - messages.len();
-    let reasoning = request.reasoning.as_ref().and_then(|wanted| encode_reasoning(wanted, dropped));
+    let reasoning = request.reasoning.as_ref().and_then(|wanted| encode_reasoning(wanted, &request.model, dropped));
     let mut include = Vec::new();
     if request.logprobs.is_some() {
         include.push("message.output_text.logprobs");
@@ -228,16 +228,8 @@ pub(super) fn encode_text(format: &ResponseFormat) -> WireText<'_> {
 }
 
 /// A budget becomes the effort that thinks about as much, and is named as changed.
-pub(super) fn encode_reasoning(wanted: &Reasoning, dropped: &mut Dropped) -> Option<WireReasoning> {
-    let effort = wanted.effort.or_else(|| match wanted.mode? {
-        ThinkingMode::Off => Some(Effort::None),
-        ThinkingMode::Adaptive => None,
-        ThinkingMode::Budget(tokens) => {
-            dropped.note("thinking.budget_tokens");
-            Some(Effort::of_budget(tokens))
-        }
-    });
-    let summary = (wanted.show == Some(true)).then_some("auto");
-    Some(WireReasoning { effort: effort.map(Effort::name), summary })
-        .filter(|told| told.effort.is_some() || told.summary.is_some())
+pub(super) fn encode_reasoning(wanted: &Reasoning, model: &str, dropped: &mut Dropped) -> Option<WireReasoning> {
+    let effort = effort::effort(wanted, model, dropped);
+    let summary = (wanted.show == Some(true) && !effort::never_thinks(model)).then_some("auto");
+    Some(WireReasoning { effort, summary }).filter(|told| told.effort.is_some() || told.summary.is_some())
 }

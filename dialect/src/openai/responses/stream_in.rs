@@ -1,11 +1,13 @@
 //! A provider's stream.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use crate::canonical::{Content, Failure, FailureKind, Logprobs, StreamEvent};
 use crate::json::{DecodeError, Object};
 use crate::openai::{error, logprobs};
 use crate::sse::{SseEvent, SseSplitter};
+use crate::{Decoder, Dropped, decoder};
 
 use super::reasoning::{self, Thought};
 use super::{answer_in, usage};
@@ -14,12 +16,12 @@ use super::{answer_in, usage};
 const MAX_ITEMS: usize = 4096;
 
 /// Events from bytes cut anywhere. The end is `response.completed`, `.incomplete` or `.failed`: without one of them the
-/// stream was cut. Events of tools that run at OpenAI, and kinds to come, are passed over.
+/// stream was cut. Items of tools that run at OpenAI, and kinds to come, are named as unread.
+pub type StreamDecoder = Decoder<Reader>;
+
 #[derive(Debug, Default)]
-pub struct StreamDecoder {
-    splitter: SseSplitter,
+pub struct Reader {
     started: bool,
-    over: bool,
     calls: u32,
     items: BTreeMap<u64, Open>,
 }
@@ -31,49 +33,21 @@ enum Open {
     Message { told: bool },
 }
 
-impl StreamDecoder {
-    pub fn new() -> Self {
-        Self::default()
-    }
+impl decoder::Reader for Reader {
+    type Cutter = SseSplitter;
 
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<StreamEvent>) {
-        if self.over {
-            return;
-        }
-        let mut events = Vec::new();
-        let split = self.splitter.push(bytes, |event| events.push(event));
-        for event in events {
-            if let Err(failure) = self.event(&event, out) {
-                self.fail(failure, out);
-            }
-            if self.over {
-                return;
-            }
-        }
-        if let Err(too_long) = split {
-            self.fail(Failure::malformed(too_long), out);
-        }
-    }
-
-    /// The connection has ended.
-    pub fn end(&mut self, out: &mut Vec<StreamEvent>) {
-        if !self.over {
-            self.fail(Failure::cut(), out);
-        }
-    }
-
-    fn fail(&mut self, failure: Failure, out: &mut Vec<StreamEvent>) {
-        self.over = true;
-        out.push(StreamEvent::Error(failure));
-    }
-
-    fn event(&mut self, event: &SseEvent, out: &mut Vec<StreamEvent>) -> Result<(), Failure> {
+    fn read(
+        &mut self,
+        event: SseEvent,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<ControlFlow<()>, Failure> {
         let data = event.data.trim_ascii();
         if data.is_empty() || data == b"[DONE]" {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
         let mut object = Object::parse(data).map_err(Failure::malformed)?;
-        let kind = object.string("type").map_err(Failure::malformed)?.unwrap_or_else(|| event.name.clone());
+        let kind = object.string("type").map_err(Failure::malformed)?.unwrap_or(event.name);
         if let Some(told) = object.take("error").filter(|told| told.raw() != "false") {
             return Err(error::read(told, FailureKind::Upstream));
         }
@@ -86,29 +60,49 @@ impl StreamDecoder {
                     |told| error::read(told, FailureKind::Upstream),
                 ))
             }
-            kind => self.told(kind, object, out).map_err(Failure::malformed),
+            "response.completed" | "response.incomplete" => {
+                self.complete(&kind, object, out).map_err(Failure::malformed)?;
+                Ok(ControlFlow::Break(()))
+            }
+            kind => {
+                self.told(kind, object, out, unread).map_err(Failure::malformed)?;
+                Ok(ControlFlow::Continue(()))
+            }
         }
     }
 
-    fn told(&mut self, kind: &str, mut object: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
-        let choice = 0;
-        if let Some(ending @ ("completed" | "incomplete")) = kind.strip_prefix("response.") {
-            let mut response = object.need("response")?.object()?;
-            self.start(&mut response, out)?;
-            if let Some(reason) = answer_in::finish(ending, response.object("incomplete_details")?, self.calls > 0) {
-                out.push(StreamEvent::Finish { choice, reason });
-            }
-            out.extend(response.object("usage")?.map(usage::decode).map(StreamEvent::Usage));
-            self.over = true;
-            out.push(StreamEvent::Done);
-            return Ok(());
+    fn may_end(&self, _midway: bool) -> bool {
+        false
+    }
+}
+
+impl Reader {
+    fn complete(&mut self, kind: &str, mut object: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+        let mut response = object.need("response")?.object()?;
+        self.start(&mut response, out)?;
+        let status = kind.trim_start_matches("response.");
+        if let Some(reason) = answer_in::finish(status, response.object("incomplete_details")?, self.calls > 0) {
+            out.push(StreamEvent::Finish { choice: 0, reason });
         }
+        out.extend(response.object("usage")?.map(usage::decode).map(StreamEvent::Usage));
+        Ok(())
+    }
+
+    fn told(
+        &mut self,
+        kind: &str,
+        mut object: Object<'_>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<(), DecodeError> {
+        let choice = 0;
         if let Some(mut response) = object.object("response")? {
             return self.start(&mut response, out);
         }
         let Some(place) = object.unsigned("output_index")? else { return Ok(()) };
         match kind {
-            "response.output_item.added" => self.begin(place, object.need("item")?.object()?, out)?,
+            "response.output_item.added" => self.begin(place, object.need("item")?.object()?, out, unread)?,
+            "response.output_text.annotation.added" => unread.note("output_text.annotations"),
             "response.output_item.done" => self.finish(place, object.need("item")?.object()?, out)?,
             "response.output_text.delta" => {
                 if let Some(Open::Message { told }) = self.items.get_mut(&place) {
@@ -164,11 +158,18 @@ impl StreamDecoder {
         Ok(())
     }
 
-    fn begin(&mut self, place: u64, mut item: Object<'_>, out: &mut Vec<StreamEvent>) -> Result<(), DecodeError> {
+    fn begin(
+        &mut self,
+        place: u64,
+        mut item: Object<'_>,
+        out: &mut Vec<StreamEvent>,
+        unread: &mut Dropped,
+    ) -> Result<(), DecodeError> {
         if self.items.len() == MAX_ITEMS {
             return Err(DecodeError::wrong("output", "of at most 4096 items"));
         }
-        let open = match item.string("type")?.as_deref() {
+        let kind = item.string("type")?;
+        let open = match kind.as_deref() {
             Some("function_call") => {
                 let index = self.calls;
                 self.calls += 1;
@@ -178,7 +179,10 @@ impl StreamDecoder {
             }
             Some("reasoning") => Open::Thinking { told: false },
             Some("message") => Open::Message { told: false },
-            _ => return Ok(()),
+            other => {
+                unread.note(format!("output.{}", other.unwrap_or_default()));
+                return Ok(());
+            }
         };
         self.items.insert(place, open);
         Ok(())

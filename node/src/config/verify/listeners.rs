@@ -26,6 +26,30 @@ fn http(config: &Config, verdict: &mut Verdict) {
     if http.max_body.get() == 0 {
         verdict.error("http.max_body", "no request would fit into 0 bytes");
     }
+    if http.max_body_memory.is_some_and(|memory| memory < http.max_body) {
+        verdict
+            .error("http.max_body_memory", format!("a body of `max_body: {}` would never fit into it", http.max_body));
+    }
+    for (path, value) in [
+        ("http.max_concurrent", Some(http.max_concurrent)),
+        ("http.max_connections", Some(http.max_connections)),
+        ("http.max_connections_per_client", http.max_connections_per_client),
+    ] {
+        if value == Some(0) {
+            verdict.error(path, "with 0 nobody would be served");
+        }
+    }
+    let times = &http.timeouts;
+    for (path, time) in [
+        ("http.timeouts.header", times.header),
+        ("http.timeouts.body", times.body),
+        ("http.timeouts.idle", times.idle),
+        ("http.timeouts.write_stall", times.write_stall),
+    ] {
+        if time.get().is_zero() {
+            verdict.error(path, "nobody is as fast as 0 s");
+        }
+    }
     if http.tls.is_some() {
         verdict.error_with(
             "http.tls",

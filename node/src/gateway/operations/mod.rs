@@ -28,9 +28,10 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use tracing::debug;
 
-use super::attempt::{Sent, returned};
-use super::authenticate::authenticate;
-use super::chat::{discard, plain_response, read_body, refused_by_hook};
+use super::attempt::Sent;
+use super::chat::{plain_response, refused_by_hook};
+use super::enter::enter;
+use super::headers::returned;
 use super::outbound::Outbound;
 use super::plan::Plan;
 use super::send::send;
@@ -38,7 +39,6 @@ use super::{Exchange, Outcome, deadline, ladder, reserve};
 use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
 use crate::operation::Operation;
-use crate::routing::header_value;
 use crate::surface::{Call, Envelope, EnvelopeError, Form};
 
 pub(super) use raw::Raw;
@@ -83,19 +83,9 @@ enum Ready {
 }
 
 async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Result<Ready, ApiError> {
-    let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
-    let plan = gateway.plan.load_full();
+    let plan = exchange.worker().gateway.plan.load_full();
     let (head, body) = request.into_parts();
-    let authenticated = authenticate(&plan, &gateway.access.load(), &head.headers);
-    let key = match authenticated {
-        Ok(key) => key,
-        Err(error) => {
-            discard(body).await;
-            return Err(error);
-        }
-    };
-    exchange.set_key(key.clone());
-    let body = read_body(&plan, &head.headers, body).await?;
+    let (key, body) = enter(exchange, &plan, &head.headers, body).await?;
     let (envelope, form) = scan(call, &head.headers, &body)?;
     exchange.stream = envelope.stream;
     exchange.deadline = deadline::of(&head.headers);
@@ -103,26 +93,23 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let fallbacks = ladder::fallbacks(&plan, key.as_deref(), envelope.fallbacks(&body))?;
     exchange.set_route(route.label.clone());
 
-    let mut account = Account::new(asked::of(call, &body, form.as_ref(), plan.default_output));
-    let charges = reserve::charges(key.as_deref())?;
-    // What is free needs no price.
     let is_free = matches!(call.operation, Operation::CountTokens | Operation::Moderations);
-    let charged = charges.filter(|_| !is_free);
-    let way = (&*route, fallbacks.as_slice());
-    let mut ladder = ladder::ladder(exchange, &plan, way, charged, &head.headers, account.asked())?;
-    ladder.retain("does not do this operation", |target| {
+    let mut account = Account::new(asked::of(call, &body, form.as_ref(), plan.default_output));
+    let mut ladder = ladder::ladder(exchange, &plan, (&route, &fallbacks), None, &head.headers, account.asked())?;
+    ladder.retain("its provider does not do this", |target| {
         target.upstream.serves_operation(call.operation, &target.model).is_some()
     });
-    exchange.explanation = ladder.explanation().and_then(header_value);
-    if ladder.first().is_none() {
+    if ladder.targets().is_empty() {
         if call.operation == Operation::CountTokens {
             return Ok(Ready::Whole(counted_here(call, &body)?));
         }
         return Err(not_served(&plan, key.as_deref(), call.operation, &envelope.model));
     }
-    if let Some(charges) = charges {
-        let (worker, asked) = (exchange.worker(), account.asked_mut());
-        let targets = ladder.targets();
+    if let Some(charges) = reserve::charges(key.as_deref())? {
+        if !is_free {
+            reserve::only_priced(charges, &plan.prices, &mut ladder)?;
+        }
+        let (worker, asked, targets) = (exchange.worker(), account.asked_mut(), ladder.targets());
         let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, targets).await?;
         exchange.reserved = reserved;
     }
@@ -141,7 +128,11 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         }
         Sent::Raw(raw) => Ok(Ready::Raw(raw)),
         // Chats alone are relayed event by event.
-        Sent::Stream { .. } => Err(ApiError::Overloaded),
+        Sent::Stream { .. } => Err(ApiError::Upstream {
+            status: http::StatusCode::BAD_GATEWAY,
+            attempts: "the provider answered with a stream of events, which this operation does not have".to_owned(),
+            retry_after: None,
+        }),
     }
 }
 

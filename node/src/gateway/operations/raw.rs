@@ -10,13 +10,13 @@ use futures_util::FutureExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::usage;
 use crate::gateway::{Exchange, Outcome};
 use crate::governance::{Reason, Written};
 use crate::operation::Operation;
+use crate::provider;
 use crate::routing::Target;
 
 /// Longer lines of events are not kept to be read. The last event of an image holds all of it, and its usage.
@@ -28,11 +28,16 @@ pub(in crate::gateway) struct Raw {
     pub(in crate::gateway) target: Target,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    body: Incoming,
+    body: provider::Body,
 }
 
 impl Raw {
-    pub(in crate::gateway) fn new(target: &Target, status: StatusCode, headers: HeaderMap, body: Incoming) -> Self {
+    pub(in crate::gateway) fn new(
+        target: &Target,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: provider::Body,
+    ) -> Self {
         Self { target: target.clone(), status, headers, body }
     }
 
@@ -62,7 +67,7 @@ impl Raw {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Cut {
     #[error("the provider broke its answer off: {0}")]
-    Lost(hyper::Error),
+    Lost(provider::BodyError),
     #[error("the provider's answer took longer than its timeouts")]
     Late,
 }
@@ -70,7 +75,7 @@ pub(super) enum Cut {
 /// The body of such an answer. One that breaks off breaks off for the client too, and never looks whole.
 #[derive(Debug)]
 pub(super) struct RawRelay {
-    body: Incoming,
+    body: provider::Body,
     exchange: Exchange,
     operation: Operation,
     tally: Option<Tally>,
@@ -135,7 +140,7 @@ impl RawRelay {
         self.exchange.answered(|account| match usage {
             Some(usage) => account.stated(&usage),
             // What an image is made of is not text.
-            None if operation == Operation::ImageGenerations || operation == Operation::ImageEdits => {
+            None if matches!(operation, Operation::ImageGenerations | Operation::ImageEdits) => {
                 account.worst_case(&Written::default(), reason);
             }
             None => account.counted(&written, None, reason),

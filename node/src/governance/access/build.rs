@@ -248,6 +248,7 @@ fn virtual_key(
         models: definition.models.iter().map(Pattern::new).collect(),
         caps: caps(&definition.budgets, &definition.limits)?,
         providers: providers.collect::<Result<_, _>>()?,
+        max_concurrent: definition.max_concurrent,
         enabled: definition.enabled,
         expires_at: definition.expires_at.map(config::Moment::unix),
         source,

@@ -32,6 +32,8 @@ struct KeyV1 {
     models: Vec<String>,
     budgets: Vec<Budget>,
     limits: Vec<Limit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_concurrent: Option<u32>,
     providers: Vec<KeyProvider>,
     enabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,10 +78,23 @@ fn known(version: u16) -> Result<(), UnreadableRecord> {
 
 impl Recorded for VirtualKey {
     fn read(id: &str, bytes: &[u8]) -> Result<Self, UnreadableRecord> {
-        let KeyV1 { v, hash, team, models, budgets, limits, providers, enabled, expires_at } = parse(bytes)?;
+        let KeyV1 { v, hash, team, models, budgets, limits, max_concurrent, providers, enabled, expires_at } =
+            parse(bytes)?;
         known(v)?;
         let id = id.to_owned();
-        Ok(Self { id, team, value: None, hash, models, budgets, limits, providers, enabled, expires_at })
+        Ok(Self {
+            id,
+            team,
+            value: None,
+            hash,
+            models,
+            budgets,
+            limits,
+            max_concurrent,
+            providers,
+            enabled,
+            expires_at,
+        })
     }
 }
 
@@ -101,9 +116,9 @@ impl Recorded for Customer {
 
 /// The record of a key. Its value is not in it: `hash` stands for it, or for the file's when there is none.
 pub fn of_key(key: &VirtualKey, hash: Option<KeyHash>) -> Vec<u8> {
-    let VirtualKey { team, models, budgets, limits, providers, enabled, expires_at, .. } = key.clone();
+    let VirtualKey { team, models, budgets, limits, max_concurrent, providers, enabled, expires_at, .. } = key.clone();
     let hash = hash.map(|hash| hash.to_string());
-    bytes(&KeyV1 { v: VERSION, hash, team, models, budgets, limits, providers, enabled, expires_at })
+    bytes(&KeyV1 { v: VERSION, hash, team, models, budgets, limits, max_concurrent, providers, enabled, expires_at })
 }
 
 /// The record of a team.
@@ -143,6 +158,11 @@ mod tests {
         assert_eq!(String::from_utf8(written.clone()).unwrap(), golden);
         let read = VirtualKey::read("k", &written).unwrap();
         assert_eq!(read, VirtualKey { value: None, hash: Some(hash.to_string()), ..key });
+
+        let few = VirtualKey { max_concurrent: Some(3), ..read };
+        let written = of_key(&few, Some(hash));
+        assert!(String::from_utf8_lossy(&written).contains(r#""max_concurrent":3,"providers""#));
+        assert_eq!(VirtualKey::read("k", &written).unwrap(), few);
 
         let team = Team { id: "t".into(), customer: None, budgets: vec![], limits: vec![] };
         assert_eq!(of_team(&team), br#"{"v":1,"budgets":[],"limits":[]}"#);

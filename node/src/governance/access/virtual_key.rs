@@ -54,6 +54,8 @@ pub struct VirtualKey {
     pub(super) models: Box<[Pattern]>,
     pub caps: Box<[Cap]>,
     pub providers: Box<[KeyProvider]>,
+    /// How many of its requests may be in progress at once, at this node.
+    pub max_concurrent: Option<u32>,
     pub enabled: bool,
     /// In unix seconds.
     pub expires_at: Option<i64>,

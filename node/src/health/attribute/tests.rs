@@ -4,7 +4,7 @@ use super::*;
 
 type Decode = fn(u16, &[u8]) -> Failure;
 
-const OPENAI: Decode = openai::decode_error;
+const OPENAI: Decode = openai::error::decode_error;
 const ANTHROPIC: Decode = anthropic::decode_error;
 const GEMINI: Decode = gemini::decode_error;
 const BEDROCK: Decode = bedrock::decode_error;

@@ -1,0 +1,64 @@
+//! An upstream's stream on its way to a client, passed on or translated: the same bytes and the same facts however it is
+//! cut, and a break is told once.
+
+use bytes::Bytes;
+use peerway::dialect::Manner;
+use peerway::relay::{Facts, Naming, Outlet, Reader};
+use peerway_dialect::Dialect;
+
+use crate::{bedrock, dialect};
+
+/// The provider's dialect, the client's, the size of pieces, then the stream.
+pub(crate) fn run(input: &[u8]) {
+    let [provider, client, cut, stream @ ..] = input else { return };
+    let (provider, client) = (dialect(*provider), dialect(*client));
+    if provider == Dialect::OpenAiCompletions && client != provider {
+        return;
+    }
+    let made;
+    let stream = if provider == Dialect::Bedrock {
+        made = bedrock::messages(stream);
+        made.as_slice()
+    } else {
+        stream
+    };
+    let whole = read(provider, client, [stream]);
+    let cut = usize::from(*cut).max(1);
+    let pieces = read(provider, client, stream.chunks(cut));
+    assert_eq!(pieces.facts, whole.facts, "{provider} to {client} cut every {cut} bytes");
+    // Passed on, a line end that was cut in two may stand before or behind the cut.
+    let said = |told: &Told| -> Vec<u8> {
+        told.bytes.iter().copied().filter(|byte| provider != client || !matches!(byte, b'\r' | b'\n')).collect()
+    };
+    assert_eq!(String::from_utf8_lossy(&said(&pieces)), String::from_utf8_lossy(&said(&whole)));
+    assert_eq!(pieces.broken, whole.broken);
+    assert!(whole.facts.done || whole.broken, "a stream that has ended is whole or broken");
+}
+
+struct Told {
+    bytes: Vec<u8>,
+    facts: Facts,
+    broken: bool,
+}
+
+fn read<'a>(provider: Dialect, client: Dialect, pieces: impl IntoIterator<Item = &'a [u8]>) -> Told {
+    let manner = Manner::default();
+    let naming = Naming { id: "id".to_owned(), model: "model".into(), created: 1 };
+    let mut reader = match provider == client {
+        true => Reader::passing(provider, manner),
+        false => Reader::translating(provider, client, manner, naming),
+    };
+    let mut outlet = Outlet::default();
+    for piece in pieces {
+        reader.push(Bytes::copy_from_slice(piece), &mut outlet);
+        if outlet.broken.as_ref().is_some_and(|broken| !broken.goes_on) {
+            break;
+        }
+    }
+    reader.end(&mut outlet);
+    let mut bytes: Vec<u8> = outlet.pieces.iter().flat_map(|piece| piece.bytes.iter().copied()).collect();
+    if let Some(broken) = &outlet.broken {
+        bytes.extend_from_slice(&reader.tell(broken));
+    }
+    Told { bytes, facts: outlet.facts, broken: outlet.broken.is_some() }
+}

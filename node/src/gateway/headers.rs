@@ -1,0 +1,108 @@
+//! Which headers pass through the gateway: of the client's to the upstream, and of the upstream's answer to the client.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
+use peerway_dialect::Dialect;
+
+/// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
+const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "idempotency-key"];
+const FORWARDED_TO_OPENAI: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
+const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+/// Headers of the upstream's answer that are its client's business.
+const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-errortype"];
+
+/// Puts the client's headers that a provider of this dialect understands into its request, all values of each, in the
+/// place of what stands there.
+pub fn forward(client: &HeaderMap, client_dialect: Dialect, dialect: Dialect, request: &mut HeaderMap) {
+    let own: &[&'static str] = match dialect {
+        _ if dialect != client_dialect => &[],
+        Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::OpenAiResponses => &FORWARDED_TO_OPENAI,
+        Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
+        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => &[],
+    };
+    for name in FORWARDED.iter().chain(own) {
+        let mut values = client.get_all(*name).iter();
+        if let Some(first) = values.next() {
+            request.insert(HeaderName::from_static(name), first.clone());
+        }
+        for more in values {
+            request.append(HeaderName::from_static(name), more.clone());
+        }
+    }
+}
+
+/// The headers of an answer that go on to the client.
+pub fn returned(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(16);
+    if let Some(kind) = headers.get(CONTENT_TYPE) {
+        kept.insert(CONTENT_TYPE, kind.clone());
+    }
+    for name in RETURNED {
+        if let Some(value) = headers.get(name) {
+            kept.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    kept
+}
+
+/// Seconds or milliseconds; a date is rare enough to be left to the client's own backoff. Bounded, so that no
+/// provider can park our clients for a day.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
+    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(600.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(of: &[(&'static str, &'static str)]) -> HeaderMap {
+        of.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn only_what_is_listed_goes_to_the_upstream() {
+        let client = headers(&[
+            ("authorization", "Bearer vk"),
+            ("cookie", "a=b"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("traceparent", "00-1"),
+            ("anthropic-version", "2023-06-01"),
+            ("openai-beta", "assistants=v2"),
+        ]);
+        let mut sent = headers(&[("authorization", "Bearer provider")]);
+        forward(&client, Dialect::Anthropic, Dialect::Anthropic, &mut sent);
+        let expected =
+            [("authorization", "Bearer provider"), ("traceparent", "00-1"), ("anthropic-version", "2023-06-01")];
+        assert_eq!(sent, headers(&expected));
+        let mut sent = HeaderMap::new();
+        forward(&client, Dialect::Anthropic, Dialect::OpenAiChat, &mut sent);
+        assert_eq!(sent, headers(&[("traceparent", "00-1")]), "what is of another dialect stays");
+    }
+
+    #[test]
+    fn every_value_of_a_header_goes_on() {
+        let mut client = HeaderMap::new();
+        client.append("anthropic-beta", HeaderValue::from_static("a"));
+        client.append("anthropic-beta", HeaderValue::from_static("b"));
+        let mut sent = headers(&[("anthropic-beta", "of the configuration")]);
+        forward(&client, Dialect::Anthropic, Dialect::Anthropic, &mut sent);
+        assert_eq!(sent.get_all("anthropic-beta").iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_wait_is_bounded() {
+        let after = |value| retry_after(&headers(&[("retry-after", value)]));
+        assert_eq!(after("2"), Some(Duration::from_secs(2)));
+        assert_eq!(after("1e300"), Some(Duration::from_secs(600)));
+        assert_eq!((after("-1"), after("NaN"), after("Wed, 21 Oct 2026 07:28:00 GMT")), (None, None, None));
+        assert_eq!(
+            retry_after(&headers(&[("retry-after-ms", "5"), ("retry-after", "9")])),
+            Some(Duration::from_millis(5))
+        );
+    }
+}
