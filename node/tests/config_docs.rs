@@ -66,9 +66,19 @@ fn the_schema_and_the_documentation_know_every_key() {
     let schema = schema();
     let mut found = Vec::new();
     keys(&schema, &schema, "", &mut found);
-    for top in
-        ["node", "http", "admin", "cluster", "providers", "routes", "governance", "prices", "cache", "observability"]
-    {
+    for top in [
+        "node",
+        "http",
+        "admin",
+        "cluster",
+        "providers",
+        "routes",
+        "retries",
+        "governance",
+        "prices",
+        "cache",
+        "observability",
+    ] {
         assert!(found.iter().any(|path| path == top), "{top} is not in the schema");
     }
     assert!(found.iter().any(|path| path == "providers[].keys[].value"));

@@ -6,7 +6,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::dialects::{CLIENTS, Client, PROVIDERS, everyone};
+use support::dialects::{CLIENTS, PROVIDERS, everyone};
 
 #[tokio::test]
 async fn everybody_is_answered_by_everybody() {
@@ -80,20 +80,24 @@ async fn what_breaks_before_output_is_tried_elsewhere_in_silence() {
         }
     })
     .await;
-    for fault in [
-        json!({"cut_after_events": 1}),
-        json!({"error_event_after": 1}),
-        json!({"token_ms": 60_000}),
-        json!({"status": 503}),
-    ] {
-        setup.provider("POST", "/reset", "").await;
-        setup.fault(json!({"match": {"model": "breaks"}, "do": fault})).await;
+    for fault in ["cut_after_events", "error_event_after", "status"] {
         for provider in PROVIDERS {
-            for client in [Client::Chat, Client::Anthropic, Client::Gemini] {
+            // Gemini's first event has text already.
+            let how = match (fault, provider) {
+                ("status", _) => 503,
+                (_, "gemini") => 0,
+                _ => 1,
+            };
+            setup.provider("POST", "/reset", "").await;
+            setup.fault(json!({"match": {"model": "breaks"}, "do": {fault: how}})).await;
+            for client in CLIENTS {
                 let answer = client.say_to(&setup, &format!("safe-{provider}"), "hello", true).await;
-                let told =
-                    (answer.status.as_u16(), answer.header("x-peerway-provider"), answer.header("x-peerway-attempts"));
-                assert_eq!(told, (200, "alike", "2"), "{client:?} {provider} {fault}: {answer:?}");
+                let (by, attempts) = (answer.header("x-peerway-provider"), answer.header("x-peerway-attempts"));
+                assert_eq!(
+                    (answer.status.as_u16(), by, attempts),
+                    (200, "alike", "2"),
+                    "{client:?} {provider} {fault}: {answer:?}"
+                );
                 assert_eq!(client.streamed(&answer), Ok("echo: hello".to_owned()), "{client:?} {provider} {fault}");
             }
         }

@@ -120,8 +120,12 @@ async fn an_error_as_the_second_event_is_tried_again_silently() {
 
 #[tokio::test]
 async fn a_stream_that_says_nothing_of_its_answer_is_left_for_another() {
-    let setup = setup(|_| {}).await;
-    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"token_ms": 60_000}})).await;
+    let url = silent_after(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+         data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+    )
+    .await;
+    let setup = setup(|config| config["providers"][0]["base_url"] = json!(url)).await;
     let mut body = hello_stream();
     body["model"] = json!("smart");
     let answer = setup.chat(body).await;
@@ -194,4 +198,25 @@ async fn slow_bytes_are_put_together() {
     let answer = setup.chat(hello_stream()).await;
     assert_eq!(answer.events().last().unwrap(), "[DONE]");
     assert_eq!(answer.streamed_text(), "echo: hello");
+}
+
+#[tokio::test]
+async fn a_stream_without_an_end_is_given_one() {
+    let setup = setup(|config| config["providers"][0]["timeouts"]["total"] = json!("700ms")).await;
+    setup.fault(json!({"match": {}, "do": {"endless": true, "token_ms": 20}})).await;
+    let events = setup.chat(hello_stream()).await.events();
+    assert!(last_error(&events)["message"].as_str().unwrap().contains("total timeout"), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_plain_answer_that_falls_silent_is_given_up() {
+    let setup = setup(|config| {
+        config["providers"][0]["timeouts"]["idle"] = json!("200ms");
+        config["providers"][0]["retries"] = json!(0);
+    })
+    .await;
+    setup.fault(json!({"match": {}, "do": {"slow_bytes": 60_000}})).await;
+    let answer = setup.chat(hello()).await;
+    assert_eq!(answer.status.as_u16(), 504);
+    assert!(answer.json()["error"]["message"].as_str().unwrap().contains("nothing came for 200ms"), "{answer:?}");
 }

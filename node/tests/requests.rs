@@ -84,7 +84,7 @@ async fn refusals_say_what_is_wrong_and_what_would_work() {
         (with_model("demo/nope"), vec![], 404, "model_not_found", "demo/echo"),
         (with_model("nope"), vec![], 404, "model_not_found", "smart"),
         (with_model("other/echo"), vec![], 403, "model_not_allowed", "demo/*"),
-        (with_model("echo"), vec![], 404, "model_not_found", "Several providers"),
+        (with_model("echo"), vec![("authorization", "Bearer sk-second")], 404, "model_not_found", "Several providers"),
         ("{\"model\":".to_owned(), vec![], 400, "invalid_request", "at byte 9"),
         ("{}".to_owned(), vec![], 400, "invalid_request", "`model` is missing"),
         (large, vec![], 413, "request_too_large", "65536"),

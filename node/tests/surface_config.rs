@@ -1,6 +1,6 @@
 //! A configuration with all that is supported, written as compactly as YAML allows.
 
-use peerway::config::{self, Activation, ProviderKind};
+use peerway::config::{self, Activation, ProviderKind, Retries, Strategy};
 
 const WHOLE: &str = r#"
 node:     { id: node-a, zone: eu-1a, data_dir: ./data }
@@ -28,6 +28,9 @@ routes:
     strategy: weighted
     targets:   [ { provider: openai, model: gpt-4o, weight: 70 }, { provider: demo, model: echo, weight: 30 } ]
     fallbacks: [ { provider: groq, model: llama-3.3-70b } ]
+    context_fallbacks: [ { provider: openai, model: gpt-4.1 } ]
+  - { model: quick, strategy: least_in_flight, targets: [ { provider: groq, model: a }, { provider: openai, model: b } ] }
+retries:  { budget: 0.1, minimum: 3 }
 governance:
   require_key: true
   customers: [ { id: acme, budgets: [ { limit_usd: "1000.00", window: 1M } ] } ]
@@ -52,6 +55,9 @@ fn the_whole_surface_loads() {
     assert_eq!(config.providers[0].keys[0].value.expose(), "OPENAI_API_KEY-0123456789");
     assert_eq!(config.providers[2].kind, ProviderKind::Simulated);
     assert_eq!(config.routes[0].fallbacks[0].model, "llama-3.3-70b");
+    assert_eq!(config.routes[0].context_fallbacks[0].model, "gpt-4.1");
+    assert_eq!(config.routes[1].strategy, Strategy::LeastInFlight);
+    assert_eq!(config.retries, Retries { budget: 0.1, minimum: 3 });
     assert_eq!(config.governance.keys[0].limits[1].limit, 500_000);
     assert_eq!(config.cluster.unwrap().join.len(), 4);
     assert_eq!(config.cache.activation, Activation::Header);

@@ -70,8 +70,6 @@ impl Usage {
 pub(crate) struct Context<'a> {
     worker: &'a Worker,
     pub(crate) usage: Usage,
-    /// Whether each event says when it was sent.
-    pub(crate) stamp: bool,
     /// Seconds since 1970.
     pub(crate) created: u64,
     /// How many tokens a text answer has, where it is not just the echo.

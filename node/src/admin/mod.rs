@@ -14,6 +14,7 @@ mod metrics;
 mod problem;
 mod resource;
 mod ring;
+mod routes;
 mod status;
 mod teams;
 
@@ -101,6 +102,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(teams::show, teams::update, teams::remove))
         .routes(routes!(customers::list, customers::create))
         .routes(routes!(customers::show, customers::update, customers::remove))
+        .routes(routes!(routes::explain))
         .routes(routes!(config::diff))
         .routes(routes!(config::export))
 }
@@ -125,7 +127,7 @@ pub fn document() -> OpenApi {
 #[utoipa::path(get, path = "/", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn index() -> &'static str {
     "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/keys /api/teams /api/customers /api/cache \
-     /api/config/diff /api/config/export\n"
+     /api/routes/explain /api/config/diff /api/config/export\n"
 }
 
 /// Whether the process runs.

@@ -31,6 +31,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// Model names of your own, each for one or more targets.
     pub routes: Vec<Route>,
+    /// How many attempts there may be beyond each request's first.
+    pub retries: Retries,
     /// Who may use the gateway, and how much.
     pub governance: Governance,
     /// What models cost.
@@ -233,6 +235,9 @@ pub struct Route {
     /// Tried in order when the targets have failed.
     #[serde(default)]
     pub fallbacks: Vec<Target>,
+    /// Tried in order when the request is longer than the context window of the model that was to answer it.
+    #[serde(default)]
+    pub context_fallbacks: Vec<Target>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -241,6 +246,43 @@ pub enum Strategy {
     /// By the targets' weights.
     #[default]
     Weighted,
+    /// By the targets' weights times their health: success, speed and what is left of their limits.
+    Adaptive,
+    /// The one with the lowest latency; targets that are about as fast share by weight.
+    Fastest,
+    /// The one where this request costs least; equals share by weight.
+    Cheapest,
+    /// Of two drawn by weight, the one with fewer requests under way.
+    LeastInFlight,
+}
+
+impl Strategy {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Weighted => "weighted",
+            Self::Adaptive => "adaptive",
+            Self::Fastest => "fastest",
+            Self::Cheapest => "cheapest",
+            Self::LeastInFlight => "least_in_flight",
+        }
+    }
+}
+
+/// How many attempts there may be beyond each request's first, so that an outage is not answered with more traffic.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retries {
+    /// Further attempts as a share of the requests, a provider and node: retries and failovers together.
+    pub budget: f64,
+    /// Further attempts a second that there may always be, a provider and node.
+    pub minimum: u32,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { budget: 0.1, minimum: 3 }
+    }
 }
 
 /// A model at a provider.

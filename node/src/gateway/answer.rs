@@ -66,7 +66,7 @@ fn scanned(dialect: Dialect, body: &[u8]) -> Result<Read, DecodeError> {
 }
 
 /// Some servers answer with status 200 and an error.
-fn error_in(dialect: Dialect, body: &[u8]) -> Option<Failure> {
+pub(super) fn error_in(dialect: Dialect, body: &[u8]) -> Option<Failure> {
     #[derive(Deserialize)]
     struct Body {
         error: Option<IgnoredAny>,

@@ -7,21 +7,23 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use peerway_dialect::Dialect;
 use peerway_dialect::canonical::replay;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Read, read_answer};
 use super::headers::{forward, retry_after, returned};
+use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
 use super::verdict::{Failure, Fault, Spent};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
-use crate::governance::{Account, Reason};
+use crate::governance::{Account, Reason, Written};
 use crate::http::request_id::X_REQUEST_ID;
+use crate::provider::Body;
 use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
+use crate::routing::context::is_exceeded;
 
 /// Largest plain answer that is read into memory.
 const MAX_ANSWER: usize = 64 << 20;
@@ -33,8 +35,28 @@ const MAX_ERROR: usize = 64 << 10;
 pub(super) enum Sent {
     /// A stream that has begun to answer.
     Stream { target: Target, headers: HeaderMap, feed: Box<Feed> },
+    /// An answer that goes on as it comes, but is not a chat.
+    Raw(Box<Raw>),
     /// A whole answer, or an error that is the client's own fault, in the client's words.
-    Plain { target: Target, status: StatusCode, headers: HeaderMap, body: Bytes, answer: Option<Answer>, spent: Spent },
+    Plain {
+        target: Target,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Bytes,
+        answer: Option<Answer>,
+        spent: Spent,
+        /// The provider says that the request is longer than its model's context window.
+        is_too_long: bool,
+    },
+}
+
+impl Sent {
+    pub(super) fn target(&self) -> &Target {
+        match self {
+            Self::Stream { target, .. } | Self::Plain { target, .. } => target,
+            Self::Raw(raw) => &raw.target,
+        }
+    }
 }
 
 /// Puts into a request what the gateway adds to it.
@@ -56,6 +78,8 @@ pub(super) struct Client<'a> {
 pub(super) fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
     match result {
         Ok(Sent::Stream { .. }) => account.answering(),
+        Ok(Sent::Raw(raw)) if raw.is_events() => account.answering(),
+        Ok(Sent::Raw(_)) => account.counted(&Written::default(), None, Reason::NoUsage),
         Ok(Sent::Plain { spent, .. }) | Err(Failure { spent, .. }) => match spent {
             Spent::Nothing => account.nothing(),
             Spent::Stated(usage) => account.stated(usage),
@@ -73,6 +97,8 @@ pub(super) struct Attempt<'a> {
     pub(super) target: &'a Target,
     /// What the target is spoken to in.
     pub(super) dialect: Dialect,
+    /// What it is asked for, where it is not a chat.
+    pub(super) asks: Option<&'a Asks>,
     pub(super) outbound: &'a Outbound<'a>,
     pub(super) naming: Naming,
     /// When nobody waits for an answer any more.
@@ -92,21 +118,27 @@ impl Attempt<'_> {
                 ));
             }
             Ok(Err(error)) => {
-                let spent = if was_sent(&error) { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
+                let spent = if error.was_sent() { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
                 return Err(Failure::transport(chain(&error), spent));
             }
             Ok(Ok(response)) => response,
         };
         let is_success = response.status().is_success();
+        if is_success && self.outbound.work.as_ref().is_some_and(|work| work.is_raw(response.headers())) {
+            return Ok(self.raw(response));
+        }
         if is_success && self.outbound.envelope.stream && is_stream(response.headers()) {
             return self.stream(response).await;
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
-        let (body, broken) = read(body, limit, self.within(upstream.total)).await;
+        let (body, broken) = read(body, limit, self.within(upstream.total), upstream.idle).await;
         match broken {
             Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
-            None if is_success => self.answer(head.status, &head.headers, body),
+            None if is_success => match (&self.outbound.work, self.asks) {
+                (Some(work), Some(asks)) => self.done(work, asks, head.status, &head.headers, body),
+                _ => self.answer(head.status, &head.headers, body),
+            },
             None => self.error(head.status, &head.headers, body),
         }
     }
@@ -133,7 +165,7 @@ impl Attempt<'_> {
         Reader::translating(self.dialect, client, manner, self.naming.clone())
     }
 
-    async fn stream(&self, response: Response<Incoming>) -> Result<Sent, Failure> {
+    async fn stream(&self, response: Response<Body>) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
         let (head, body) = response.into_parts();
         let mut feed = Box::new(Feed::new(body, self.reader()));
@@ -157,10 +189,47 @@ impl Attempt<'_> {
                 format!("the answer was not whole within {:?}", self.target.upstream.total),
                 spent(Reason::Deadline),
             ),
+            Broken::Idle => Failure::deadline(
+                format!("nothing came for {:?}, and the answer was not whole", self.target.upstream.idle),
+                spent(Reason::Deadline),
+            ),
             Broken::TooLong => {
                 Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
             }
             Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+        }
+    }
+
+    fn raw(&self, response: Response<Body>) -> Sent {
+        let (head, body) = response.into_parts();
+        Sent::Raw(Box::new(Raw::new(self.target, head.status, head.headers, body)))
+    }
+
+    /// A whole answer to what is not a chat.
+    fn done(
+        &self,
+        work: &Work,
+        asks: &Asks,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Sent, Failure> {
+        if let Some(said) = super::answer::error_in(self.dialect, &body) {
+            let fault = Fault::of(said.kind.status(), said.kind);
+            let fault = if fault == Fault::Client { Fault::Provider } else { fault };
+            return Err(Failure::answered(fault, status, &said, retry_after(headers), Spent::Nothing));
+        }
+        let target = self.target.clone();
+        match work.read(asks.wire, self.dialect, headers, body) {
+            Ok(Done { body, is_translated, spent }) => {
+                let kept = returned(headers);
+                let headers = if is_translated { without_type(kept) } else { kept };
+                Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long: false })
+            }
+            Err(unreadable) => Err(Failure::malformed(
+                format!("the answer cannot be read: {unreadable}"),
+                Spent::Answer(Written::default(), Reason::Malformed),
+            )),
         }
     }
 
@@ -195,9 +264,9 @@ impl Attempt<'_> {
             }
             let body = codec::encode_answer(self.outbound.call.dialect, &chat, &self.outbound.manner()).into();
             let headers = without_type(kept);
-            return Ok(Sent::Plain { target, status, headers, body, answer, spent });
+            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false });
         }
-        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent })
+        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent, is_too_long: false })
     }
 
     /// An error answer: the client's own fault goes on to it in the provider's words, anything else is a failure.
@@ -209,10 +278,11 @@ impl Attempt<'_> {
         if fault != Fault::Client {
             return Err(Failure::answered(fault, status, &said, retry_after(headers), spent));
         }
+        let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
         let (target, mut headers) = (self.target.clone(), returned(headers));
         let client = self.outbound.call.dialect;
         if self.dialect == client {
-            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent });
+            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long });
         }
         said.request_id = Some(self.naming.id.clone());
         headers = without_type(headers);
@@ -222,7 +292,7 @@ impl Attempt<'_> {
             headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
         }
         let body = codec::encode_error(client, &said).into();
-        Ok(Sent::Plain { target, status, headers, body, answer: None, spent })
+        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long })
     }
 }
 
@@ -230,20 +300,23 @@ impl Attempt<'_> {
 #[derive(Debug)]
 enum Broken {
     Late,
+    Idle,
     TooLong,
     Lost(String),
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Broken>) {
+async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Bytes, Option<Broken>) {
     let mut body = body;
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
         let mut length = 0;
-        while let Some(frame) = body.frame().await {
-            let frame = match frame {
-                Ok(frame) => frame,
-                Err(error) => return Some(Broken::Lost(chain(&error))),
+        loop {
+            let frame = match timeout(idle, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => return Some(Broken::Lost(chain(&error))),
+                Ok(None) => return None,
+                Err(_) => return Some(Broken::Idle),
             };
             if let Ok(piece) = frame.into_data() {
                 length += piece.len();
@@ -253,7 +326,6 @@ async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Br
                 pieces.push(piece);
             }
         }
-        None
     };
     let broken = timeout_at(until, reading).await.unwrap_or(Some(Broken::Late));
     let whole = match pieces.as_mut_slice() {
@@ -262,14 +334,6 @@ async fn read(body: Incoming, limit: usize, until: Instant) -> (Bytes, Option<Br
         pieces => Bytes::from(pieces.concat()),
     };
     (whole, broken)
-}
-
-/// Whether the provider may have seen the request: not if there was no connection, nor if it was closed before.
-fn was_sent(error: &hyper_util::client::legacy::Error) -> bool {
-    let canceled = std::error::Error::source(error)
-        .and_then(|cause| cause.downcast_ref::<hyper::Error>())
-        .is_some_and(hyper::Error::is_canceled);
-    !error.is_connect() && !canceled
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {

@@ -11,22 +11,20 @@ use peerway_dialect::Dialect;
 use tracing::debug;
 
 use super::attempt::Sent;
-use super::authenticate::authenticate;
 use super::cached::Participation;
+use super::enter::enter;
 use super::headers::returned;
 use super::hooks::{Answered, Refusal};
 use super::outbound::Outbound;
-use super::plan::Plan;
 use super::send::send;
-use super::{CacheResult, Exchange, Outcome, deadline, reserve};
+use super::{CacheResult, Exchange, Outcome, deadline, ladder, reserve};
 use crate::dialect::content_type;
 use crate::dialect::openai::Replay;
+use crate::governance::Account;
 use crate::governance::account::Asked;
-use crate::governance::{Account, VirtualKey};
-use crate::http::body;
 use crate::http::error::ApiError;
 use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
-use crate::routing::{Route, Target};
+use crate::routing::Target;
 use crate::surface::{Call, Envelope};
 
 /// Answers the request, whichever way it goes.
@@ -67,36 +65,19 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
     let (head, body) = request.into_parts();
-    let authenticated = authenticate(&plan, &gateway.access.load(), &head.headers);
-    let key = match authenticated {
-        Ok(key) => key,
-        Err(error) => {
-            // With its body unread the connection would be closed under the client's next request.
-            body::discard(body).await;
-            return Err(error);
-        }
-    };
-    exchange.set_key(key.clone());
-    let body = match gateway.admission.enter(key.as_deref()).await {
-        Ok(admitted) => {
-            let held = &mut exchange.admitted.insert(admitted).held;
-            gateway.admission.counted(body::read(&head.headers, body, plan.body, held).await)?
-        }
-        Err(error) => {
-            body::discard_briefly(body).await;
-            return Err(error);
-        }
-    };
+    let (key, body) = enter(exchange, &plan, &head.headers, body).await?;
     let envelope = Envelope::scan(call, &body)?;
     exchange.stream = envelope.stream;
     exchange.deadline = deadline::of(&head.headers);
-    let route = route(&plan, key.as_deref(), &envelope.model)?;
+    let route = ladder::route(&plan, key.as_deref(), &envelope.model)?;
+    let fallbacks = ladder::fallbacks(&plan, key.as_deref(), envelope.fallbacks(&body))?;
     exchange.set_route(route.label.clone());
 
     let replay = if envelope.stream { Replay::Stream { include_usage: envelope.include_usage } } else { Replay::Plain };
     let is_kept = call.dialect == Dialect::OpenAiChat;
-    let participation =
-        is_kept.then(|| Participation::of(&plan, key.as_deref(), &head.headers, &body, &gateway.cache)).flatten();
+    let participation = is_kept
+        .then(|| Participation::of(&plan, key.as_deref(), &head.headers, &envelope.cleared(&body), &gateway.cache))
+        .flatten();
     if let Some(participation) = &participation {
         exchange.cache_id = Some(participation.id());
         exchange.cache = CacheResult::Miss;
@@ -110,11 +91,12 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let fill = participation.and_then(Participation::into_fill);
 
     let mut account = Account::new(Asked::new(call.dialect, body.clone(), plan.default_output));
-    let mut ladder = route.ladder();
-    if let Some(charges) = reserve::charges(key.as_deref())? {
-        ladder = reserve::priced(charges, &plan.prices, ladder)?;
+    let charges = reserve::charges(key.as_deref())?;
+    let ladder = ladder::ladder(exchange, &plan, (&route, &fallbacks), charges, &head.headers, account.asked())?;
+    if let Some(charges) = charges {
         let (worker, asked) = (exchange.worker(), account.asked_mut());
-        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, &ladder).await?;
+        let targets = ladder.targets();
+        let reserved = reserve::reserve_worst_case(worker, charges.always(), asked, &plan.prices, targets).await?;
         exchange.reserved = reserved;
     }
     exchange.account = Some(account);
@@ -128,8 +110,15 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
+        // Of a chat nothing goes on unread.
+        Sent::Raw(_) => Err(ApiError::Upstream {
+            status: StatusCode::BAD_GATEWAY,
+            attempts: "the provider answered a chat with bytes of another operation".to_owned(),
+            retry_after: None,
+        }),
         Sent::Stream { target, headers, feed } => {
-            let limits = Limits { idle: target.upstream.idle, total: target.upstream.total };
+            let upstream = &target.upstream;
+            let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
             Ok(Ready::Stream(Box::new(PendingStream {
                 headers: returned(&headers),
                 content_type: content_type(call.dialect, call.form),
@@ -142,7 +131,7 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     }
 }
 
-fn refused_by_hook(
+pub(super) fn refused_by_hook(
     exchange: &Exchange,
     call: &Call,
     target: &Target,
@@ -175,25 +164,7 @@ impl PendingStream {
     }
 }
 
-/// The route of the model, if the key may use it. The hints name only what this key may use.
-fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Route, ApiError> {
-    let route = plan.routes.resolve(model).map_err(|missing| {
-        let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
-        let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
-        let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
-        ApiError::ModelNotFound { model: model.to_owned(), hint }
-    })?;
-    let Some(key) = key else { return Ok(route) };
-    let full = route.full_name();
-    let names: Vec<&str> = [Some(model), full.as_deref()].into_iter().flatten().collect();
-    if key.allows(&names) {
-        return Ok(route);
-    }
-    let hint = format!("It may use: {}.", key.models());
-    Err(ApiError::ModelNotAllowed { model: model.to_owned(), hint })
-}
-
-fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
+pub(super) fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

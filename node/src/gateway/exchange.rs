@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use peerway_dialect::Dropped;
 
 use super::attended::Waits;
+use super::ladder::X_EXPLANATION;
 use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
@@ -108,6 +109,8 @@ pub struct Exchange {
     ended: Option<Duration>,
     status: StatusCode,
     pub outcome: Outcome,
+    /// Why its targets are tried in this order, if the client wants to know.
+    pub(super) explanation: Option<HeaderValue>,
 }
 
 impl Exchange {
@@ -140,6 +143,7 @@ impl Exchange {
             ended: None,
             status: StatusCode::OK,
             outcome: Outcome::ClientGone,
+            explanation: None,
         }
     }
 
@@ -274,6 +278,9 @@ impl Exchange {
         headers.insert(&X_ATTEMPTS, HeaderValue::from(self.attempts));
         if let Some(id) = self.cache_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(&X_CACHE_ID, id);
+        }
+        if let Some(explanation) = &self.explanation {
+            headers.insert(&X_EXPLANATION, explanation.clone());
         }
         if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(&X_COST, cost);

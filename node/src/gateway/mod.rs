@@ -1,8 +1,7 @@
 //! The request's way, one file a step:
-//! The request's way, one file a step:
 //! `authenticate` -> `admission` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what
-//! `outbound` prepares) -> `crate::relay` or `answer` -> `exchange` (record). `verdict` tells what a failure means, `hooks`
-//! lets others look on.
+//! `outbound` prepares) -> `crate::relay` or `answer` -> `exchange` (record). `operations` goes the same way with whatever
+//! is not a chat. `verdict` tells what a failure means, `hooks` lets others look on.
 
 mod admission;
 mod answer;
@@ -13,11 +12,14 @@ mod authenticate;
 mod cached;
 mod chat;
 mod deadline;
+mod enter;
 mod exchange;
 pub mod headers;
 pub mod hooks;
+pub(crate) mod ladder;
 mod limits;
 mod models;
+mod operations;
 mod outbound;
 mod plan;
 mod reserve;
@@ -33,6 +35,7 @@ use http::HeaderValue;
 use crate::governance::{CurrentAccess, Reserve};
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
+use crate::routing::Observed;
 use crate::telemetry::{AccessLog, Shard};
 
 pub use admission::{Admission, Admitted};
@@ -56,6 +59,8 @@ pub struct Gateway {
     pub access_log: AccessLog,
     pub unattended: Unattended,
     pub ledger: Arc<dyn Reserve>,
+    /// What is seen of the upstreams, for choosing between them.
+    pub observed: Arc<dyn Observed>,
     pub hooks: Hooks,
     /// The value of `x-peerway-node`.
     pub node_id: HeaderValue,

@@ -5,9 +5,12 @@ use bytes::Bytes;
 use peerway_dialect::gemini::Form;
 use peerway_dialect::{DecodeError, Dialect, Dropped};
 
+use super::operations::{Asks, Work};
 use crate::dialect::Manner;
 use crate::dialect::codec::{self, Decoded};
 use crate::http::error::ApiError;
+use crate::operation::Operation;
+use crate::provider::UpstreamCall;
 use crate::routing::Target;
 use crate::surface::{Call, Envelope, Rewrite};
 
@@ -18,6 +21,8 @@ pub(super) struct Outbound<'a> {
     pub(super) envelope: &'a Envelope,
     body: &'a Bytes,
     decoded: Option<Result<Decoded, DecodeError>>,
+    /// Of a request that is not a chat.
+    pub(super) work: Option<Work>,
 }
 
 /// A request for one target.
@@ -27,15 +32,46 @@ pub(super) struct Prepared {
     pub(super) dialect: Dialect,
     pub(super) body: Bytes,
     pub(super) dropped: Dropped,
+    /// What it asks for, where it is not a chat.
+    pub(super) asks: Option<Asks>,
+}
+
+impl Prepared {
+    /// The call of a provider that it is.
+    pub(super) fn call<'p>(&'p self, model: &'p str, stream: bool) -> UpstreamCall<'p> {
+        let (operation, dialect) = match &self.asks {
+            Some(asks) => (asks.operation, asks.wire),
+            None => (chat_operation(self.dialect), self.dialect),
+        };
+        let content_type = self.asks.as_ref().and_then(|asks| asks.content_type.as_ref());
+        UpstreamCall { operation, dialect, model, stream, content_type }
+    }
+}
+
+/// The operation that a dialect of chat is.
+fn chat_operation(dialect: Dialect) -> Operation {
+    match dialect {
+        Dialect::OpenAiCompletions => Operation::Completions,
+        Dialect::OpenAiResponses => Operation::Responses,
+        _ => Operation::Chat,
+    }
 }
 
 impl<'a> Outbound<'a> {
     pub(super) fn new(call: &'a Call, envelope: &'a Envelope, body: &'a Bytes) -> Self {
-        Self { call, envelope, body, decoded: None }
+        Self { call, envelope, body, decoded: None, work: None }
+    }
+
+    /// A request that is not a chat.
+    pub(super) fn working(call: &'a Call, envelope: &'a Envelope, body: &'a Bytes, work: Work) -> Self {
+        Self { work: Some(work), ..Self::new(call, envelope, body) }
     }
 
     /// `cap` bounds the answer of a request that does not bound it itself.
     pub(super) fn prepare(&mut self, target: &Target, cap: Option<u64>) -> Result<Prepared, ApiError> {
+        if let Some(work) = &mut self.work {
+            return work.prepare(target, self.envelope, self.body);
+        }
         let dialect = target.upstream.chat_dialect(self.call.dialect, &target.model);
         let alike = target.upstream.openai_target(&target.model);
         let model = target.upstream.wire_model(&target.model);
@@ -47,7 +83,7 @@ impl<'a> Outbound<'a> {
                 max_completion_tokens: alike.max_completion_tokens,
             };
             let body = self.envelope.rewrite(self.body, rewrite);
-            return Ok(Prepared { dialect, body, dropped: Dropped::new() });
+            return Ok(Prepared { dialect, body, dropped: Dropped::new(), asks: None });
         }
         let stream = self.envelope.stream;
         let decoded = self.decode().as_mut().map_err(|error| ApiError::Decode(error.clone()))?;
@@ -62,7 +98,7 @@ impl<'a> Outbound<'a> {
         }
         let mut dropped = Dropped::new();
         let body = codec::encode_request(dialect, request, alike, &mut dropped).map_err(ApiError::Unsupported)?;
-        Ok(Prepared { dialect, body: body.into(), dropped })
+        Ok(Prepared { dialect, body: body.into(), dropped, asks: None })
     }
 
     /// What the answer takes from the request.

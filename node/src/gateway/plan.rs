@@ -40,7 +40,7 @@ impl Plan {
             .map(|provider| Upstream::prepare(provider, workers, &factory).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            routes: Routes::new(&config.routes, upstreams),
+            routes: Routes::new(config, upstreams),
             require_key: config.governance.require_key,
             body: BodyRules { max: config.http.max_body.get(), decompress: config.http.decompress },
             cache: config.cache.clone(),

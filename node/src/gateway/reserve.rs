@@ -12,7 +12,7 @@ use crate::governance::account::Asked;
 use crate::governance::{Amounts, Charge, Charges, Limits, Mode, NanoUsd, PriceBook, Reserved, VirtualKey};
 use crate::http::error::{ApiError, Denied};
 use crate::http::shed::Shed;
-use crate::routing::Target;
+use crate::routing::{Ladder, Target};
 
 /// What the key's requests are charged to, if there is anything.
 pub(super) fn charges(key: Option<&VirtualKey>) -> Result<Option<&Charges>, ApiError> {
@@ -32,16 +32,19 @@ pub(super) fn charges(key: Option<&VirtualKey>) -> Result<Option<&Charges>, ApiE
     Ok(Some(charges).filter(|charges| !charges.is_empty()))
 }
 
-/// The targets that a key with these charges may use: money that is counted is spent only where the price is known.
-pub(super) fn priced(charges: &Charges, prices: &PriceBook, ladder: Vec<Target>) -> Result<Vec<Target>, ApiError> {
-    let is_priced = |target: &Target| {
-        !charges.has_budget(&target.upstream.name) || prices.find(&target.upstream.name, &target.model).is_some()
-    };
-    let Some(first) = ladder.first().map(|target| format!("{}/{}", target.upstream.name, target.model)) else {
-        return Ok(ladder);
-    };
-    let ladder: Vec<Target> = ladder.into_iter().filter(is_priced).collect();
-    if ladder.is_empty() { Err(ApiError::UnpricedModel { model: first }) } else { Ok(ladder) }
+/// Leaves the targets that a key with these charges may use: money that is counted is spent only where the price is
+/// known.
+pub(super) fn only_priced(charges: &Charges, prices: &PriceBook, ladder: &mut Ladder) -> Result<(), ApiError> {
+    let first = ladder.targets().first().map(Target::name);
+    ladder.retain("its price is not known, and the key has a budget", |target| is_priced(charges, prices, target));
+    match (ladder.first(), first) {
+        (None, Some(model)) => Err(ApiError::UnpricedModel { model }),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn is_priced(charges: &Charges, prices: &PriceBook, target: &Target) -> bool {
+    !charges.has_budget(&target.upstream.name) || prices.find(&target.upstream.name, &target.model).is_some()
 }
 
 /// The most that one answer of any of these targets can take.

@@ -11,7 +11,7 @@ use peerway_dialect::Dialect;
 
 use super::attended::Attended;
 use super::authenticate::authenticate;
-use super::{Exchange, Outcome, Worker, chat, models, reserve};
+use super::{Exchange, Outcome, Worker, chat, models, operations, reserve};
 use crate::http::drain::Phase;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -19,10 +19,18 @@ use crate::operation::Operation;
 use crate::surface::{BadPath, Call};
 
 const OPENAI_PREFIXES: [&str; 6] = ["/v1", "/openai/v1", "/openai", "/litellm", "/langchain", ""];
-const OPENAI_CALLS: [(&str, Dialect, Operation); 3] = [
+const OPENAI_CALLS: [(&str, Dialect, Operation); 11] = [
     ("chat/completions", Dialect::OpenAiChat, Operation::Chat),
     ("completions", Dialect::OpenAiCompletions, Operation::Completions),
     ("responses", Dialect::OpenAiResponses, Operation::Responses),
+    ("embeddings", Dialect::OpenAiChat, Operation::Embeddings),
+    ("rerank", Dialect::OpenAiChat, Operation::Rerank),
+    ("moderations", Dialect::OpenAiChat, Operation::Moderations),
+    ("images/generations", Dialect::OpenAiChat, Operation::ImageGenerations),
+    ("images/edits", Dialect::OpenAiChat, Operation::ImageEdits),
+    ("audio/speech", Dialect::OpenAiChat, Operation::Speech),
+    ("audio/transcriptions", Dialect::OpenAiChat, Operation::Transcriptions),
+    ("audio/translations", Dialect::OpenAiChat, Operation::Translations),
 ];
 const READY: [&str; 5] = ["/readyz", "/health", "/healthz", "/health/readiness", "/status"];
 const LIVE: [&str; 3] = ["/livez", "/health/liveliness", "/health/liveness"];
@@ -51,7 +59,9 @@ pub fn router(worker: Worker) -> Router {
     }
     router = router
         .route("/bedrock/model/{*call}", post(bedrock_call))
-        .route("/cohere/v2/chat", calling(Dialect::Cohere, Operation::Chat));
+        .route("/cohere/v2/chat", calling(Dialect::Cohere, Operation::Chat))
+        .route("/cohere/v2/embed", calling(Dialect::Cohere, Operation::Embeddings))
+        .route("/cohere/v2/rerank", calling(Dialect::Cohere, Operation::Rerank));
     router = models(router, "/cohere/v1", Dialect::Cohere);
     for path in READY {
         router = router.route(path, get(ready));
@@ -103,15 +113,16 @@ fn bad_path(worker: &Worker, request: &Request, error: &BadPath) -> Response {
 }
 
 async fn serve(worker: Arc<Worker>, call: Call, request: Request) -> Response {
-    if !matches!(call.operation, Operation::Chat | Operation::Completions | Operation::Responses) {
-        let error = not_served(&worker, &request, request.uri().path().to_owned());
-        return at_once(&worker, &request, Err(error));
-    }
     let request_id = worker.gateway.request_ids.of(request.headers());
     let path = request.uri().path().to_owned();
     let exchange = Exchange::begin(Worker::clone(&worker), request_id, request.method().clone(), path);
     let (waits, unattended) = (Arc::clone(exchange.waits()), worker.gateway.unattended.clone());
-    Attended::new(chat::complete(exchange, call, request), waits, unattended).await
+    match call.operation {
+        Operation::Chat | Operation::Completions | Operation::Responses => {
+            Attended::new(chat::complete(exchange, call, request), waits, unattended).await
+        }
+        _ => Attended::new(operations::perform(exchange, call, request), waits, unattended).await,
+    }
 }
 
 /// Runs a step that ends at once, with the same headers and records as the long ones.

@@ -17,10 +17,10 @@ use super::reserve::{reserve, worst_case};
 use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
 use crate::http::error::ApiError;
-use crate::operation::Operation;
-use crate::provider::{UpstreamCall, UpstreamKey};
+use crate::provider::UpstreamKey;
 use crate::relay::Naming;
-use crate::routing::Target;
+use crate::routing::retry_budget::Attempts;
+use crate::routing::{Ladder, Target, Why};
 use peerway_dialect::Dialect;
 
 const BACKOFF: Duration = Duration::from_millis(50);
@@ -33,19 +33,34 @@ struct Story {
     retry_after: Option<Duration>,
     /// Why a target was not asked at all, the first time.
     not_asked: Option<ApiError>,
+    attempts: Attempts,
+}
+
+/// What trying a target came to.
+enum Tried {
+    Answered(Sent),
+    /// Another target may help.
+    Failed,
+    /// Nobody may be asked any more.
+    Withheld,
 }
 
 /// Tries the ladder of targets.
 pub(super) async fn send(
     exchange: &mut Exchange,
     prices: &PriceBook,
-    ladder: &[Target],
+    ladder: &Ladder,
     outbound: &mut Outbound<'_>,
     client: &http::HeaderMap,
 ) -> Result<Sent, ApiError> {
-    let mut story = Story { text: String::new(), status: StatusCode::BAD_GATEWAY, retry_after: None, not_asked: None };
+    let mut story = Story::new();
     let key = exchange.key().map(Arc::clone);
-    for target in ladder {
+    // What the client is told when all have failed, if that is not the last failure.
+    let (mut primary, mut too_long) = (None, None);
+    let mut next = ladder.first();
+    while let Some(rung) = next {
+        next = ladder.next(rung, Why::Failed);
+        let target = &ladder.targets()[rung];
         let charges = key.as_ref().and_then(|key| key.charges()).map(|charges| charges.at(&target.upstream.name));
         let cap = exchange.account.as_ref().and_then(|account| account.asked().cap());
         let prepared = match outbound.prepare(target, cap) {
@@ -64,47 +79,71 @@ pub(super) async fn send(
                 continue;
             }
         }
-        if let Some(sent) = try_target(exchange, prices, target, &prepared, outbound, client, &mut story).await? {
-            exchange.dropped = prepared.dropped;
-            return Ok(sent);
+        let way = (ladder, rung);
+        match try_target(exchange, prices, way, &prepared, outbound, client, &mut story).await? {
+            Tried::Answered(sent) => match longer(ladder, rung, &sent) {
+                None => {
+                    exchange.dropped = prepared.dropped;
+                    return Ok(sent);
+                }
+                longer => {
+                    next = longer;
+                    too_long.get_or_insert((sent, prepared.dropped));
+                }
+            },
+            Tried::Failed => {}
+            Tried::Withheld => break,
         }
+        primary.get_or_insert((story.status, story.retry_after));
+    }
+    if let Some((sent, dropped)) = too_long {
+        exchange.set_target(sent.target());
+        exchange.dropped = dropped;
+        return Ok(sent);
     }
     if let Some(error) = story.not_asked.filter(|_| exchange.attempts == 0) {
         return Err(error);
     }
-    Err(ApiError::Upstream { status: story.status, attempts: story.text, retry_after: story.retry_after })
+    let last = (story.status, story.retry_after);
+    let (status, retry_after) = primary.filter(|_| ladder.tells_of_the_first()).unwrap_or(last);
+    Err(ApiError::Upstream { status, attempts: story.text, retry_after })
+}
+
+/// The target to ask after one that has found the request too long for its model, if there is a longer one.
+fn longer(ladder: &Ladder, rung: usize, sent: &Sent) -> Option<usize> {
+    let is_too_long = matches!(sent, Sent::Plain { is_too_long: true, .. });
+    is_too_long.then(|| ladder.next(rung, Why::ContextExceeded)).flatten()
 }
 
 /// Tries one target with each of its keys, as long as that may help.
 async fn try_target(
     exchange: &mut Exchange,
     prices: &PriceBook,
-    target: &Target,
+    (ladder, rung): (&Ladder, usize),
     prepared: &Prepared,
     outbound: &Outbound<'_>,
     client: &http::HeaderMap,
     story: &mut Story,
-) -> Result<Option<Sent>, ApiError> {
+) -> Result<Tried, ApiError> {
+    let target = &ladder.targets()[rung];
+    let gateway = Arc::clone(&exchange.worker().gateway);
     let mut failed_keys: Vec<Arc<str>> = Vec::new();
     let mut retries = 0;
     loop {
-        let Some(key) = target.upstream.pick_key(&target.model, &failed_keys) else {
+        let Some(key) = ladder.key(rung, &failed_keys, &*gateway.observed) else {
             if failed_keys.is_empty() {
                 story.tell(target, None, "no key of this provider may be used for the model");
             }
-            return Ok(None);
+            return Ok(Tried::Failed);
         };
         refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
+        if story.is_withheld(exchange, target) {
+            return Ok(Tried::Withheld);
+        }
         exchange.attempts += 1;
         exchange.set_target(target);
         let started = Instant::now();
-        let call = UpstreamCall {
-            operation: operation(prepared.dialect),
-            dialect: prepared.dialect,
-            model: &target.model,
-            stream: outbound.envelope.stream,
-            content_type: None,
-        };
+        let call = prepared.call(&target.model, outbound.envelope.stream);
         let mut request = match target.upstream.request(&call, key, prepared.body.clone()).await {
             Ok(request) => request,
             // Nothing was sent: this key has no credential to show, or there is no such call at the provider.
@@ -112,7 +151,7 @@ async fn try_target(
                 story.tell(target, key, &error.to_string());
                 match key {
                     Some(key) => failed_keys.push(Arc::clone(&key.id)),
-                    None => return Ok(None),
+                    None => return Ok(Tried::Failed),
                 }
                 continue;
             }
@@ -125,6 +164,7 @@ async fn try_target(
             worker: exchange.worker().index,
             target,
             dialect: prepared.dialect,
+            asks: prepared.asks.as_ref(),
             outbound,
             naming: naming(outbound.call.dialect, &request_id, target),
             deadline: exchange.deadline,
@@ -135,7 +175,7 @@ async fn try_target(
         let failure = match result {
             Ok(sent) => {
                 exchange.worker().shard.attempt(&target.upstream.name, "ok");
-                return Ok(Some(sent));
+                return Ok(Tried::Answered(sent));
             }
             Err(failure) => failure,
         };
@@ -148,16 +188,16 @@ async fn try_target(
         story.retry_after = failure.retry_after;
         match (failure.next, key) {
             (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
-            (Next::OtherKey, None) => return Ok(None),
+            (Next::OtherKey, None) => return Ok(Tried::Failed),
             (Next::Retry, _) if retries < target.upstream.retries => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
                 if pause > MAX_BACKOFF || is_late(exchange, pause) {
-                    return Ok(None);
+                    return Ok(Tried::Failed);
                 }
                 tokio::time::sleep(pause).await;
                 retries += 1;
             }
-            (Next::Retry, _) => return Ok(None),
+            (Next::Retry, _) => return Ok(Tried::Failed),
         }
         if is_late(exchange, Duration::ZERO) {
             return Err(ApiError::Upstream {
@@ -172,15 +212,6 @@ async fn try_target(
 /// Whether the client will have stopped waiting by then.
 fn is_late(exchange: &Exchange, after: Duration) -> bool {
     exchange.deadline.is_some_and(|deadline| Moment::now() + after >= deadline)
-}
-
-/// The operation that a dialect of chat is.
-fn operation(dialect: Dialect) -> Operation {
-    match dialect {
-        Dialect::OpenAiCompletions => Operation::Completions,
-        Dialect::OpenAiResponses => Operation::Responses,
-        _ => Operation::Chat,
-    }
 }
 
 fn refused_by_hook(exchange: &Exchange, target: &Target, prepared: &Prepared, stream: bool) -> Result<(), ApiError> {
@@ -236,6 +267,24 @@ fn backoff(retries: u32) -> Duration {
 }
 
 impl Story {
+    fn new() -> Self {
+        Self {
+            text: String::new(),
+            status: StatusCode::BAD_GATEWAY,
+            retry_after: None,
+            not_asked: None,
+            attempts: Attempts::default(),
+        }
+    }
+
+    /// Takes the attempt from the retry budget, or tells that it cannot be made.
+    fn is_withheld(&mut self, exchange: &Exchange, target: &Target) -> bool {
+        let Err(withheld) = self.attempts.begin(target, Instant::now()) else { return false };
+        exchange.worker().shard.withheld(&withheld.provider);
+        self.tell(target, None, &withheld.to_string());
+        true
+    }
+
     /// A target that was not asked.
     fn skipped(&mut self, target: &Target, why: ApiError) {
         self.tell(target, None, &why.to_string());

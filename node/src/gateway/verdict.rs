@@ -42,6 +42,17 @@ pub(super) enum Spent {
     Answer(Written, Reason),
 }
 
+impl Spent {
+    /// What the answer says.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Stated(usage) => Some(*usage),
+            Self::Counted(_, stated, _) => *stated,
+            _ => None,
+        }
+    }
+}
+
 /// What can still help after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {

@@ -81,6 +81,12 @@ impl Asked {
         Self { dialect, length: body.len(), body: Some(body), estimate: OnceLock::new(), default_output, cap: None }
     }
 
+    /// A request that has been estimated already.
+    pub fn estimated(estimate: Estimate, default_output: u64) -> Self {
+        let estimate = OnceLock::from(estimate);
+        Self { dialect: Dialect::OpenAiChat, length: 0, body: None, estimate, default_output, cap: None }
+    }
+
     pub fn estimate(&self) -> &Estimate {
         self.estimate.get_or_init(|| {
             let read = self.body.as_ref().and_then(|body| Estimate::read(self.dialect, body).ok());

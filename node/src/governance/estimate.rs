@@ -76,7 +76,7 @@ impl Estimate {
     }
 
     /// A request of which nothing is known but its prompt's size.
-    pub(super) fn of_prompt(prompt_tokens: u64) -> Self {
+    pub fn of_prompt(prompt_tokens: u64) -> Self {
         Self { prompt_tokens, images: 0, sounds: 0, files: 0, asked_output: None, choices: 1 }
     }
 

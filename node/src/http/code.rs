@@ -11,6 +11,7 @@ pub enum Code {
     RateLimitExceeded,
     BudgetsNotReady,
     InvalidRequest,
+    UnsupportedOperation,
     RequestTooLarge,
     RequestTimeout,
     NotServed,
@@ -22,7 +23,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidApiKey,
         Self::ModelNotAllowed,
         Self::ModelNotFound,
@@ -31,6 +32,7 @@ impl Code {
         Self::RateLimitExceeded,
         Self::BudgetsNotReady,
         Self::InvalidRequest,
+        Self::UnsupportedOperation,
         Self::RequestTooLarge,
         Self::RequestTimeout,
         Self::NotServed,
@@ -50,6 +52,7 @@ impl Code {
             Self::RateLimitExceeded => "rate_limit_exceeded",
             Self::BudgetsNotReady => "budgets_not_ready",
             Self::InvalidRequest => "invalid_request",
+            Self::UnsupportedOperation => "unsupported_operation",
             Self::RequestTooLarge => "request_too_large",
             Self::RequestTimeout => "request_timeout",
             Self::NotServed => "not_served",

@@ -19,6 +19,7 @@ use super::request_id::{REQUEST_ID, X_REQUEST_ID};
 use super::shed::Shed;
 use super::{framing, head, scrub};
 use crate::governance::{NanoUsd, Unusable, rfc3339};
+use crate::routing::FallbacksError;
 use crate::surface::EnvelopeError;
 
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -39,8 +40,12 @@ pub enum ApiError {
     ModelNotFound { model: String, hint: String },
     #[error("this key may not use the model `{model}`. {hint}")]
     ModelNotAllowed { model: String, hint: String },
+    #[error("no provider of the model `{model}` does {operation}; the providers that do: {others}")]
+    NoOperation { model: String, operation: &'static str, others: String },
     #[error("{0}")]
     Envelope(#[from] EnvelopeError),
+    #[error(transparent)]
+    Fallbacks(#[from] FallbacksError),
     /// The request cannot be read in full, as a translation needs it.
     #[error("{0}")]
     Decode(DecodeError),
@@ -145,8 +150,12 @@ impl ApiError {
             Self::BudgetsNotReady { .. } => {
                 (Code::BudgetsNotReady, StatusCode::SERVICE_UNAVAILABLE, Kind::Overloaded, Retry::Yes)
             }
+            Self::NoOperation { .. } => {
+                (Code::UnsupportedOperation, StatusCode::BAD_REQUEST, Kind::InvalidRequest, Retry::No)
+            }
             Self::NotServed { .. } => (Code::NotServed, StatusCode::NOT_IMPLEMENTED, Kind::InvalidRequest, Retry::No),
             Self::Envelope(_)
+            | Self::Fallbacks(_)
             | Self::Decode(_)
             | Self::Unsupported(_)
             | Self::BadPath { .. }
@@ -196,8 +205,12 @@ impl ApiError {
 
     fn param(&self) -> Option<&str> {
         match self {
-            Self::ModelNotFound { .. } | Self::ModelNotAllowed { .. } | Self::UnpricedModel { .. } => Some("model"),
+            Self::ModelNotFound { .. }
+            | Self::ModelNotAllowed { .. }
+            | Self::NoOperation { .. }
+            | Self::UnpricedModel { .. } => Some("model"),
             Self::Envelope(error) => error.field(),
+            Self::Fallbacks(_) => Some("fallbacks"),
             Self::Decode(error) => error.field(),
             Self::Unsupported(error) => Some(&error.field),
             _ => None,

@@ -88,6 +88,8 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -127,6 +129,87 @@ mod tests {
     fn the_internet_is_public() {
         for address in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::"] {
             assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    /// The special-purpose registries as blocks, written down apart from the code above.
+    const SPECIAL: [&str; 16] = [
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "255.255.255.255/32",
+    ];
+
+    fn block(text: &str) -> (u32, u32) {
+        let (base, bits) = text.split_once('/').unwrap();
+        let base = u32::from(base.parse::<Ipv4Addr>().unwrap());
+        (base, base | (u32::MAX.checked_shr(bits.parse().unwrap()).unwrap_or(0)))
+    }
+
+    fn is_special(v4: u32) -> bool {
+        SPECIAL.iter().map(|text| block(text)).any(|(first, last)| (first..=last).contains(&v4))
+    }
+
+    #[test]
+    fn blocks_end_where_the_registries_say() {
+        for (first, last) in SPECIAL.iter().map(|text| block(text)) {
+            for v4 in [first.wrapping_sub(1), first, last, last.wrapping_add(1)] {
+                let address = Ipv4Addr::from(v4);
+                assert_eq!(is_public(address.into()), !is_special(v4), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_provider_lives_at_is_never_allowed() {
+        for address in ["169.254.169.254", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254", "fe80::1"]
+        {
+            assert_eq!(reach(address.parse().unwrap()), Reach::Never, "{address}");
+        }
+        for address in
+            ["::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "2002:a9fe:a9fe::", "ff02::1", "224.0.0.1"]
+        {
+            assert_eq!(reach(address.parse().unwrap()), Reach::Never, "{address}");
+        }
+        for address in ["127.0.0.1", "10.0.0.1", "::1", "fd12::1", "0.0.0.0"] {
+            assert_eq!(reach(address.parse().unwrap()), Reach::Private, "{address}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn v4_is_public_outside_the_registries(v4: u32) {
+            prop_assert_eq!(is_public(Ipv4Addr::from(v4).into()), !is_special(v4));
+        }
+
+        #[test]
+        fn v4_inside_v6_is_judged_as_v4(v4: u32, low: u64) {
+            let (address, v4) = (Ipv4Addr::from(v4), u128::from(v4));
+            let expected = reach(address.into());
+            prop_assert_eq!(reach(address.to_ipv6_mapped().into()), expected);
+            prop_assert_eq!(reach(Ipv6Addr::from(0x0064_ff9b_u128 << 96 | v4).into()), expected);
+            prop_assert_eq!(reach(Ipv6Addr::from(0x2002_u128 << 112 | v4 << 80 | u128::from(low)).into()), expected);
+        }
+
+        #[test]
+        fn v6_is_public_only_as_global_unicast(v6: u128) {
+            let address = Ipv6Addr::from(v6);
+            if is_public(address.into()) && embedded_v4(address).is_none() {
+                prop_assert_eq!(v6 >> 125, 1);
+                prop_assert_ne!(v6 >> 105, 0x2001_0000_u128 >> 9);
+            }
         }
     }
 }

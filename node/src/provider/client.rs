@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper_rustls::ConfigBuilderExt;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::body::{Body, UnknownCoding};
 use super::connect::{Connector, Proxy};
+use super::lanes::{self, Lanes};
 use super::resolve::{Resolve, System};
 use crate::config::Http2;
 
-pub type Client = hyper_util::client::legacy::Client<Connector, Full<Bytes>>;
+type Pool = hyper_util::client::legacy::Client<Connector, Full<Bytes>>;
 
 /// Idle connections kept a provider and thread; more than a thread ever has in flight at once would be waste.
 const IDLE_CONNECTIONS: usize = 1024;
@@ -69,6 +72,11 @@ impl ClientFactory {
     }
 
     pub fn client(&self, way: &Way) -> Client {
+        let lanes = if way.http2 == Http2::Never { 1 } else { lanes::MOST };
+        Client { lanes: Lanes::new(lanes, || self.pool(way)) }
+    }
+
+    fn pool(&self, way: &Way) -> Pool {
         let connector = Connector::new(way, &self.tls, &self.resolve);
         hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -84,5 +92,41 @@ impl ClientFactory {
             .http2_keep_alive_interval(PING_AFTER)
             .http2_keep_alive_timeout(PING_WITHIN)
             .build(connector)
+    }
+}
+
+/// A pool of connections to one provider.
+#[derive(Debug)]
+pub struct Client {
+    lanes: Lanes<Pool>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error(transparent)]
+    Http(#[from] hyper_util::client::legacy::Error),
+    #[error(transparent)]
+    Coding(#[from] UnknownCoding),
+}
+
+impl Client {
+    /// The head of the answer; a redirect is one like any other.
+    pub async fn request(&self, request: Request<Full<Bytes>>) -> Result<Response<Body>, SendError> {
+        let (pool, seat) = self.lanes.take();
+        let (mut head, incoming) = pool.request(request).await?.into_parts();
+        let body = Body::new(incoming, &mut head.headers, seat)?;
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+impl SendError {
+    /// Whether the provider may have seen the request: not if there was no connection, nor if it was closed before.
+    pub fn was_sent(&self) -> bool {
+        let Self::Http(error) = self else { return true };
+        let canceled = std::error::Error::source(error)
+            .and_then(|cause| cause.downcast_ref::<hyper::Error>())
+            .is_some_and(hyper::Error::is_canceled);
+        !error.is_connect() && !canceled
     }
 }

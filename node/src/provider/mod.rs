@@ -5,14 +5,16 @@
 //! - `site`, `endpoint`, `headers`, `vertex`: its URLs, its headers, and what is particular about a body
 //! - `credential`, `service_account`, `token`: what it is shown to know who asks
 //! - [`address`], [`url`]: where a provider may live; [`resolve`]: names are looked up and judged
-//! - `client`, `connect`: connections, by a proxy or without
+//! - `client`, `connect`, `lanes`: connections, by a proxy or without; `body`: what comes back by them
 
 pub mod address;
+mod body;
 mod client;
 mod connect;
 mod credential;
 mod endpoint;
 pub mod headers;
+mod lanes;
 mod pattern;
 mod request;
 pub mod resolve;
@@ -24,7 +26,8 @@ mod upstream;
 pub mod url;
 mod vertex;
 
-pub use client::{Client, ClientFactory, Way};
+pub use body::{Body, BodyError, UnknownCoding};
+pub use client::{Client, ClientFactory, SendError, Way};
 pub use connect::{Connector, Proxy};
 pub use credential::{BadKey, check_key};
 pub use pattern::Pattern;

@@ -79,7 +79,9 @@ impl Site {
             }
             (Layout::Vertex, Endpoint::Fixed(Fixed::Messages)) => {
                 let method = if stream { "streamRawPredict" } else { "rawPredict" };
-                format!("{base}/publishers/anthropic/models/{}:{method}", segment(model)?)
+                // Google names versions as `model@version`, and reads it as it is.
+                let model = segment(model)?.replace("%40", "@");
+                format!("{base}/publishers/anthropic/models/{model}:{method}")
             }
             (Layout::Vertex, Endpoint::Fixed(Fixed::CountTokens)) => {
                 format!("{base}/publishers/anthropic/models/count-tokens:rawPredict")

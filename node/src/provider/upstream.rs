@@ -10,7 +10,6 @@ use http::uri::{InvalidUri, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use peerway_dialect::Dialect;
 use peerway_dialect::openai::chat::Target;
-use rand::RngExt;
 
 use super::client::Way;
 use super::connect::Proxy;
@@ -70,6 +69,8 @@ pub struct Upstream {
     pub first_byte: Duration,
     pub idle: Duration,
     pub total: Duration,
+    /// Below which a stream crawls; 0: however slow.
+    pub min_tokens_per_s: f64,
     pub retries: u32,
     /// One client a data-plane thread.
     clients: Vec<Client>,
@@ -130,6 +131,7 @@ impl Upstream {
             first_byte: timeouts.first_byte.get(),
             idle: timeouts.idle.get(),
             total: timeouts.total.get(),
+            min_tokens_per_s: timeouts.min_tokens_per_s,
             retries: provider.retries,
             clients: (0..workers.max(1)).map(|_| factory.client(&way)).collect(),
         })
@@ -195,30 +197,6 @@ impl Upstream {
     /// The name by which the provider knows a model, which is not always that of its configuration.
     pub fn wire_model<'a>(&'a self, model: &'a str) -> &'a str {
         self.site.model(model)
-    }
-
-    /// A key for the model by weight, leaving out the ones that have failed this request. `None` inside: the provider
-    /// needs no key. `None` outside: no key is left.
-    pub fn pick_key(&self, model: &str, failed: &[Arc<str>]) -> Option<Option<&UpstreamKey>> {
-        if self.keys.is_empty() {
-            return if failed.is_empty() { Some(None) } else { None };
-        }
-        let fit = || {
-            self.keys
-                .iter()
-                .filter(|key| !failed.contains(&key.id) && key.models.iter().any(|pattern| pattern.matches(model)))
-        };
-        let total: f64 = fit().map(|key| key.weight).sum();
-        let mut left = if total > 0.0 { rand::rng().random_range(0.0..total) } else { 0.0 };
-        let mut last = None;
-        for key in fit() {
-            last = Some(key);
-            if left < key.weight {
-                break;
-            }
-            left -= key.weight;
-        }
-        last.map(Some)
     }
 }
 

@@ -5,14 +5,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body;
-use hyper::body::Incoming;
+use http_body::Body as _;
 use peerway_dialect::canonical::StreamEvent;
 use tokio::time::{Instant, timeout_at};
 
 use super::outlet::{Broken, Outlet, Piece};
 use super::{Facts, Reader};
 use crate::governance::Reason;
+use crate::provider::{Body, BodyError};
 
 const MAX_STREAM: u64 = 256 << 20;
 /// More is not held for output: whoever sends so much has begun to answer.
@@ -21,14 +21,14 @@ const MAX_HELD: u64 = 1 << 20;
 /// A stream that comes in.
 #[derive(Debug)]
 pub struct Feed {
-    upstream: Option<Incoming>,
+    upstream: Option<Body>,
     reader: Reader,
     outlet: Outlet,
     received: u64,
 }
 
 impl Feed {
-    pub fn new(upstream: Incoming, reader: Reader) -> Self {
+    pub fn new(upstream: Body, reader: Reader) -> Self {
         Self { upstream: Some(upstream), reader, outlet: Outlet::default(), received: 0 }
     }
 
@@ -105,7 +105,8 @@ impl Feed {
                     }
                 }
             }
-            Some(Err(_)) => self.lost("the connection to the upstream was lost", Reason::Cut),
+            Some(Err(BodyError::Transport(_))) => self.lost("the connection to the upstream was lost", Reason::Cut),
+            Some(Err(error)) => self.lost(&error.to_string(), Reason::Malformed),
             None => {
                 self.reader.end(&mut self.outlet);
                 self.close();

@@ -71,6 +71,11 @@ impl Intake {
         self.feed.received()
     }
 
+    /// How many tokens have come, as far as they can be counted.
+    pub(super) fn tokens(&self) -> u64 {
+        self.feed.facts().written.tokens()
+    }
+
     /// The next piece for the client.
     pub(super) fn next(&mut self) -> Option<Bytes> {
         self.ready.pop_front()

@@ -9,6 +9,7 @@ mod feed;
 mod frame;
 mod intake;
 mod outlet;
+mod pace;
 mod reader;
 mod sse;
 mod stream;

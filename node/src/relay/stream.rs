@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Feed;
 use super::intake::{Intake, OnFinish};
+use super::pace::{self, Pace};
 use crate::gateway::Exchange;
 use crate::governance::Reason;
 
@@ -28,6 +29,7 @@ pub struct StreamRelay {
     /// Wakes the relay to look at the clock; moved only when it fires, not with each event.
     alarm: Pin<Box<Sleep>>,
     deadline: Instant,
+    pace: Option<Pace>,
 }
 
 impl std::fmt::Debug for StreamRelay {
@@ -42,6 +44,8 @@ impl std::fmt::Debug for StreamRelay {
 pub struct Limits {
     pub idle: Duration,
     pub total: Duration,
+    /// Tokens a second below which a stream crawls; zero: however slow.
+    pub least_pace: f64,
 }
 
 impl StreamRelay {
@@ -61,7 +65,17 @@ impl StreamRelay {
             last_piece: now,
             alarm: Box::pin(tokio::time::sleep_until(now + limits.idle)),
             deadline: now + limits.total,
+            pace: (limits.least_pace > 0.0).then(|| Pace::new(limits.least_pace)),
         }
+        .with_alarm()
+    }
+
+    /// A pace is looked at more often than silence.
+    fn with_alarm(mut self) -> Self {
+        if self.pace.is_some() {
+            self.alarm.as_mut().reset(self.last_piece + pace::LOOK.min(self.idle));
+        }
+        self
     }
 
     /// Why the stream has taken too long, if it has.
@@ -75,7 +89,14 @@ impl StreamRelay {
             if now >= quiet_until {
                 return Some("nothing came for the provider's idle timeout");
             }
-            self.alarm.as_mut().reset(quiet_until.min(self.deadline));
+            let mut next = quiet_until.min(self.deadline);
+            if let (Some(pace), Some(intake)) = (&mut self.pace, &self.intake) {
+                if pace.crawls(now, intake.tokens()) {
+                    return Some("it wrote fewer tokens a second than the provider's `min_tokens_per_s`");
+                }
+                next = next.min(now + pace::LOOK);
+            }
+            self.alarm.as_mut().reset(next);
         }
         None
     }
@@ -100,7 +121,13 @@ impl Body for StreamRelay {
             }
             if intake.poll_more(context).is_ready() {
                 relay.last_piece = Instant::now();
+                if let Some(pace) = &mut relay.pace {
+                    pace.came(relay.last_piece);
+                }
                 continue;
+            }
+            if let Some(pace) = &mut relay.pace {
+                pace.waits();
             }
             let Some(why) = relay.poll_late(context) else { return Poll::Pending };
             if let Some(intake) = &mut relay.intake {

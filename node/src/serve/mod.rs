@@ -33,6 +33,7 @@ use crate::http::shed::ShedCounts;
 use crate::http::{Edge, raise_descriptors, worker};
 use crate::peers::{Load, Peers, Rooms};
 use crate::reload::{Reload, Source};
+use crate::routing::Unobserved;
 use crate::telemetry::{AccessLog, Shards};
 
 pub use ending::terminated;
@@ -163,6 +164,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
         access_log,
         unattended: gateway::Unattended::default(),
         ledger: reserve,
+        observed: Arc::new(Unobserved),
         node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
         hooks: Hooks::default(),
     });

@@ -21,13 +21,15 @@ pub enum EnvelopeError {
     WrongShape { field: &'static str, expected: &'static str },
     #[error("`{field}` is given twice")]
     Twice { field: &'static str },
+    #[error("the form cannot be read: {0}")]
+    Form(&'static str),
 }
 
 impl EnvelopeError {
     /// The field to name in `error.param`.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Malformed(_) => None,
+            Self::Malformed(_) | Self::Form(_) => None,
             Self::Missing { field } | Self::WrongShape { field, .. } | Self::Twice { field } => Some(field),
         }
     }
@@ -101,6 +103,24 @@ fn is_config(dialect: Dialect, key: &str) -> bool {
 }
 
 impl Envelope {
+    /// Of a body that is no JSON, of which the rest is known already.
+    pub fn told(dialect: Dialect, model: String, stream: bool) -> Self {
+        Self {
+            dialect,
+            model,
+            model_range: None,
+            stream,
+            include_usage: true,
+            stream_options: None,
+            null_bounds: Vec::new(),
+            config: None,
+            fallbacks: None,
+            fallbacks_member: None,
+            first_member: 0,
+            has_members: false,
+        }
+    }
+
     /// Scans a request body. A field that decides something must not be given twice: parsers differ in which one
     /// they take, and the provider's must not see another model than the one that was allowed.
     pub fn scan(call: &Call, body: &[u8]) -> Result<Self, EnvelopeError> {

@@ -66,6 +66,7 @@ pub struct RequestLabels {
 pub struct Shard {
     requests: Mutex<HashMap<RequestLabels, u64>>,
     attempts: Mutex<HashMap<(Arc<str>, &'static str), u64>>,
+    withheld: Mutex<HashMap<Arc<str>, u64>>,
     pub overhead: Histogram<12>,
     pub duration: Histogram<14>,
     pub time_to_first_token: Histogram<14>,
@@ -86,6 +87,7 @@ impl Default for Shard {
         Self {
             requests: Mutex::default(),
             attempts: Mutex::default(),
+            withheld: Mutex::default(),
             overhead: Histogram::new(OVERHEAD),
             duration: Histogram::new(DURATION),
             time_to_first_token: Histogram::new(DURATION),
@@ -144,6 +146,12 @@ impl Shard {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         *attempts.entry((Arc::clone(provider), result)).or_default() += 1;
     }
+
+    /// A further attempt after this provider's failure was not made, for want of retry budget.
+    pub fn withheld(&self, provider: &Arc<str>) {
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        *withheld.entry(Arc::clone(provider)).or_default() += 1;
+    }
 }
 
 fn add(sum: &AtomicU64, cost: NanoUsd) {
@@ -194,6 +202,22 @@ impl Shards {
         attempts.sort_unstable();
         for ((provider, result), count) in attempts {
             page.sample("peerway_upstream_attempts_total", &[("provider", &*provider), ("result", result)], count);
+        }
+        let mut withheld: HashMap<Arc<str>, u64> = HashMap::new();
+        for shard in self.0.iter() {
+            for (provider, count) in shard.withheld.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                *withheld.entry(Arc::clone(provider)).or_default() += count;
+            }
+        }
+        let mut withheld: Vec<_> = withheld.into_iter().collect();
+        withheld.sort_unstable();
+        page.family(
+            "peerway_retries_withheld_total",
+            Kind::Counter,
+            "Retries and failovers that were not made as the retry budget was used up, by the provider that had failed.",
+        );
+        for (provider, count) in withheld {
+            page.sample("peerway_retries_withheld_total", &[("provider", &*provider)], count);
         }
         self.write_histogram(
             page,

@@ -27,6 +27,7 @@ use peerway::http::head::Paths;
 use peerway::http::request_id::RequestIds;
 use peerway::http::shed::ShedCounts;
 use peerway::http::{Edge, accept, worker};
+use peerway::routing::{Observed, Unobserved};
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
 use peerway_simulated_provider as simulated;
@@ -93,10 +94,19 @@ impl Answer {
 
 /// Two providers (`demo` and `other`, the same simulated one behind both), one alias with a fallback, two keys.
 pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
-    setup_with_hooks(change, Hooks::default()).await
+    setup_with(change, Hooks::default(), Arc::new(Unobserved)).await
+}
+
+/// The same with a node that has seen this of its upstreams.
+pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut Value)) -> Setup {
+    setup_with(change, Hooks::default(), observed).await
 }
 
 pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> Setup {
+    setup_with(change, hooks, Arc::new(Unobserved)).await
+}
+
+async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc<dyn Observed>) -> Setup {
     let provider = simulated::start(simulated::Options::default()).await.unwrap();
     let base_url = format!("http://{}/v1", provider.address);
     let upstream = |name: &str, key: &str| {
@@ -133,6 +143,7 @@ pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> 
         unattended: Unattended::default(),
         ledger: Arc::clone(&ledger) as _,
         hooks,
+        observed,
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);

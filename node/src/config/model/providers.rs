@@ -221,6 +221,8 @@ pub struct Timeouts {
     pub idle: Period,
     /// The whole exchange.
     pub total: Period,
+    /// A stream that has begun and then writes fewer tokens a second for ten seconds is ended with an error. 0: never.
+    pub min_tokens_per_s: f64,
 }
 
 impl Default for Timeouts {
@@ -230,6 +232,7 @@ impl Default for Timeouts {
             first_byte: Period::seconds(60),
             idle: Period::seconds(60),
             total: Period::seconds(30 * 60),
+            min_tokens_per_s: 0.0,
         }
     }
 }

@@ -6,6 +6,11 @@ use crate::config::suggest;
 
 mod upstream;
 
+/// A share of further attempts that withholds none that `providers[].retries` and a route could ask for.
+const MAX_RETRY_BUDGET: f64 = 100.0;
+/// More targets than this are not tried for one request.
+const MAX_TARGETS: usize = 32;
+
 pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     let names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
     let paths = |index: usize| format!("providers[{index}].name");
@@ -18,6 +23,14 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     for (index, route) in config.routes.iter().enumerate() {
         verify_route(&format!("routes[{index}]"), route, &names, verdict);
     }
+    let budget = config.retries.budget;
+    if !(0.0..=MAX_RETRY_BUDGET).contains(&budget) {
+        verdict.error_with(
+            "retries.budget",
+            format!("a share of the requests from 0 to {MAX_RETRY_BUDGET}, not {budget}"),
+            "write e.g. 0.1 for a tenth".to_owned(),
+        );
+    }
 }
 
 fn verify_route(path: &str, route: &Route, providers: &[&str], verdict: &mut Verdict) {
@@ -25,8 +38,13 @@ fn verify_route(path: &str, route: &Route, providers: &[&str], verdict: &mut Ver
     if route.targets.is_empty() {
         verdict.error(format!("{path}.targets"), format!("route `{}` has no target", route.model));
     }
-    let lists: [(&str, &[Target]); 2] = [("targets", &route.targets), ("fallbacks", &route.fallbacks)];
+    let lists: [(&str, &[Target]); 3] =
+        [("targets", &route.targets), ("fallbacks", &route.fallbacks), ("context_fallbacks", &route.context_fallbacks)];
     for (list, targets) in lists {
+        if targets.len() > MAX_TARGETS {
+            let message = format!("at most {MAX_TARGETS} targets are tried for one request, not {}", targets.len());
+            verdict.error(format!("{path}.{list}"), message);
+        }
         for (index, target) in targets.iter().enumerate() {
             let path = format!("{path}.{list}[{index}]");
             if !providers.contains(&target.provider.as_str()) {

@@ -145,12 +145,5 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// AWS's clients sign and send no secret: the virtual key stands in for the access key's id. The signature itself is
-/// not checked, as only AWS and the client know a secret to check it with.
-fn signer(value: &HeaderValue) -> Option<&[u8]> {
-    let presented = parse_authorization(value.to_str().ok()?)?;
-    Some(presented.access_key_id.as_bytes())
-}
-
 #[cfg(test)]
 mod tests;

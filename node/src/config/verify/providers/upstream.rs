@@ -225,6 +225,9 @@ fn times(path: &str, provider: &Provider, verdict: &mut Verdict) {
             verdict.error(format!("{path}.timeouts.{name}"), "a timeout of 0 s would fail every request");
         }
     }
+    if !(times.min_tokens_per_s.is_finite() && times.min_tokens_per_s >= 0.0) {
+        verdict.error(format!("{path}.timeouts.min_tokens_per_s"), "not a number of tokens: zero or above");
+    }
     if provider.retries > MAX_RETRIES {
         verdict.error(format!("{path}.retries"), format!("at most {MAX_RETRIES} retries, not {}", provider.retries));
     }

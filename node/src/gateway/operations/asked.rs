@@ -1,0 +1,52 @@
+//! What a request other than a chat may take: upper bounds, for its reservation and for answers that do not say.
+
+use bytes::Bytes;
+use peerway_dialect::Dialect;
+
+use crate::governance::account::Asked;
+use crate::governance::{Estimate, EstimateError};
+use crate::operation::Operation;
+use crate::surface::{Call, Form};
+
+/// Bytes of compressed sound for a token: 8 kbit/s, which no codec in use is below, at ten tokens a second.
+const SOUND_BYTES: u64 = 100;
+const IMAGE: u64 = 2_000;
+/// Besides what it holds.
+const REQUEST: u64 = 8;
+
+pub(super) fn of(call: &Call, body: &Bytes, form: Option<&Form>, default_output: u64) -> Asked {
+    // Nobody charges for these, or what is charged is only told afterwards.
+    let is_free = matches!(call.operation, Operation::CountTokens | Operation::Moderations);
+    let has_output = match call.operation {
+        Operation::ImageGenerations | Operation::ImageEdits => true,
+        Operation::Speech | Operation::Transcriptions | Operation::Translations => true,
+        _ => false,
+    };
+    let mut estimate = match form {
+        Some(form) => of_form(call.operation, form),
+        None if is_free => Estimate::of_prompt(0),
+        None => generic(body).unwrap_or_else(|_| Estimate::of_prompt(body.len() as u64 / 3 + REQUEST)),
+    };
+    // The length of these answers is not the gateway's to bound.
+    estimate.asked_output = Some(if has_output { default_output } else { 0 });
+    Asked::estimated(estimate, default_output)
+}
+
+fn of_form(operation: Operation, form: &Form) -> Estimate {
+    let files = match operation {
+        Operation::ImageEdits => form.files.saturating_mul(IMAGE),
+        _ => form.file_bytes.div_ceil(SOUND_BYTES),
+    };
+    let prompt_tokens = REQUEST.saturating_add(form.text_bytes).saturating_add(files);
+    Estimate { choices: form.n.max(1), ..Estimate::of_prompt(prompt_tokens) }
+}
+
+/// The most tokens that the prompt of a count can have.
+pub(super) fn estimate(call: &Call, body: &Bytes) -> Result<u64, EstimateError> {
+    Estimate::read(call.dialect, body).map(|estimate| estimate.prompt_tokens)
+}
+
+/// All of a body as text: no member of it is one that the estimate of a chat would know otherwise.
+fn generic(body: &Bytes) -> Result<Estimate, EstimateError> {
+    Estimate::read(Dialect::OpenAiChat, body)
+}
