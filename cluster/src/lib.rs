@@ -12,12 +12,14 @@
 //! - [`ring`]: which node owns what, computed alike by all.
 //! - [`journal`]: what must survive a crash, appended to disk; the only room that touches it for money.
 //! - [`registry`]: the shared configuration, which can be changed at any node.
+//! - [`health`]: which upstreams answer, as far as this node and its peers have seen.
 //! - [`ledger`]: who may use how much of a budget or limit, whatever the network does.
 //! - [`cluster`]: all of it in one handle, for the rooms above.
 
 pub mod actor;
 pub mod cluster;
 pub mod discovery;
+pub mod health;
 pub mod identity;
 pub mod journal;
 pub mod ledger;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use peerway_cache::CacheService;
 use peerway_cluster::cluster::Cluster;
+use peerway_cluster::health::HealthService;
 use peerway_cluster::identity::{Identity, NodeId};
 use peerway_cluster::ledger::service::LedgerService;
 use peerway_cluster::link::{Answer, Refusal, Service};
@@ -121,12 +122,13 @@ pub struct Rooms {
     cache: CacheService,
     registry: RegistryService,
     ledger: LedgerService,
+    health: HealthService,
     drain: Arc<Notify>,
 }
 
 impl Rooms {
-    pub fn new(cache: CacheService, registry: RegistryService, ledger: LedgerService) -> Self {
-        Self { cache, registry, ledger, drain: Arc::default() }
+    pub fn new(cache: CacheService, registry: RegistryService, ledger: LedgerService, health: HealthService) -> Self {
+        Self { cache, registry, ledger, health, drain: Arc::default() }
     }
 
     /// Told when this node is to drain.
@@ -144,6 +146,7 @@ impl Service for Rooms {
         }
         let answer = self.cache.answer(kind, &payload);
         let answer = answer.or_else(|| self.ledger.answer(from, kind, &payload));
+        let answer = answer.or_else(|| self.health.answer(from, kind, &payload));
         let answer = answer.or_else(|| self.registry.answer(from, kind, &payload));
         answer.unwrap_or(Answer::Now(Err(Refusal::NotServed)))
     }

@@ -100,6 +100,7 @@ impl Reload {
             Ok(plan) => {
                 self.gateway.plan.store(Arc::new(plan));
                 self.gateway.access.reload(&loaded.config);
+                self.gateway.health.reload(&loaded.config.health);
                 self.success.store(true, Ordering::Relaxed);
                 info!(file = %self.source.file.display(), "the changed configuration is in force");
                 for setting in needs_restart(&self.current, &loaded.config) {

@@ -24,7 +24,7 @@ impl Seen {
 }
 
 impl Observed for Seen {
-    fn of_key(&self, target: &Target, _: Option<&str>) -> Facts {
+    fn of_key(&self, target: &Target, _: Option<&Arc<str>>) -> Facts {
         self.0.lock().unwrap().get(&*target.upstream.name).cloned().unwrap_or_default()
     }
 }

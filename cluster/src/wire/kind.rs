@@ -129,6 +129,14 @@ kinds! {
     RegistryWant = 0x0504, "registry.want", 128 * KIB, answered by RegistryRecords;
     /// Some of them.
     RegistryRecords = 0x0505, "registry.records", 1024 * KIB;
+
+    // 0x06xx: health
+    /// What the sender has seen of targets.
+    HealthNews = 0x0600, "health.news", 64 * KIB, answered by HealthHeard;
+    /// All that the sender reports of targets, in short.
+    HealthDigest = 0x0601, "health.digest", 64, answered by HealthHeard;
+    /// Whether the receiver holds it.
+    HealthHeard = 0x0602, "health.heard", 64;
 }
 
 impl Kind {

@@ -6,6 +6,7 @@ use peerway_cluster::registry::service::Durability;
 
 use super::Admin;
 use crate::governance::access::now_unix;
+use crate::health::write_metrics;
 use crate::telemetry::exposition::{Kind, Page};
 
 /// Budgets and limits beyond this are in `/api/budgets` only.
@@ -45,6 +46,7 @@ pub(super) fn page(admin: &Admin) -> String {
     }
     page.family("peerway_registry_refused_total", Kind::Counter, "Records of peers that were not taken: see the log.");
     page.sample("peerway_registry_refused_total", &[], registry.refused);
+    write_metrics(&admin.gateway.health.snapshot(), &mut page);
     cluster(admin, &mut page);
     page.finish()
 }

@@ -12,6 +12,7 @@ mod keys;
 mod ledger;
 mod metrics;
 mod problem;
+mod providers;
 mod resource;
 mod ring;
 mod routes;
@@ -95,6 +96,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(cluster::drain))
         .routes(routes!(cluster::forget))
         .routes(routes!(budgets::list))
+        .routes(routes!(providers::list))
         .routes(routes!(cache::stats, cache::purge))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::update, keys::revoke))
@@ -126,8 +128,8 @@ pub fn document() -> OpenApi {
 /// What there is.
 #[utoipa::path(get, path = "/", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn index() -> &'static str {
-    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/keys /api/teams /api/customers /api/cache \
-     /api/routes/explain /api/config/diff /api/config/export\n"
+    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/providers /api/routes/explain /api/keys \
+     /api/teams /api/customers /api/cache /api/config/diff /api/config/export\n"
 }
 
 /// Whether the process runs.

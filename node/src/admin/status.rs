@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 
 use super::Admin;
 use super::ledger::{Ledger, ledger};
+use super::providers;
+use crate::health::ProviderStatus;
 use crate::http::drain::Phase;
 use crate::peers::{LOAD_KEY, LoadReport};
 
@@ -28,7 +30,8 @@ pub(super) struct Status {
     ring: RingFacts,
     ledger: Ledger,
     registry: Registry,
-    providers: Vec<Provider>,
+    /// Models at providers with their keys, as far as calls were meant for them.
+    providers: Vec<ProviderStatus>,
     link: Option<Link>,
 }
 
@@ -77,13 +80,6 @@ struct Registry {
     last_refusal: Option<String>,
     /// Records that a newer version wrote: nobody can use here what they name.
     unreadable: usize,
-}
-
-#[derive(Serialize, ToSchema)]
-struct Provider {
-    name: Arc<str>,
-    models: Vec<String>,
-    keys: usize,
 }
 
 /// What stands between this node and its peers.
@@ -135,7 +131,7 @@ pub(super) fn status(admin: &Admin) -> Status {
         ring: RingFacts { partitions: PARTITIONS, replicas: REPLICAS },
         ledger: ledger(admin),
         registry: registry(admin),
-        providers: providers(admin),
+        providers: providers::all(admin),
         link: peers.cluster.as_ref().map(|cluster| Link {
             seeds: cluster
                 .reachability()
@@ -242,17 +238,4 @@ fn registry(admin: &Admin) -> Registry {
         last_refusal: status.last_refusal.clone(),
         unreadable: admin.gateway.access.load().unreadable.len(),
     }
-}
-
-fn providers(admin: &Admin) -> Vec<Provider> {
-    let plan = admin.gateway.plan.load();
-    plan.routes
-        .upstreams()
-        .iter()
-        .map(|upstream| Provider {
-            name: Arc::clone(&upstream.name),
-            models: upstream.models.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
-            keys: upstream.key_count(),
-        })
-        .collect()
 }

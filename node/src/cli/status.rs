@@ -56,7 +56,39 @@ pub fn status_table(status: &Value) -> String {
     }
     text.push_str(&table.render());
     text.push_str(&trouble(&status["link"]));
+    text.push_str(&providers(&status["providers"]));
     text
+}
+
+/// What is known of the upstreams; nothing before one was called.
+fn providers(providers: &Value) -> String {
+    let providers = providers.as_array().map_or(&[][..], Vec::as_slice);
+    if providers.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&[
+        ("PROVIDER", false),
+        ("KEY", false),
+        ("MODEL", false),
+        ("BREAKER", false),
+        ("SUCCESS", true),
+        ("LATENCY", true),
+        ("WEIGHT", true),
+        ("REASON", false),
+    ]);
+    for provider in providers {
+        table.row(vec![
+            text_of(&provider["name"]),
+            text_of(&provider["key"]),
+            text_of(&provider["model"]),
+            text_of(&provider["breaker"]),
+            provider["success"].as_f64().map_or_else(dash, percent),
+            provider["latency_ms"].as_f64().map_or_else(dash, |ms| format!("{ms:.0} ms")),
+            provider["weight"].as_f64().map_or_else(dash, |weight| format!("{weight:.2}")),
+            text_of(&provider["reason"]),
+        ]);
+    }
+    format!("\n{}", table.render())
 }
 
 /// Seeds that cannot be reached and peers that were refused, which is what somebody who sees too few nodes looks for.
@@ -190,6 +222,10 @@ mod tests {
                   "gossip_age_ms": 140, "ring_share": 0.5, "requests_per_s": 8, "in_flight": 0, "cache_entries": 3 },
             ],
             "link": { "seeds": [{ "seed": "node-c:7946", "verdict": "no answer" }], "refused": [] },
+            "providers": [
+                { "name": "openai", "key": "main", "model": "gpt-4o", "breaker": "open", "success": 0.875, "latency_ms": 1234.5,
+                  "weight": 0.0, "reason": "5 failures in a row; tried again in 3.2 s" },
+            ],
         });
         let expected = "\
 cluster prod, version 0.1.0, asked node-a: 2 nodes, all see the same
@@ -197,6 +233,9 @@ NODE    STATE      ZONE   HTTP           UPTIME     RTT  GOSSIP    RING  REQ/S  
 node-a  ready      eu-1a  10.0.0.1:8080   1h02m  0.0 ms    0 ms  50.0 %    120          7      12
 node-b  ready?[2J  -      10.0.0.2:8080      9s       -  140 ms  50.0 %      8          0       3
 seed node-c:7946: no answer
+
+PROVIDER  KEY   MODEL   BREAKER  SUCCESS  LATENCY  WEIGHT  REASON
+openai    main  gpt-4o  open      87.5 %  1234 ms    0.00  5 failures in a row; tried again in 3.2 s
 ";
         assert_eq!(status_table(&status), expected);
         assert!(status_table(&json!({})).starts_with("cluster -"));

@@ -29,6 +29,8 @@ pub struct Config {
     pub cluster: Option<Cluster>,
     /// The upstreams.
     pub providers: Vec<Provider>,
+    /// When upstreams are left alone, and when they are tried again.
+    pub health: Health,
     /// Model names of your own, each for one or more targets.
     pub routes: Vec<Route>,
     /// How many attempts there may be beyond each request's first.
@@ -219,6 +221,28 @@ pub struct ClusterTls {
 
 fn default_weight() -> f64 {
     1.0
+}
+
+/// When the breaker of a model at a provider with a key opens, and when it is tried again. The same on all nodes.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// So many failures in a row open it.
+    pub failures: u32,
+    /// More than this part of the calls in the window opens it too.
+    pub ratio: f64,
+    /// ... if there were at least so many.
+    pub min_calls: u32,
+    /// How far back calls count.
+    pub window: Period,
+    /// Between two calls of the whole cluster that try whether an open one is back.
+    pub probe_interval: Period,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { failures: 5, ratio: 0.5, min_calls: 20, window: Period::seconds(10), probe_interval: Period::seconds(5) }
+    }
 }
 
 /// An alias that stands for one or more targets.

@@ -15,10 +15,12 @@ use super::answer::{Read, read_answer};
 use super::headers::{forward, retry_after, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
-use super::verdict::{Failure, Fault, Spent};
+use super::verdict::{Failure, Spent, judge};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason, Written};
+use crate::health::{Call, Fault};
+use crate::http::memory::Memory;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::provider::Body;
 use crate::relay::{Feed, Naming, Reader};
@@ -95,6 +97,8 @@ pub(super) fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
 pub(super) struct Attempt<'a> {
     pub(super) worker: usize,
     pub(super) target: &'a Target,
+    /// The same attempt as the target's health sees it.
+    pub(super) call: &'a Call,
     /// What the target is spoken to in.
     pub(super) dialect: Dialect,
     /// What it is asked for, where it is not a chat.
@@ -103,6 +107,7 @@ pub(super) struct Attempt<'a> {
     pub(super) naming: Naming,
     /// When nobody waits for an answer any more.
     pub(super) deadline: Option<Instant>,
+    pub(super) memory: &'a Memory,
 }
 
 impl Attempt<'_> {
@@ -123,6 +128,7 @@ impl Attempt<'_> {
             }
             Ok(Ok(response)) => response,
         };
+        self.call.has_head(response.headers());
         let is_success = response.status().is_success();
         if is_success && self.outbound.work.as_ref().is_some_and(|work| work.is_raw(response.headers())) {
             return Ok(self.raw(response));
@@ -132,7 +138,7 @@ impl Attempt<'_> {
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
-        let (body, broken) = read(body, limit, self.within(upstream.total), upstream.idle).await;
+        let (body, broken) = read(body, limit, self.within(upstream.total), upstream.idle, self.memory).await;
         match broken {
             Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
             None if is_success => match (&self.outbound.work, self.asks) {
@@ -197,6 +203,7 @@ impl Attempt<'_> {
                 Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
             }
             Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+            Broken::NoRoom => Failure::no_room(spent(Reason::Transport)),
         }
     }
 
@@ -215,9 +222,7 @@ impl Attempt<'_> {
         body: Bytes,
     ) -> Result<Sent, Failure> {
         if let Some(said) = super::answer::error_in(self.dialect, &body) {
-            let fault = Fault::of(said.kind.status(), said.kind);
-            let fault = if fault == Fault::Client { Fault::Provider } else { fault };
-            return Err(Failure::answered(fault, status, &said, retry_after(headers), Spent::Nothing));
+            return Err(Failure::answered(judge(status, &said), status, &said, retry_after(headers), Spent::Nothing));
         }
         let target = self.target.clone();
         match work.read(asks.wire, self.dialect, headers, body) {
@@ -247,9 +252,7 @@ impl Attempt<'_> {
                 }
             };
         if let Some(said) = failure {
-            let fault = Fault::of(said.kind.status(), said.kind);
-            let fault = if fault == Fault::Client { Fault::Provider } else { fault };
-            return Err(Failure::answered(fault, status, &said, retry_after(headers), spent));
+            return Err(Failure::answered(judge(status, &said), status, &said, retry_after(headers), spent));
         }
         let (target, kept) = (self.target.clone(), returned(headers));
         let stream = self.outbound.envelope.stream;
@@ -274,9 +277,9 @@ impl Attempt<'_> {
         let mut said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
         let stated = Answer::read(&body).and_then(|answer| answer.usage);
         let spent = stated.map_or(Spent::Nothing, Spent::Stated);
-        let fault = Fault::of(status.as_u16(), said.kind);
-        if fault != Fault::Client {
-            return Err(Failure::answered(fault, status, &said, retry_after(headers), spent));
+        let verdict = judge(status, &said);
+        if verdict.fault != Fault::Client {
+            return Err(Failure::answered(verdict, status, &said, retry_after(headers), spent));
         }
         let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
         let (target, mut headers) = (self.target.clone(), returned(headers));
@@ -303,11 +306,14 @@ enum Broken {
     Idle,
     TooLong,
     Lost(String),
+    /// This node may hold no more.
+    NoRoom,
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Bytes, Option<Broken>) {
+async fn read(body: Body, limit: usize, until: Instant, idle: Duration, memory: &Memory) -> (Bytes, Option<Broken>) {
     let mut body = body;
+    let mut held = memory.hold();
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
         let mut length = 0;
@@ -323,6 +329,9 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Byte
                 if length > limit {
                     return Some(Broken::TooLong);
                 }
+                if held.grow(piece.len()).is_err() {
+                    return Some(Broken::NoRoom);
+                }
                 pieces.push(piece);
             }
         }
@@ -333,7 +342,7 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Byte
         [piece] => std::mem::take(piece),
         pieces => Bytes::from(pieces.concat()),
     };
-    (whole, broken)
+    (held.bind(whole), broken)
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {

@@ -23,6 +23,7 @@ use crate::dialect::openai::Replay;
 use crate::governance::Account;
 use crate::governance::account::Asked;
 use crate::http::error::ApiError;
+use crate::http::scrub;
 use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
 use crate::routing::Target;
 use crate::surface::{Call, Envelope};
@@ -166,6 +167,7 @@ impl PendingStream {
 
 pub(super) fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    let body = if status.is_success() { body } else { scrub::body(body) };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

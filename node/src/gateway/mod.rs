@@ -33,6 +33,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 
 use crate::governance::{CurrentAccess, Reserve};
+use crate::health::Health;
 use crate::http::drain::Drain;
 use crate::http::request_id::RequestIds;
 use crate::routing::Observed;
@@ -45,6 +46,7 @@ pub use exchange::{CacheResult, Exchange, Outcome};
 pub use hooks::Hooks;
 pub use plan::{Plan, PlanError};
 pub use router::router;
+pub(crate) use verdict::judge_broken;
 
 /// What all data-plane threads of a node share; read-only but for the plan, which a reload swaps, and the access, which
 /// the registry changes too.
@@ -54,6 +56,7 @@ pub struct Gateway {
     pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
     pub admission: Admission,
+    pub health: Health,
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,

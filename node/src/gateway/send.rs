@@ -16,7 +16,9 @@ use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
 use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
+use crate::health::{Barred, Closed, Verdict};
 use crate::http::error::ApiError;
+use crate::http::shed::Shed;
 use crate::provider::UpstreamKey;
 use crate::relay::Naming;
 use crate::routing::retry_budget::Attempts;
@@ -33,6 +35,8 @@ struct Story {
     retry_after: Option<Duration>,
     /// Why a target was not asked at all, the first time.
     not_asked: Option<ApiError>,
+    /// A provider has answered, or should have.
+    is_asked: bool,
     attempts: Attempts,
 }
 
@@ -137,6 +141,20 @@ async fn try_target(
             return Ok(Tried::Failed);
         };
         refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
+        let watched = gateway.health.target(&target.upstream.name, key.map(|key| &key.id), &target.model);
+        let watch = match watched.begin(Instant::now()) {
+            Ok(watch) => watch,
+            // Only a belief, and nobody else to ask.
+            Err(closed) if closed.reason == Barred::Rate && ladder.next(rung, Why::Failed).is_none() => {
+                watched.begin_regardless(Instant::now())
+            }
+            Err(closed) => {
+                story.closed(target, key, &closed);
+                let Some(key) = key else { return Ok(Tried::Failed) };
+                failed_keys.push(Arc::clone(&key.id));
+                continue;
+            }
+        };
         if story.is_withheld(exchange, target) {
             return Ok(Tried::Withheld);
         }
@@ -163,11 +181,13 @@ async fn try_target(
         let attempt = Attempt {
             worker: exchange.worker().index,
             target,
+            call: &watch,
             dialect: prepared.dialect,
             asks: prepared.asks.as_ref(),
             outbound,
             naming: naming(outbound.call.dialect, &request_id, target),
             deadline: exchange.deadline,
+            memory: gateway.admission.memory(),
         };
         let result = attempt.send(request).await;
         exchange.add_upstream_wait(started.elapsed());
@@ -175,15 +195,21 @@ async fn try_target(
         let failure = match result {
             Ok(sent) => {
                 exchange.worker().shard.attempt(&target.upstream.name, "ok");
+                exchange.watch(watch, &sent);
                 return Ok(Tried::Answered(sent));
             }
             Err(failure) => failure,
         };
+        // A client that waits for less than the provider may take must not open the breaker for all others.
+        let is_impatient = failure.class == "deadline" && is_late(exchange, Duration::ZERO);
+        let verdict = if is_impatient { Verdict::CLIENT } else { failure.verdict };
+        watch.end(verdict, failure.retry_after);
         exchange.worker().shard.attempt(&target.upstream.name, failure.class);
         if exchange.is_client_gone() {
             return Err(ApiError::ClientGone);
         }
         story.tell(target, key, &failure.detail);
+        story.is_asked = true;
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
         story.retry_after = failure.retry_after;
         match (failure.next, key) {
@@ -198,6 +224,7 @@ async fn try_target(
                 retries += 1;
             }
             (Next::Retry, _) => return Ok(Tried::Failed),
+            (Next::Nothing, _) => return Err(gateway.admission.shed(Shed::Memory)),
         }
         if is_late(exchange, Duration::ZERO) {
             return Err(ApiError::Upstream {
@@ -273,6 +300,7 @@ impl Story {
             status: StatusCode::BAD_GATEWAY,
             retry_after: None,
             not_asked: None,
+            is_asked: false,
             attempts: Attempts::default(),
         }
     }
@@ -289,6 +317,19 @@ impl Story {
     fn skipped(&mut self, target: &Target, why: ApiError) {
         self.tell(target, None, &why.to_string());
         self.not_asked.get_or_insert(why);
+    }
+
+    /// A target that is left alone. When no other was asked, the client hears when it may come again.
+    fn closed(&mut self, target: &Target, key: Option<&UpstreamKey>, closed: &Closed) {
+        self.tell(target, key, &format!("not asked, as {}", closed.reason.as_str()));
+        if !self.is_asked {
+            self.status = match closed.reason {
+                Barred::Capacity | Barred::Rate => StatusCode::TOO_MANY_REQUESTS,
+                Barred::Breaker | Barred::Key => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            let sooner = self.retry_after.map_or(closed.again_in, |known| known.min(closed.again_in));
+            self.retry_after = Some(sooner);
+        }
     }
 
     fn tell(&mut self, target: &Target, key: Option<&UpstreamKey>, detail: &str) {

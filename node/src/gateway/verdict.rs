@@ -1,24 +1,21 @@
-//! Whose fault a failed attempt is, and what may still help.
-//!
-//! | the provider says | fault | what helps |
-//! |---|---|---|
-//! | 400, 404, 422, too large, content policy | the client's | nothing: its words go to the client |
-//! | 401, 402, 403 | the key's | another key |
-//! | 429, 529, quota used up | nobody's: it is full | another key, or later |
-//! | anything else, no answer, too late, cut, unreadable | the provider's | the same again after a while |
+//! How an attempt failed, what it cost, and what may still help. Whose fault it is stands in one table:
+//! [`crate::health::attribute`].
 
 use std::time::Duration;
 
 use http::StatusCode;
-use peerway_dialect::canonical::{self, FailureKind};
+use peerway_dialect::canonical;
 
 use crate::dialect::openai::Usage;
 use crate::governance::{Reason, Written};
+use crate::health::{Fault, Outcome, Verdict};
 use crate::relay::{Broken, Facts};
 
 /// How one attempt failed.
 #[derive(Debug)]
 pub(super) struct Failure {
+    /// Whose fault it is.
+    pub(super) verdict: Verdict,
     /// Its name in metrics.
     pub(super) class: &'static str,
     pub(super) status: Option<StatusCode>,
@@ -60,41 +57,38 @@ pub(super) enum Next {
     Retry,
     /// Another key or another target: this key is refused or full.
     OtherKey,
+    /// This node itself is in the way.
+    Nothing,
 }
 
-/// Whose fault it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    Client,
-    Key,
-    Capacity,
-    Provider,
+/// Whose fault it is, by what a provider says.
+pub(super) fn judge(status: StatusCode, said: &canonical::Failure) -> Verdict {
+    Verdict::of(&Outcome::Status { status: status.as_u16(), failure: said })
 }
 
-impl Fault {
-    /// By what a provider says.
-    pub(super) fn of(status: u16, kind: FailureKind) -> Self {
-        match kind {
-            FailureKind::InvalidRequest | FailureKind::TooLarge | FailureKind::NotFound => Self::Client,
-            FailureKind::Authentication | FailureKind::Payment | FailureKind::Permission => Self::Key,
-            FailureKind::RateLimit | FailureKind::Quota => Self::Capacity,
-            FailureKind::Overloaded if status == 529 => Self::Capacity,
-            FailureKind::Upstream | FailureKind::Overloaded | FailureKind::Timeout => Self::Provider,
-        }
-    }
+/// Whose fault it is that a stream broke.
+pub(crate) fn judge_broken(broken: &Broken) -> Verdict {
+    let said = &broken.failure;
+    let is_ours = said.code.as_deref() == Some("upstream_error");
+    Verdict::of(&match broken.reason {
+        Reason::Deadline => Outcome::Deadline,
+        Reason::Malformed => Outcome::Malformed,
+        _ if is_ours => Outcome::Cut,
+        _ => Outcome::Status { status: 200, failure: said },
+    })
 }
 
 impl Failure {
     /// By an error answer that is not the client's fault.
     pub(super) fn answered(
-        fault: Fault,
+        verdict: Verdict,
         status: StatusCode,
         said: &canonical::Failure,
         retry_after: Option<Duration>,
         spent: Spent,
     ) -> Self {
         let code = status.as_u16();
-        let (class, detail, next) = match fault {
+        let (class, detail, next) = match verdict.fault {
             Fault::Key => ("key", format!("status {code}, the provider refuses this key"), Next::OtherKey),
             Fault::Capacity => ("capacity", format!("status {code}, rate limited by the provider"), Next::OtherKey),
             // Where the status says nothing is wrong, the words do.
@@ -103,22 +97,33 @@ impl Failure {
             }
             _ => ("provider", format!("status {code}"), Next::Retry),
         };
-        Self { class, status: Some(status), detail, retry_after, next, spent }
+        Self { verdict, class, status: Some(status), detail, retry_after, next, spent }
     }
 
     pub(super) fn deadline(detail: String, spent: Spent) -> Self {
         let status = Some(StatusCode::GATEWAY_TIMEOUT);
-        Self { class: "deadline", status, detail, retry_after: None, next: Next::Retry, spent }
+        let verdict = Verdict::of(&Outcome::Deadline);
+        Self { verdict, class: "deadline", status, detail, retry_after: None, next: Next::Retry, spent }
     }
 
     pub(super) fn transport(detail: String, spent: Spent) -> Self {
         let status = Some(StatusCode::BAD_GATEWAY);
-        Self { class: "transport", status, detail, retry_after: None, next: Next::Retry, spent }
+        let verdict = Verdict::of(&Outcome::Transport);
+        Self { verdict, class: "transport", status, detail, retry_after: None, next: Next::Retry, spent }
+    }
+
+    /// The answer was more than this node may hold now.
+    pub(super) fn no_room(spent: Spent) -> Self {
+        let status = Some(StatusCode::SERVICE_UNAVAILABLE);
+        let detail = "there was no room for the answer".to_owned();
+        let verdict = Verdict::NOBODY;
+        Self { verdict, class: "no_room", status, detail, retry_after: None, next: Next::Nothing, spent }
     }
 
     pub(super) fn malformed(detail: String, spent: Spent) -> Self {
         let status = Some(StatusCode::BAD_GATEWAY);
-        Self { class: "malformed", status, detail, retry_after: None, next: Next::Retry, spent }
+        let verdict = Verdict::of(&Outcome::Malformed);
+        Self { verdict, class: "malformed", status, detail, retry_after: None, next: Next::Retry, spent }
     }
 
     /// A stream that broke before there was output.
@@ -132,39 +137,9 @@ impl Failure {
             _ if is_ours => Self::transport(said.message.clone(), spent),
             _ => {
                 let status = StatusCode::from_u16(said.kind.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-                let fault = Fault::of(status.as_u16(), said.kind);
-                let failure = Self::answered(fault, status, said, None, spent);
+                let failure = Self::answered(judge_broken(broken), status, said, None, spent);
                 Self { detail: format!("an error as the stream began: {}", said.message), ..failure }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_by_what_a_provider_says() {
-        for (status, fault) in [
-            (400, Fault::Client),
-            (404, Fault::Client),
-            (413, Fault::Client),
-            (422, Fault::Client),
-            (401, Fault::Key),
-            (402, Fault::Key),
-            (403, Fault::Key),
-            (429, Fault::Capacity),
-            (529, Fault::Capacity),
-            (408, Fault::Provider),
-            (500, Fault::Provider),
-            (502, Fault::Provider),
-            (503, Fault::Provider),
-            (504, Fault::Provider),
-        ] {
-            assert_eq!(Fault::of(status, FailureKind::of_status(status)), fault, "{status}");
-        }
-        assert_eq!(Fault::of(429, FailureKind::Quota), Fault::Capacity);
-        assert_eq!(Fault::of(400, FailureKind::Authentication), Fault::Key, "Gemini says so with a 400");
     }
 }

@@ -14,8 +14,9 @@ use super::Feed;
 use super::outlet::{Piece, PieceKind};
 use crate::dialect::openai::Usage;
 use crate::gateway::hooks::Refusal;
-use crate::gateway::{Exchange, Outcome};
+use crate::gateway::{Exchange, Outcome, judge_broken};
 use crate::governance::Reason;
+use crate::health::Verdict;
 
 /// A stream that came to its end as it should.
 #[derive(Debug)]
@@ -134,6 +135,7 @@ impl Intake {
             self.recorder = None;
             self.on_finish = None;
             self.exchange.outcome = Outcome::Cut;
+            self.exchange.judge(judge_broken(&broken));
             let event = self.feed.tell(&broken);
             self.ready.push_back(event);
         }
@@ -155,7 +157,10 @@ impl Intake {
         let gateway = &self.exchange.worker().gateway;
         match gateway.hooks.event(&piece.bytes) {
             Ok(()) => self.ready.push_back(piece.bytes),
-            Err(Refusal(why)) => self.feed.refuse(why),
+            Err(Refusal(why)) => {
+                self.exchange.judge(Verdict::CLIENT);
+                self.feed.refuse(why);
+            }
         }
     }
 

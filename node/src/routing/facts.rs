@@ -1,5 +1,6 @@
 //! What a node has seen of its upstreams, as far as a choice between them depends on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Target;
@@ -67,7 +68,7 @@ impl Facts {
 /// Where facts come from.
 pub trait Observed: std::fmt::Debug + Send + Sync {
     /// Of one key at a target; of the target itself where the provider needs no key.
-    fn of_key(&self, target: &Target, key: Option<&str>) -> Facts;
+    fn of_key(&self, target: &Target, key: Option<&Arc<str>>) -> Facts;
 
     /// Of a target with the keys that may be used for its model.
     fn of_target(&self, target: &Target) -> Facts {
@@ -84,7 +85,7 @@ pub trait Observed: std::fmt::Debug + Send + Sync {
 pub struct Unobserved;
 
 impl Observed for Unobserved {
-    fn of_key(&self, _: &Target, _: Option<&str>) -> Facts {
+    fn of_key(&self, _: &Target, _: Option<&Arc<str>>) -> Facts {
         Facts::default()
     }
 }

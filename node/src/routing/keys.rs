@@ -32,3 +32,59 @@ pub(super) fn choose<'t>(
     let chosen = order.iter().find(is_up).or(order.first())?;
     Some(Some(keys[*chosen]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rand::RngExt as _;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::gateway::Plan;
+    use crate::routing::Unobserved;
+
+    fn target(model: &str, keys: Value) -> Target {
+        let config = json!({"providers": [{"name": "p", "type": "openai", "keys": keys}],
+            "routes": [{"model": "route", "targets": [{"provider": "p", "model": model}]}]});
+        let plan = Plan::compile(&serde_json::from_value(config).unwrap(), 1).unwrap();
+        plan.routes.resolve("route").unwrap().targets().next().unwrap().clone()
+    }
+
+    fn drawn<'t>(target: &'t Target, failed: &[Arc<str>]) -> Option<Option<&'t UpstreamKey>> {
+        choose(target, failed, None, &Unobserved, &mut || rand::rng().random())
+    }
+
+    #[test]
+    fn keys_are_drawn_by_weight() {
+        let target = target(
+            "gpt-5",
+            json!([
+                {"id": "a", "value": "sk-a", "weight": 6}, {"id": "b", "value": "sk-b", "weight": 3},
+                {"id": "c", "value": "sk-c", "weight": 1},
+                {"id": "other", "value": "sk-o", "weight": 90, "models": ["o3*"]},
+            ]),
+        );
+        let mut shares: BTreeMap<Arc<str>, f64> = BTreeMap::new();
+        let times = 20_000;
+        for _ in 0..times {
+            let key = drawn(&target, &[]).unwrap().unwrap();
+            *shares.entry(Arc::clone(&key.id)).or_default() += 1.0 / f64::from(times);
+        }
+        assert_eq!(shares.len(), 3, "a key is for its models only: {shares:?}");
+        // Six standard deviations of the widest share are 0.021.
+        for (id, share) in [("a", 0.6), ("b", 0.3), ("c", 0.1)] {
+            assert!((shares[id] - share).abs() < 0.021, "{id}: {shares:?}");
+        }
+    }
+
+    #[test]
+    fn a_failed_key_is_left_out_until_none_is_left() {
+        let keys = || json!([{"id": "a", "value": "sk-a"}, {"id": "b", "value": "sk-b", "models": ["gpt-*"]}]);
+        let failed: [Arc<str>; 2] = ["a".into(), "b".into()];
+        let gpt = target("gpt-5", keys());
+        assert_eq!(&*drawn(&gpt, &failed[..1]).unwrap().unwrap().id, "b");
+        assert!(drawn(&gpt, &failed).is_none());
+        assert!(drawn(&target("o3", keys()), &failed[..1]).is_none(), "no key for the model is no key");
+    }
+}

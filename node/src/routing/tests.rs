@@ -17,7 +17,7 @@ const MODELS: [(&str, Option<u64>); 3] = [("short", Some(100)), ("long", Some(10
 struct Standings([Standing; PROVIDERS]);
 
 impl Observed for Standings {
-    fn of_key(&self, target: &Target, _: Option<&str>) -> Facts {
+    fn of_key(&self, target: &Target, _: Option<&Arc<str>>) -> Facts {
         let index: usize = target.upstream.name[1..].parse().unwrap();
         Facts { standing: self.0[index].clone(), ..Facts::default() }
     }

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::gateway::{self, Admission, AnswerCache, Gateway, Hooks, Plan, PlanError};
 use crate::governance::access::{Base, now_unix};
 use crate::governance::{Alerts, CurrentAccess, Reserve};
+use crate::health::Health;
 use crate::http::accept::{self, BindError};
 use crate::http::drain::{Drain, Phase};
 use crate::http::head::Paths;
@@ -33,7 +34,6 @@ use crate::http::shed::ShedCounts;
 use crate::http::{Edge, raise_descriptors, worker};
 use crate::peers::{Load, Peers, Rooms};
 use crate::reload::{Reload, Source};
-use crate::routing::Unobserved;
 use crate::telemetry::{AccessLog, Shards};
 
 pub use ending::terminated;
@@ -139,7 +139,8 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let access = CurrentAccess::new(Base::new(config), Some(registry.clone())).charged_to(Arc::clone(&reserve));
     let access = Arc::new(access);
     tokio::spawn(Arc::clone(&access).follow());
-    let rooms = Arc::new(Rooms::new(cache.service(), registry.clone(), ledger.clone()));
+    let health = Health::new(&identity, &config.health);
+    let rooms = Arc::new(Rooms::new(cache.service(), registry.clone(), ledger.clone(), health.service()));
     let cluster = match &config.cluster {
         None => None,
         Some(settings) => Some(join(config, settings, &identity, http_address, &rooms).await?),
@@ -149,6 +150,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
         tokio::spawn(registry.clone().attach(cluster.clone()));
         tokio::spawn(ledger.clone().attach(cluster.clone()));
     }
+    tokio::spawn(health.clone().run(cluster.clone()));
     let access_log = if config.observability.access_log {
         AccessLog::to(std::io::stdout()).map_err(|source| ServeError::Io { what: "the access log", source })?
     } else {
@@ -159,12 +161,13 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
         access,
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         admission: Admission::new(&config.http, Arc::clone(&shed), drain.clone()),
+        observed: Arc::new(health.clone()),
+        health,
         drain: drain.clone(),
         request_ids: RequestIds::new(rand::random()),
         access_log,
         unattended: gateway::Unattended::default(),
         ledger: reserve,
-        observed: Arc::new(Unobserved),
         node_id: HeaderValue::from_str(identity.node_id.as_str()).unwrap_or(HeaderValue::from_static("unnamed")),
         hooks: Hooks::default(),
     });

@@ -22,14 +22,16 @@ use peerway::gateway::{Admission, AnswerCache, Gateway, Hooks, Plan, Unattended,
 use peerway::governance::CurrentAccess;
 use peerway::governance::access::Base;
 use peerway::governance::local::LocalLedger;
+use peerway::health::Health;
 use peerway::http::drain::{Drain, Phase};
 use peerway::http::head::Paths;
 use peerway::http::request_id::RequestIds;
 use peerway::http::shed::ShedCounts;
 use peerway::http::{Edge, accept, worker};
-use peerway::routing::{Observed, Unobserved};
+use peerway::routing::Observed;
 use peerway::telemetry::{AccessLog, Shards};
 use peerway_cache::{Alone, CacheConfig, RingCache};
+use peerway_cluster::identity::{Generation, Identity, Incarnation};
 use peerway_simulated_provider as simulated;
 use serde_json::{Value, json};
 
@@ -39,6 +41,9 @@ pub struct Setup {
     pub gateway: SocketAddr,
     pub provider: SocketAddr,
     pub shards: Shards,
+    pub state: Arc<Gateway>,
+    pub edge: Arc<Edge>,
+    pub shed: Arc<ShedCounts>,
     pub ledger: Arc<LocalLedger>,
     log: Mutex<mpsc::Receiver<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -94,19 +99,19 @@ impl Answer {
 
 /// Two providers (`demo` and `other`, the same simulated one behind both), one alias with a fallback, two keys.
 pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
-    setup_with(change, Hooks::default(), Arc::new(Unobserved)).await
+    setup_with(change, Hooks::default(), None).await
 }
 
 /// The same with a node that has seen this of its upstreams.
 pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut Value)) -> Setup {
-    setup_with(change, Hooks::default(), observed).await
+    setup_with(change, Hooks::default(), Some(observed)).await
 }
 
 pub async fn setup_with_hooks(change: impl FnOnce(&mut Value), hooks: Hooks) -> Setup {
-    setup_with(change, hooks, Arc::new(Unobserved)).await
+    setup_with(change, hooks, None).await
 }
 
-async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc<dyn Observed>) -> Setup {
+async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Option<Arc<dyn Observed>>) -> Setup {
     let provider = simulated::start(simulated::Options::default()).await.unwrap();
     let base_url = format!("http://{}/v1", provider.address);
     let upstream = |name: &str, key: &str| {
@@ -132,32 +137,44 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Arc
     let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
     let ledger = Arc::new(LocalLedger::default());
+    let identity = Identity {
+        cluster: "test".parse().unwrap(),
+        node_id: "node-1".parse().unwrap(),
+        incarnation: Incarnation(1),
+        generation: Generation(1),
+    };
+    let health = Health::new(&identity, &config.health);
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
         access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
         admission: Admission::new(&config.http, Arc::clone(&shed), drain.clone()),
+        observed: observed.unwrap_or_else(|| Arc::new(health.clone())),
+        health,
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
         unattended: Unattended::default(),
         ledger: Arc::clone(&ledger) as _,
         hooks,
-        observed,
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
+    let state = Arc::clone(&gateway);
     let seat = Worker { gateway, index: 0, shard: shards.of(0) };
     let (handle, _thread) = worker::start(0, Arc::clone(&edge), drain.clone(), move || router(seat)).unwrap();
     let listener = accept::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "http.listen").unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(accept::accept_loop(listener, vec![handle], edge, drain.clone()));
+    tokio::spawn(accept::accept_loop(listener, vec![handle], Arc::clone(&edge), drain.clone()));
     drain.enter(Phase::Serving);
     let client = Client::builder(TokioExecutor::new()).build_http();
     Setup {
         gateway: address,
         provider: provider.address,
         shards,
+        state,
+        edge,
+        shed,
         ledger,
         log: Mutex::new(log),
         client,

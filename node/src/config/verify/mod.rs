@@ -1,6 +1,7 @@
 //! Whether the values of a configuration make sense, alone and together. Pure: it looks at nothing but the values.
 
 mod governance;
+mod health;
 mod listeners;
 mod peers;
 mod providers;
@@ -31,6 +32,7 @@ pub(super) fn judge(config: &Config) -> Verdict {
     listeners::verify(config, &mut verdict);
     peers::verify(config, &mut verdict);
     providers::verify(config, &mut verdict);
+    health::verify(config, &mut verdict);
     governance::verify(config, &mut verdict);
     verdict
 }
