@@ -5,6 +5,7 @@
 mod connections;
 mod golden;
 mod keys;
+mod openrouter;
 mod tokens;
 
 use bytes::Bytes;
@@ -38,10 +39,15 @@ fn call(operation: Operation, dialect: Dialect, model: &str, stream: bool) -> Up
     UpstreamCall { operation, dialect, model, stream, content_type: None }
 }
 
+/// The first key that may be used for a model; which of several is routing's choice.
+fn key<'u>(upstream: &'u Upstream, model: &str) -> Option<&'u UpstreamKey> {
+    upstream.keys().iter().find(|key| key.fits(model))
+}
+
 /// A chat call as a client that speaks chat completions has it made.
 async fn chat(upstream: &Upstream, model: &str) -> Request<Full<Bytes>> {
     let dialect = upstream.chat_dialect(Dialect::OpenAiChat, model);
-    let key = key_for(upstream, model);
+    let key = key(upstream, model);
     upstream.request(&call(Operation::Chat, dialect, model, false), key, Bytes::from_static(b"{}")).await.unwrap()
 }
 
@@ -50,9 +56,4 @@ fn account(token_uri: &str) -> String {
     json!({"type": "service_account", "client_email": "gateway@project-1.iam.example", "private_key": ACCOUNT_KEY,
         "private_key_id": "key-1", "project_id": "project-1", "token_uri": token_uri})
     .to_string()
-}
-
-/// The first of its keys that may be used for the model.
-fn key_for<'u>(upstream: &'u Upstream, model: &str) -> Option<&'u UpstreamKey> {
-    upstream.keys().iter().find(|key| key.fits(model))
 }

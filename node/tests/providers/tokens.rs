@@ -19,7 +19,7 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{account, call, upstream};
+use crate::{account, call, key, upstream};
 
 /// Gives out `token-1`, `token-2`, ..., each for `seconds`, or refuses.
 struct Endpoint {
@@ -63,7 +63,7 @@ fn vertex(token_uri: &str) -> Arc<Upstream> {
 }
 
 async fn shown(upstream: &Upstream) -> Result<String, String> {
-    let key = crate::key_for(&upstream, "gemini");
+    let key = key(upstream, "gemini");
     let asked = call(Operation::Chat, Dialect::Gemini, "gemini", false);
     let request = upstream.request(&asked, key, Bytes::new()).await.map_err(|error| error.to_string())?;
     Ok(request.headers()["authorization"].to_str().unwrap().to_owned())
