@@ -40,7 +40,7 @@ def test_a_stream_without_an_end_stops_some_time_after_its_client_went_away(demo
     with http.stream("POST", f"{demo.nodes[0].http}/v1/chat/completions", json={**SLOW, "model": "demo/echo"}, headers={"Authorization": f"Bearer {demo.key}"}) as response:
         next(response.iter_text())
 
-    # It is read on for half a minute, as its usage would tell what it costs.
+    # The key has a budget: it is read on for half a minute, as its usage would tell what it costs.
     looks: list[int] = []
 
     def settled() -> bool:
@@ -48,6 +48,26 @@ def test_a_stream_without_an_end_stops_some_time_after_its_client_went_away(demo
         return len(looks) > 5 and looks[-1] == looks[-5]
 
     waiting.until("the provider no longer produces tokens", settled, 45, every=0.1)
+
+
+def test_a_stream_that_nobody_counts_stops_with_its_client(demo: Demo, http: httpx.Client) -> None:
+    made = http.post(f"{demo.nodes[0].admin}/api/keys", json={"id": "uncounted", "models": ["demo/*"]})
+    assert made.status_code == 201, made.text
+    try:
+        demo.provider.faults({"match": {}, "do": {"endless": True, "token_ms": 5}})
+        headers = {"Authorization": f"Bearer {made.json()['key']}"}
+        with http.stream("POST", f"{demo.nodes[0].http}/v1/chat/completions", json={**SLOW, "model": "demo/echo"}, headers=headers) as response:
+            assert response.status_code == 200, response.read()
+            next(response.iter_text())
+        looks: list[int] = []
+
+        def stopped() -> bool:
+            looks.append(demo.provider.bill()["completion_tokens"])
+            return len(looks) > 5 and looks[-1] == looks[-5]
+
+        waiting.until("the provider no longer produces tokens", stopped, 5, every=0.1)
+    finally:
+        http.delete(f"{demo.nodes[0].admin}/api/keys/uncounted")
 
 
 def test_a_cut_stream_ends_with_an_error_event_and_without_done(demo: Demo, http: httpx.Client) -> None:

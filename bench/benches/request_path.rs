@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use peerway::dialect::openai::{Envelope, Event, Rewrite};
+use peerway::dialect::openai::Event;
+use peerway::operation::Operation;
 use peerway::relay::EventCutter;
+use peerway::surface::{Call, Envelope, Rewrite};
 use peerway_cache::{Alone, CacheConfig, Content, Entry, Recorded, RingCache, TenantScope};
 use peerway_cluster::ring::{Partition, Ring, RingMember};
+use peerway_dialect::Dialect;
 
 /// A chat request of about 1.7 KiB, as an application sends it.
 fn request() -> Bytes {
@@ -47,9 +50,10 @@ fn envelope(c: &mut Criterion) {
     let body = request();
     let mut group = c.benchmark_group("envelope");
     group.throughput(Throughput::Bytes(body.len() as u64));
-    group.bench_function("scan", |b| b.iter(|| Envelope::scan(black_box(&body)).expect("the request is valid")));
-    let envelope = Envelope::scan(&body).expect("the request is valid");
-    let rewrite = Rewrite { model: Some("gpt-4o-mini"), ask_for_usage: true, max_output: None };
+    let chat = Call::new(Dialect::OpenAiChat, Operation::Chat);
+    group.bench_function("scan", |b| b.iter(|| Envelope::scan(&chat, black_box(&body)).expect("the request is valid")));
+    let envelope = Envelope::scan(&chat, &body).expect("the request is valid");
+    let rewrite = Rewrite { model: Some("gpt-4o-mini"), ask_for_usage: true, ..Rewrite::default() };
     group.bench_function("rewrite", |b| b.iter(|| envelope.rewrite(black_box(&body), rewrite)));
     group.finish();
 }

@@ -43,6 +43,7 @@ pub struct Decoder<R: Reader> {
     cutter: R::Cutter,
     reader: R,
     unread: Dropped,
+    started: bool,
     over: bool,
 }
 
@@ -56,16 +57,19 @@ impl<R: Reader> Decoder<R> {
         if self.over {
             return;
         }
-        let Self { cutter, reader, unread, .. } = self;
+        let Self { cutter, reader, unread, started, .. } = self;
         let mut end = None;
         let cut = cutter.push(bytes, |piece| {
-            if end.is_none() {
-                match reader.read(piece, out, unread) {
-                    Ok(ControlFlow::Continue(())) => {}
-                    Ok(ControlFlow::Break(())) => end = Some(Ok(())),
-                    Err(failure) => end = Some(Err(failure)),
-                }
+            if end.is_some() {
+                return;
             }
+            let from = out.len();
+            match reader.read(piece, out, unread) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => end = Some(Ok(())),
+                Err(failure) => end = Some(Err(failure)),
+            }
+            begin(started, from, out);
         });
         match (end, cut) {
             (Some(end), _) => self.over(end, out),
@@ -97,5 +101,43 @@ impl<R: Reader> Decoder<R> {
             }
             Err(failure) => out.push(StreamEvent::Error(failure)),
         }
+    }
+}
+
+/// Whatever a stream says first, it is told that it starts, and once.
+fn begin(started: &mut bool, from: usize, out: &mut Vec<StreamEvent>) {
+    let is_start = |event: &StreamEvent| matches!(event, StreamEvent::Start { .. });
+    if out.len() == from {
+        return;
+    }
+    let keep = usize::from(!*started && is_start(&out[from]));
+    let mut at = 0;
+    out.retain(|event| {
+        at += 1;
+        at <= from + keep || !is_start(event)
+    });
+    if !std::mem::replace(started, true) && keep == 0 {
+        out.insert(from, StreamEvent::Start { id: String::new(), model: String::new(), created: None });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{anthropic, openai};
+
+    #[test]
+    fn a_stream_that_does_not_say_so_starts_all_the_same() {
+        let mut events = Vec::new();
+        let text = r#"data: {"type":"response.output_text.delta","output_index":0,"delta":"hi"}"#;
+        let late = r#"data: {"type":"response.completed","response":{"id":"r","model":"m","status":"completed"}}"#;
+        let mut decoder = openai::responses::StreamDecoder::new();
+        decoder.push(format!("{text}\n\n{late}\n\n").as_bytes(), &mut events);
+        assert!(matches!(&events[..2], [StreamEvent::Start { .. }, StreamEvent::TextDelta { .. }]), "{events:?}");
+        assert_eq!(events.iter().filter(|event| matches!(event, StreamEvent::Start { .. })).count(), 1);
+        let mut events = Vec::new();
+        let block = r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"hi"}}"#;
+        anthropic::StreamDecoder::new().push(format!("{block}\n\n").as_bytes(), &mut events);
+        assert!(matches!(events[0], StreamEvent::Start { .. }), "{events:?}");
     }
 }

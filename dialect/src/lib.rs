@@ -20,7 +20,8 @@
 //! - **Parameters and hints** (penalties, seeds, cache marks, thoughts of earlier turns, fields that only one dialect
 //!   knows) that the target lacks are *dropped*, and [`Dropped`] names each for the header `x-peerway-dropped`.
 //!   A value that is carried over changed (a temperature held to the target's range) is named there as well.
-//! - Of an answer, what the model in the middle has no place for is named in [`canonical::ChatAnswer::unread`].
+//! - Of an answer, what the model in the middle has no place for is named in [`canonical::ChatAnswer::unread`], of a
+//!   stream in [`Decoder::unread`].
 //!
 //! # Rooms
 //!

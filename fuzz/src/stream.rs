@@ -53,7 +53,8 @@ fn is_proper(dialect: Dialect, events: &[StreamEvent]) {
     for (at, event) in events.iter().enumerate() {
         let last = at + 1 == events.len();
         assert_eq!(matches!(event, StreamEvent::Done | StreamEvent::Error(_)), last, "{dialect}: {events:?}");
-        assert!(at == 0 || !matches!(event, StreamEvent::Start { .. }), "{dialect}: {events:?}");
+        let is_start = matches!(event, StreamEvent::Start { .. });
+        assert!(is_start == (at == 0) || (at == 0 && last), "{dialect}: {events:?}");
         match event {
             StreamEvent::Finish { choice, .. } => {
                 assert!(!finished.contains(choice), "{dialect}: {events:?}");

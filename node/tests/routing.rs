@@ -178,6 +178,30 @@ async fn fallbacks_of_the_request_answer_and_the_provider_does_not_see_them() {
 }
 
 #[tokio::test]
+async fn fallbacks_are_understood_in_every_dialect() {
+    let setup = setup(|config| config["governance"]["keys"][0]["models"] = json!(["*"])).await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": 500}})).await;
+    let user = json!([{"role": "user", "content": "hello"}]);
+    let contents = json!([{"role": "user", "parts": [{"text": "hello"}]}]);
+    for (path, mut body) in [
+        ("anthropic/v1/messages", json!({"model": "demo/echo", "max_tokens": 64, "messages": user})),
+        ("genai/v1beta/models/demo/echo:generateContent", json!({"contents": contents})),
+        ("cohere/v2/chat", json!({"model": "demo/echo", "messages": user})),
+    ] {
+        body["fallbacks"] = json!(["other/echo"]);
+        let request = http::Request::post(format!("http://{}/{path}", setup.gateway))
+            .header("x-api-key", support::KEY)
+            .header("content-type", "application/json")
+            .body(http_body_util::Full::from(body.to_string()))
+            .unwrap();
+        let answer = setup.send(request).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"), "{path}: {answer:?}");
+        let seen = setup.provider("GET", "/requests?last=1", "").await["requests"][0].clone();
+        assert!(!seen["body"].as_str().unwrap().contains("fallbacks"), "{path}: {seen}");
+    }
+}
+
+#[tokio::test]
 async fn when_fallbacks_fail_too_the_first_failure_is_told() {
     let setup = setup(|config| config["governance"]["keys"][0]["models"] = json!(["*"])).await;
     setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": 503}})).await;
@@ -368,6 +392,8 @@ async fn a_provider_that_finds_a_request_too_long_leads_to_the_context_fallbacks
 async fn further_attempts_stay_within_their_budget() {
     let setup = setup(|config| {
         config["retries"] = json!({"budget": 0.1, "minimum": 1});
+        // A breaker would open long before.
+        config["health"] = json!({"failures": 1_000_000, "ratio": 1.0});
         config["routes"][0]["fallbacks"] = json!([{"provider": "other", "model": "echo"}]);
     })
     .await;
@@ -391,6 +417,28 @@ async fn further_attempts_stay_within_their_budget() {
     assert!((10..=30).contains(&further), "{further} further attempts for 300 requests");
     assert!(withheld > 250, "{withheld}");
     assert_eq!(setup.metric("peerway_retries_withheld_total{provider=\"demo\"}"), withheld.to_string());
+}
+
+/// Failovers are rare in an outage: as soon as the breaker is open, the next target is the first one.
+#[tokio::test]
+async fn an_outage_costs_a_few_failovers_and_then_none() {
+    let setup = setup(|config| {
+        config["retries"] = json!({"budget": 0.1, "minimum": 2});
+        config["health"] = json!({"probe_interval": "1h"});
+    })
+    .await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": 500}})).await;
+    let mut attempts = 0;
+    for _ in 0..60 {
+        let answer = ask(&setup, &smart(), &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"), "{answer:?}");
+        attempts += answer.header("x-peerway-attempts").parse::<usize>().unwrap();
+    }
+    assert!((61..=70).contains(&attempts), "{attempts} attempts for 60 requests");
+    let told = explanation(&ask(&setup, &smart(), &[("x-peerway-explain", "true")]).await);
+    let order: Vec<&str> =
+        told["candidates"].as_array().unwrap().iter().map(|one| one["target"].as_str().unwrap()).collect();
+    assert_eq!(order, ["other/echo", "demo/echo"]);
 }
 
 #[tokio::test]

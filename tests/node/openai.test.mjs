@@ -122,7 +122,7 @@ test('a stream without an end stops some time after its client has broken it off
   await demo.faults({ match: {}, do: { endless: true, token_ms: 5 } });
   const stream = await client.chat.completions.create({ model: 'demo/echo', messages, stream: true });
   for await (const chunk of stream) if (chunk.choices[0]?.delta?.content) break;
-  // It is read on for half a minute, as its usage would tell what it costs.
+  // The key has a budget: it is read on for half a minute, as its usage would tell what it costs.
   const deadline = Date.now() + 45_000;
   for (;;) {
     const earlier = (await demo.bill()).completion_tokens;

@@ -33,7 +33,7 @@ class Note(BaseModel):
     """What structured output is asked for."""
 
     title: str
-    kind: Literal["memo"]
+    kind: Literal["memo", "letter"]
     pages: int
 
 
@@ -76,9 +76,8 @@ class Adapter:
     provider: ClassVar[str]
     """The provider whose dialect the SDK speaks."""
     failures: ClassVar[dict[str, Failure]]
-    """By case."""
-    structured_by: ClassVar[Literal["schema", "tool"]] = "schema"
-    """How the SDK asks for structured output: by a schema for the answer, or by a tool that must be called."""
+    """By case; with `, overloaded` behind it where the provider has too much to do and the SDK has another class or status
+    for that, with the provider's name where the SDK goes by the provider's words."""
     honours_should_retry: ClassVar[bool] = False
     """Whether it reads `x-should-retry`, so that with retries of its own it must still ask only once."""
 

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from .contract import Adapter
 
-PROVIDERS = ("openai", "anthropic", "gemini", "bedrock", "cohere")
-"""Named in `peerway.yaml` by the dialect that they speak."""
+PROVIDERS = {
+    "openai": "gpt-4o",
+    "anthropic": "claude-sonnet-4-6",
+    "gemini": "gemini-2.5-flash",
+    "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "cohere": "command-a-03-2025",
+}
+"""Named in `peerway.yaml` by the dialect that they speak, with a model for which SDKs and gateway know what it can do."""
 
 @dataclass(frozen=True)
 class Sdk:
@@ -46,7 +52,11 @@ SDKS = (
     Sdk("cohere", "cohere_sdk", "Cohere"),
 )
 
-NOT_APPLICABLE: dict[tuple[str, str, str], str] = {}
+_PROMPTED = "for models that it does not know to take a schema, litellm writes it into the prompt and asks for any JSON"
+NOT_APPLICABLE: dict[tuple[str, str, str], str] = {
+    ("litellm gemini/", "openai", "structured"): _PROMPTED,
+    ("litellm gemini/", "cohere", "structured"): _PROMPTED,
+}
 """By SDK, provider (`*`: all) and case."""
 
 

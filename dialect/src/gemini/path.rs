@@ -61,7 +61,9 @@ impl Call {
             }
         };
         let method = Method::ALL.into_iter().find(|known| known.name() == method)?;
-        (!model.is_empty()).then_some(Self { model, method })
+        // A name that climbs out of the models would be another resource at the provider, asked for with its key.
+        let climbs = model.split('/').any(|segment| matches!(segment, "." | ".."));
+        (!model.is_empty() && !climbs).then_some(Self { model, method })
     }
 
     /// The path and query at a provider, behind its version: `/models/{model}:{method}`. Streams are asked for as
@@ -138,6 +140,9 @@ mod tests {
             "/v1/models/x%zz:generateContent",
             "/v1/models/x%ff:generateContent",
             "/v1/models/x%4:generateContent",
+            "/v1/models/../cachedContents/x:generateContent",
+            "/v1/models/%2e%2e/files/x:generateContent",
+            "/v1/models/x/./y:generateContent",
             "",
         ] {
             assert_eq!(Call::parse(path), None, "{path}");
@@ -158,6 +163,7 @@ mod tests {
         #[test]
         fn any_model_comes_back(model in "[a-z:/ %é.]{1,20}") {
             prop_assume!(super::super::resource(&model) != model);
+            prop_assume!(!model.split('/').any(|segment| matches!(segment, "." | "..")));
             let call = Call { model, method: Method::CountTokens };
             prop_assert_eq!(Call::parse(&call.provider_path()), Some(call));
         }

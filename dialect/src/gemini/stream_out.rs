@@ -25,8 +25,8 @@ pub enum Form {
 }
 
 /// Writes chunks. Arguments cannot be told in pieces: calls are held and told whole, with the reason and the usage, in
-/// the last chunk, which [`StreamEvent::Done`] alone brings. An error among events is a plain object, as the SDKs look
-/// for it: one behind `data:` would pass for a chunk without content.
+/// the last chunk, which [`StreamEvent::Done`] alone brings. An error among events is an event: Google's own front ends
+/// write a plain object, which its client for JavaScript sees only where it arrives in a piece of its own.
 #[derive(Debug)]
 pub struct StreamEncoder {
     form: Form,
@@ -122,10 +122,7 @@ impl StreamEncoder {
         self.over = true;
         let error = error::encode_error(failure);
         match self.form {
-            Form::Events => {
-                out.extend_from_slice(&error);
-                out.push(b'\n');
-            }
+            Form::Events => write_event(None, &error, out),
             Form::Array => {
                 self.element(&error, out);
                 out.push(b']');

@@ -224,7 +224,7 @@ prop_compose! {
         numbers in (of(1..100_000_u64), of(tenths(20)), of(tenths(10)), of(1..100_u64), of(any::<i32>()), of(1..8_u64), of(tenths(20)), of(tenths(20))),
         top in of(of(0..20_u64)),
         reasoning in of((any::<bool>(), prop_oneof![
-            proptest::sample::select(vec![Effort::Minimal, Effort::Low, Effort::Medium, Effort::High]).prop_map(|effort| (Some(effort), None)),
+            proptest::sample::select(vec![Effort::Low, Effort::Medium, Effort::High]).prop_map(|effort| (Some(effort), None)),
             prop_oneof![Just(ThinkingMode::Adaptive), (1..30_000_u64).prop_map(ThinkingMode::Budget)].prop_map(|mode| (None, Some(mode))),
         ])),
         stop in vec(text(), 0..3),

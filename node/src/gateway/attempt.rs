@@ -183,12 +183,11 @@ impl Attempt<'_> {
 
     fn broken(&self, status: StatusCode, body: &[u8], broken: &Broken, limit: usize) -> Failure {
         // A provider that sends an answer in one piece has written all of it; an error costs nothing.
-        let spent = |reason| {
-            if status.is_success() {
-                Spent::Answer(super::answer::written(self.dialect, body), reason)
-            } else {
-                Spent::Nothing
-            }
+        let spent = |reason| match status.is_success() {
+            // Vectors and images are no text.
+            true if self.outbound.work.is_some() => Spent::Answer(Written::default(), reason),
+            true => Spent::Answer(super::answer::written(self.dialect, body), reason),
+            false => Spent::Nothing,
         };
         match broken {
             Broken::Late => Failure::deadline(

@@ -54,7 +54,10 @@ pub(super) fn worst_case(asked: &Asked, prices: &PriceBook, targets: &[Target]) 
     for target in targets {
         let price = prices.find(&target.upstream.name, &target.model);
         let output = asked.worst_output(&price.map_or(Limits::default(), |price| price.limits));
-        let cost = price.map_or(NanoUsd::ZERO, |price| price.worst_case(prompt_tokens, output, Mode::Standard));
+        let cost = price.map_or(NanoUsd::ZERO, |price| match asked.estimate().caches_for_an_hour {
+            true => price.worst_case_for_an_hour(prompt_tokens, output, Mode::Standard),
+            false => price.worst_case(prompt_tokens, output, Mode::Standard),
+        });
         most.nano_usd = most.nano_usd.max(cost.get());
         most.tokens = most.tokens.max(prompt_tokens.saturating_add(output));
     }

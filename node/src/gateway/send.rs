@@ -41,6 +41,7 @@ struct Story {
 }
 
 /// What trying a target came to.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and most are answers")]
 enum Tried {
     Answered(Sent),
     /// Another target may help.
@@ -132,7 +133,7 @@ async fn try_target(
     let target = &ladder.targets()[rung];
     let gateway = Arc::clone(&exchange.worker().gateway);
     let mut failed_keys: Vec<Arc<str>> = Vec::new();
-    let mut retries = 0;
+    let (mut retries, mut is_granted) = (0, false);
     loop {
         let Some(key) = ladder.key(rung, &failed_keys, &*gateway.observed) else {
             if failed_keys.is_empty() {
@@ -155,7 +156,7 @@ async fn try_target(
                 continue;
             }
         };
-        if story.is_withheld(exchange, target) {
+        if !std::mem::take(&mut is_granted) && story.is_withheld(exchange, target) {
             return Ok(Tried::Withheld);
         }
         exchange.attempts += 1;
@@ -220,6 +221,11 @@ async fn try_target(
                 if pause > MAX_BACKOFF || is_late(exchange, pause) {
                     return Ok(Tried::Failed);
                 }
+                // Nobody waits for what is not granted.
+                if story.is_withheld(exchange, target) {
+                    return Ok(Tried::Withheld);
+                }
+                is_granted = true;
                 tokio::time::sleep(pause).await;
                 retries += 1;
             }

@@ -11,7 +11,9 @@ use crate::dialect::openai::Usage;
 
 const PER: u128 = 1_000_000;
 /// How many kinds of token are rounded by themselves.
-const KINDS: u64 = 8;
+const KINDS: u64 = 9;
+/// What is written to be kept for an hour costs so many times as much as plain input, at Anthropic, which alone tells it.
+const HOUR: u64 = 2;
 
 /// Nano-USD per million tokens, by kind. A kind that a provider does not price apart has the price of its larger kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,9 @@ impl Price {
         let audio_input = take(&mut prompt, usage.prompt_audio_tokens);
         let image_input = take(&mut prompt, usage.prompt_image_tokens);
         let cached = take(&mut prompt, usage.cached_tokens);
-        let written = take(&mut prompt, usage.cache_write_tokens);
+        let for_an_hour = take(&mut prompt, usage.cache_write_1h_tokens.min(usage.cache_write_tokens));
+        let written =
+            take(&mut prompt, usage.cache_write_tokens - usage.cache_write_1h_tokens.min(usage.cache_write_tokens));
         // Some providers leave the reasoning out of `completion_tokens`, and only the total tells.
         let stated = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         let unlisted = usage.total_tokens.saturating_sub(stated);
@@ -79,6 +83,7 @@ impl Price {
             (rates.image_input, image_input),
             (rates.cached_input, cached),
             (rates.cache_write, written),
+            (for_an_hour_rate(rates), for_an_hour),
             (rates.input, prompt),
             (rates.audio_output, audio_output),
             (rates.reasoning, reasoning.saturating_add(unlisted)),
@@ -90,10 +95,19 @@ impl Price {
 
     /// The most that a request of up to so many tokens can cost, whichever kinds they turn out to be of.
     pub fn worst_case(&self, prompt_tokens: u64, output_tokens: u64, mode: Mode) -> NanoUsd {
+        self.worst_of(prompt_tokens, output_tokens, mode, |_| NanoUsd::ZERO)
+    }
+
+    /// The same of a request that may write to the provider's cache for an hour.
+    pub fn worst_case_for_an_hour(&self, prompt_tokens: u64, output_tokens: u64, mode: Mode) -> NanoUsd {
+        self.worst_of(prompt_tokens, output_tokens, mode, for_an_hour_rate)
+    }
+
+    fn worst_of(&self, prompt_tokens: u64, output_tokens: u64, mode: Mode, more: fn(&Rates) -> NanoUsd) -> NanoUsd {
         let long = self.long.as_ref().filter(|(over, _)| prompt_tokens > *over).map(|(_, rates)| rates);
         let tiers = || [Some(&self.rates), long].into_iter().flatten();
         let input = tiers()
-            .flat_map(|r| [r.input, r.cached_input, r.cache_write, r.audio_input, r.image_input])
+            .flat_map(|r| [r.input, r.cached_input, r.cache_write, r.audio_input, r.image_input, more(r)])
             .fold(NanoUsd::ZERO, NanoUsd::max);
         let output = tiers().flat_map(|r| [r.output, r.reasoning, r.audio_output]).fold(NanoUsd::ZERO, NanoUsd::max);
         let sum = of(input, prompt_tokens)
@@ -110,6 +124,10 @@ impl Price {
             Mode::Batch => bounded((u128::from(sum.get()) * u128::from(self.batch_percent)).div_ceil(100)),
         }
     }
+}
+
+fn for_an_hour_rate(rates: &Rates) -> NanoUsd {
+    NanoUsd::new(rates.input.get().saturating_mul(HOUR)).max(rates.cache_write)
 }
 
 /// Takes up to `wanted` out of what is left.
@@ -132,6 +150,21 @@ fn bounded(nano: u128) -> NanoUsd {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_kept_for_an_hour_costs_twice_the_input_and_is_reserved_so() {
+        let rates = Rates { cache_write: usd("1.25"), ..rates("1.00", "0.10", "5.00") };
+        let limits = Limits::default();
+        let price = Price { rates, long: None, request: NanoUsd::ZERO, batch_percent: 100, limits };
+        let written = Usage { cache_write_tokens: 3_000, cache_write_1h_tokens: 1_000, ..used(4_000, 0) };
+        assert_eq!(
+            price.cost(&written, Mode::Standard),
+            usd("0.0055"),
+            "1,000 plain, 2,000 for minutes, 1,000 for an hour"
+        );
+        let all = Usage { cache_write_tokens: 4_000, cache_write_1h_tokens: 4_000, ..used(4_000, 0) };
+        assert!(price.worst_case_for_an_hour(4_000, 0, Mode::Standard) >= price.cost(&all, Mode::Standard));
+    }
 
     fn usd(text: &str) -> NanoUsd {
         text.parse().unwrap()
@@ -251,7 +284,7 @@ mod tests {
         fn any_usage(most: u64)(t in proptest::array::uniform9(0..=most)) -> Usage {
             Usage {
                 prompt_tokens: t[0], completion_tokens: t[1], total_tokens: t[2], cached_tokens: t[3],
-                cache_write_tokens: t[4], prompt_audio_tokens: t[5], prompt_image_tokens: t[6],
+                cache_write_tokens: t[4], cache_write_1h_tokens: t[4] / 2, prompt_audio_tokens: t[5], prompt_image_tokens: t[6],
                 reasoning_tokens: t[7], completion_audio_tokens: t[8],
             }
         }
@@ -288,7 +321,7 @@ mod tests {
             let price = Price { long: long.map(|rates| (over, rates)), batch_percent: percent, ..price(rates) };
             let output = usage.completion_tokens.max(usage.total_tokens.saturating_sub(usage.prompt_tokens));
             for mode in [Mode::Standard, Mode::Batch] {
-                prop_assert!(price.worst_case(usage.prompt_tokens, output, mode) >= price.cost(&usage, mode));
+                prop_assert!(price.worst_case_for_an_hour(usage.prompt_tokens, output, mode) >= price.cost(&usage, mode));
             }
         }
 

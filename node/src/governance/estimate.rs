@@ -49,6 +49,8 @@ pub struct Estimate {
     pub asked_output: Option<u64>,
     /// How many answers are written; at least 1.
     pub choices: u64,
+    /// The prompt may be written to the provider's cache for an hour.
+    pub caches_for_an_hour: bool,
 }
 
 impl Estimate {
@@ -72,12 +74,13 @@ impl Estimate {
             files: tally.files,
             asked_output: tally.asked_output,
             choices: tally.choices.max(1).saturating_mul(tally.prompts.max(1)),
+            caches_for_an_hour: memchr::memmem::find(body, b"\"1h\"").is_some(),
         })
     }
 
     /// A request of which nothing is known but its prompt's size.
     pub fn of_prompt(prompt_tokens: u64) -> Self {
-        Self { prompt_tokens, images: 0, sounds: 0, files: 0, asked_output: None, choices: 1 }
+        Self { prompt_tokens, images: 0, sounds: 0, files: 0, asked_output: None, choices: 1, caches_for_an_hour: true }
     }
 
     /// Whether the prompt holds more than text.

@@ -88,6 +88,7 @@ impl From<&canonical::Usage> for Usage {
             total_tokens: 0,
             cached_tokens: told.cached_input,
             cache_write_tokens: told.cache_write,
+            cache_write_1h_tokens: told.cache_write_1h,
             prompt_audio_tokens: told.input_audio,
             prompt_image_tokens: told.input_image,
             reasoning_tokens: told.reasoning,

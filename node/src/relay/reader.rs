@@ -87,6 +87,12 @@ impl Reader {
         if out.facts.done || out.broken.is_some() {
             return;
         }
+        if let Some(object) = self.cutter.bare_object() {
+            self.decoded(Some(object), out);
+            if out.broken.is_some() {
+                return;
+            }
+        }
         // Of an event that the end cuts short nobody knows what it would have said.
         let mut is_whole = !self.cutter.has_rest();
         match &mut self.way {
@@ -237,9 +243,17 @@ impl Cutter {
         }
     }
 
+    /// What is left at the end, if it begins as an object: so Google's front ends tell an error, and no blank line ends it.
+    fn bare_object(&self) -> Option<Bytes> {
+        match self {
+            Self::Events(cutter) if cutter.rest().starts_with(b"{") => Some(Bytes::copy_from_slice(cutter.rest())),
+            _ => None,
+        }
+    }
+
     fn has_rest(&self) -> bool {
         match self {
-            Self::Events(cutter) => cutter.has_rest(),
+            Self::Events(cutter) => !cutter.rest().is_empty(),
             Self::Frames(cutter) => cutter.has_rest(),
         }
     }

@@ -68,8 +68,8 @@ impl EventCutter {
     }
 
     /// Bytes that belong to no whole event.
-    pub fn has_rest(&self) -> bool {
-        !self.split.trim_ascii().is_empty()
+    pub fn rest(&self) -> &[u8] {
+        self.split.trim_ascii()
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(first.as_ptr(), piece.as_ptr(), "sliced, not copied");
         assert_eq!(cutter.next_event().unwrap().unwrap(), "data: b\n\n");
         assert_eq!(cutter.next_event().unwrap(), None);
-        assert!(cutter.has_rest());
+        assert!(!cutter.rest().is_empty());
     }
 
     #[test]

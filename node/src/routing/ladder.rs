@@ -196,12 +196,7 @@ impl Route {
         steps.extend(in_turn(&self.fallbacks, Role::RouteFallback, "fallback of the route", request));
         let why = "only for requests that are longer than another target takes";
         steps.extend(in_turn(&self.context_fallbacks, Role::ContextFallback, why, request));
-        let mut seen: Vec<Target> = Vec::with_capacity(steps.len());
-        steps.retain(|step| {
-            let is_first = !seen.iter().any(|target| target.is_same(&step.target));
-            seen.push(step.target.clone());
-            is_first
-        });
+        let mut steps = without_doubles(steps);
         steps.truncate(HIGHEST);
         let passed_over = pass_over_too_short(&mut steps, request.size);
         put_what_is_down_behind(&mut steps, request.session.is_some());
@@ -281,6 +276,17 @@ impl Route {
             more: 0,
         }
     }
+}
+
+/// The first of those that are the same.
+fn without_doubles(steps: Vec<Step>) -> Vec<Step> {
+    let mut kept: Vec<Step> = Vec::with_capacity(steps.len());
+    for step in steps {
+        if !kept.iter().any(|one| one.target.is_same(&step.target)) {
+            kept.push(step);
+        }
+    }
+    kept
 }
 
 fn reason(strategy: Strategy) -> &'static str {

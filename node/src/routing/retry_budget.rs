@@ -25,7 +25,8 @@ const SLOTS: usize = 64;
 /// The further attempts of one provider's failures on this node.
 #[derive(Debug)]
 pub struct RetryBudget {
-    share: f64,
+    /// Further attempts for a million requests.
+    share: u64,
     /// Further attempts a second that there may always be.
     minimum: u32,
     began: Instant,
@@ -68,7 +69,8 @@ impl Second {
 impl RetryBudget {
     pub fn new(config: &config::Retries) -> Self {
         let seconds = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { share: config.budget, minimum: config.minimum, began: Instant::now(), seconds, told: AtomicU64::new(0) }
+        let share = (config.budget * 1e6).round() as u64;
+        Self { share, minimum: config.minimum, began: Instant::now(), seconds, told: AtomicU64::new(0) }
     }
 
     /// A request is about to be sent for the first time.
@@ -130,7 +132,7 @@ impl RetryBudget {
                 lately += u64::from(second.further);
             }
         }
-        let share = (requests as f64 * self.share) as u64;
+        let share = requests.saturating_mul(self.share) / 1_000_000;
         further < share || lately < u64::from(self.minimum) * u64::from(MINIMUM_WINDOW)
     }
 
@@ -196,7 +198,10 @@ mod tests {
             budget.first_at(1);
         }
         assert_eq!((0..1_000).filter(|_| budget.further_at(2)).count(), 100);
-        assert!(!budget.further_at(60), "the requests still count, and so do the attempts");
+        assert!(
+            !budget.allows(current(0, 60), 60) && !budget.further_at(60),
+            "the requests still count, and so do the attempts"
+        );
         for _ in 0..100 {
             budget.first_at(61);
         }
@@ -260,7 +265,7 @@ mod tests {
                     let sum = |window: u32, of: fn(&(u32, u64, u64)) -> u64| -> u64 {
                         seconds.iter().filter(|second| now - second.0 < window).map(of).sum()
                     };
-                    let share = (sum(WINDOW, |second| second.1) as f64 * f64::from(percent) / 100.0) as u64;
+                    let share = sum(WINDOW, |second| second.1) * u64::from(percent) / 100;
                     let may = sum(WINDOW, |second| second.2) < share
                         || sum(MINIMUM_WINDOW, |second| second.2) < u64::from(minimum * MINIMUM_WINDOW);
                     prop_assert_eq!(budget.further_at(now), may);

@@ -7,7 +7,7 @@
 
 use crate::config::Strategy;
 
-use super::Facts;
+use super::{Facts, Standing};
 
 /// Latencies within this factor of the best count as equal.
 const AS_FAST: f64 = 1.1;
@@ -68,14 +68,18 @@ pub(super) fn score(uniform: f64, weight: f64) -> f64 {
     -(1.0 - uniform).ln() / weight
 }
 
-/// Each candidate's chance of the first place, for strategies that go by weight alone.
+/// Each candidate's chance of the first place, for strategies that go by weight alone; what is down has none.
 pub(super) fn shares(strategy: Strategy, candidates: &[Candidate]) -> Option<Vec<f64>> {
     if !matches!(strategy, Strategy::Weighted | Strategy::Adaptive) {
         return None;
     }
-    let weights: Vec<f64> = candidates.iter().map(|candidate| weight(strategy, candidate)).collect();
+    let weights = candidates.iter().map(|candidate| match candidate.facts.standing {
+        Standing::Down(_) => 0.0,
+        Standing::Up | Standing::ProbeDue => weight(strategy, candidate),
+    });
+    let weights: Vec<f64> = weights.collect();
     let total: f64 = weights.iter().sum();
-    Some(weights.into_iter().map(|weight| weight / total).collect())
+    (total > 0.0).then(|| weights.into_iter().map(|weight| weight / total).collect())
 }
 
 #[cfg(test)]

@@ -171,6 +171,10 @@ impl Envelope {
         if let Some(field) = twice {
             return Err(EnvelopeError::Twice { field });
         }
+        // An edit must find the bound in it: keys that cannot be read could hide one.
+        if let Some(Value { shape: Shape::Object, range }) = &config {
+            members(body, range.clone(), |_, _| Ok(()))?;
+        }
         let (model, model_range) = match (&call.model, model) {
             (Some(told), in_body) => (told.clone(), in_body.map(|(_, range)| range)),
             (None, Some((told, range))) => (told, Some(range)),
@@ -358,6 +362,18 @@ mod tests {
     fn rewritten(body: &str, rewrite: Rewrite<'_>) -> String {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         String::from_utf8(scan(body).unwrap().rewrite(&bytes, rewrite).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_hides_no_bound() {
+        let mut call = Call::new(Dialect::Bedrock, Operation::Chat);
+        (call.model, call.stream) = (Some("m".to_owned()), Some(false));
+        let body = br#"{"inferenceConfig":{"\ud800":1,"maxTokens":100000}}"#;
+        assert!(matches!(Envelope::scan(&call, body), Err(EnvelopeError::Malformed(_))));
+        let body = Bytes::from_static(br#"{"inferenceConfig":{"\u0061":1,"maxTokens":100000}}"#);
+        let rewrite = Rewrite { max_output: Some(7), ..Rewrite::default() };
+        let edited = Envelope::scan(&call, &body).unwrap().rewrite(&body, rewrite);
+        assert_eq!(edited, r#"{"inferenceConfig":{"\u0061":1,"maxTokens":7}}"#);
     }
 
     #[test]

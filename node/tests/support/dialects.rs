@@ -57,6 +57,8 @@ pub async fn everyone(change: impl FnOnce(&mut Value)) -> Setup {
             provider("cohere", "cohere", "/v2", "sk-up-cohere"),
         ]);
         config["routes"] = json!([]);
+        // Faults are tried on one target after another, and what the first one learns of it is not to help the others.
+        config["health"] = json!({"failures": 10_000, "min_calls": 10_000});
         config["governance"]["keys"][0]["models"] = json!(["*"]);
         change(config);
     })

@@ -102,7 +102,7 @@ pub async fn setup(change: impl FnOnce(&mut Value)) -> Setup {
     setup_with(change, Hooks::default(), None).await
 }
 
-/// The same with a node that has seen this of its upstreams.
+/// The same with a node that chooses by this, whatever it has seen of its upstreams.
 pub async fn setup_seeing(observed: Arc<dyn Observed>, change: impl FnOnce(&mut Value)) -> Setup {
     setup_with(change, Hooks::default(), Some(observed)).await
 }
@@ -187,6 +187,14 @@ impl Setup {
         let response = self.client.request(request).await.unwrap();
         let (head, body) = response.into_parts();
         Answer { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    /// As `send`, for an answer whose body may break off.
+    pub async fn try_send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let response = self.client.request(request).await.map_err(|error| error.to_string())?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
     /// A chat request with these headers over the usual ones.

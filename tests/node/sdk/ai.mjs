@@ -10,7 +10,7 @@ const used = (usage) => ({ prompt: usage.inputTokens, completion: usage.outputTo
 /** Errors of a stream go to `onError` and into the stream's parts; the text alone would just end. */
 const quiet = { onError: () => {} };
 
-function sdk(model, more) {
+function sdk(model, { failures, ...more } = {}) {
   const ask = (at, prompt, options) => ({ model: model(at), prompt, maxRetries: at.retries, ...options });
   return {
     provider: 'openai',
@@ -21,10 +21,13 @@ function sdk(model, more) {
       404: { kind: APICallError, status: 404 },
       429: { kind: APICallError, status: 429 },
       budget: { kind: APICallError, status: 429 },
-      cut: {},
-      'mid-stream': {},
+      // What the stream's error part holds is no `Error`.
+      cut: { kind: Object },
+      'mid-stream': { kind: Object },
       second: { kind: APICallError, status: 502 },
+      'second, overloaded': { kind: APICallError, status: 503 },
       timeout: { kind: APICallError, status: 504 },
+      ...failures,
     },
     status: (error) => error.statusCode,
 
@@ -69,7 +72,9 @@ function sdk(model, more) {
   };
 }
 
-export const responses = sdk((at) => createOpenAI({ baseURL: `${at.gateway}/v1`, apiKey: at.key })(at.model));
+export const responses = sdk((at) => createOpenAI({ baseURL: `${at.gateway}/v1`, apiKey: at.key })(at.model), {
+  failures: { cut: { kind: Object, status: 500 }, 'mid-stream': { kind: Object, status: 500 } },
+});
 
 const compatible = (at, more) =>
   createOpenAICompatible({ name: 'peerway', baseURL: `${at.gateway}/v1`, apiKey: at.key, supportsStructuredOutputs: true, ...more })(at.model);

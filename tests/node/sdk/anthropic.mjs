@@ -1,7 +1,7 @@
 // Anthropic's client.
 
 import Anthropic, { APIError } from '@anthropic-ai/sdk';
-import { GatewayTimeoutError } from '@anthropic-ai/sdk/error';
+import { GatewayTimeoutError, ServiceUnavailableError } from '@anthropic-ai/sdk/error';
 import { zodOutputFormat } from '@anthropic-ai/sdk/helpers/zod';
 
 import { Note, PATIENCE, tools } from './contract.mjs';
@@ -21,6 +21,7 @@ export const anthropic = {
     cut: { kind: APIError },
     'mid-stream': { kind: APIError },
     second: { kind: Anthropic.InternalServerError, status: 502 },
+    'second, overloaded': { kind: ServiceUnavailableError, status: 503 },
     timeout: { kind: GatewayTimeoutError, status: 504 },
   },
   status: (error) => error.status,

@@ -23,7 +23,7 @@ export const TOOLS = {
 };
 export const tools = (each) => Object.entries(TOOLS).map(([name, tool]) => each(name, tool.description, tool.parameters));
 
-export const Note = z.object({ title: z.string(), kind: z.literal('memo'), pages: z.number().int() });
+export const Note = z.object({ title: z.string(), kind: z.enum(['memo', 'letter']), pages: z.number().int() });
 /** The smallest answer to the schema, as the simulated provider gives it. */
 export const EMPTY_NOTE = { title: '', kind: 'memo', pages: 0 };
 

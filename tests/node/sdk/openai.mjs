@@ -21,6 +21,7 @@ export const chat = {
     cut: { kind: OpenAI.APIError },
     'mid-stream': { kind: OpenAI.APIError },
     second: { kind: OpenAI.InternalServerError, status: 502 },
+    'second, overloaded': { kind: OpenAI.InternalServerError, status: 503 },
     timeout: { kind: OpenAI.InternalServerError, status: 504 },
   },
   status: (error) => error.status,

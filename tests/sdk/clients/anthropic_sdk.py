@@ -26,6 +26,7 @@ class Anthropic(Adapter):
         "cut": Failure(anthropic.APIStatusError, 200),
         "mid-stream": Failure(anthropic.APIStatusError, 200),
         "second": Failure(anthropic.InternalServerError, 502),
+        "second, overloaded": Failure(anthropic.ServiceUnavailableError, 503),
         "timeout": Failure(anthropic.GatewayTimeoutError, 504),
     }
 

@@ -25,7 +25,6 @@ def client(at: At):
 
 class Boto3(Adapter):
     provider = "bedrock"
-    structured_by = "tool"
 
     def __init__(self) -> None:
         # boto3 makes its exception classes from the service's description.
@@ -37,7 +36,9 @@ class Boto3(Adapter):
             "budget": Failure(known.ServiceQuotaExceededException, 429),
             "cut": Failure(EventStreamError, "modelStreamErrorException"),
             "mid-stream": Failure(EventStreamError, "modelStreamErrorException"),
+            "mid-stream, overloaded": Failure(EventStreamError, "serviceUnavailableException"),
             "second": Failure(known.InternalServerException, 502),
+            "second, overloaded": Failure(known.ServiceUnavailableException, 503),
             "timeout": Failure(known.ModelTimeoutException, 504),
         }
 

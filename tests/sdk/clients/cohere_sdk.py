@@ -25,6 +25,7 @@ class Cohere(Adapter):
         "cut": Failure(Told),
         "mid-stream": Failure(Told),
         "second": Failure(ApiError, 502),
+        "second, overloaded": Failure(cohere.ServiceUnavailableError, 503),
         "timeout": Failure(cohere.GatewayTimeoutError, 504),
     }
 

@@ -22,7 +22,9 @@ class Genai(Adapter):
         "budget": Failure(errors.ClientError, 429),
         "cut": Failure(errors.ServerError, 502),
         "mid-stream": Failure(errors.ServerError, 502),
+        "mid-stream, overloaded": Failure(errors.ServerError, 503),
         "second": Failure(errors.ServerError, 502),
+        "second, overloaded": Failure(errors.ServerError, 503),
         "timeout": Failure(errors.ServerError, 504),
     }
 

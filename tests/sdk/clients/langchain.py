@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 
+import anthropic
+import openai
 from langchain_anthropic import ChatAnthropic
+from langchain_anthropic import chat_models as in_anthropic
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
+from langchain_openai.chat_models import base as in_openai
 
-from ..contract import PATIENCE, TOOLS, Adapter, At, Call, Note, Used
-from . import anthropic_sdk, openai_sdk
+from ..contract import PATIENCE, TOOLS, Adapter, At, Call, Failure, Note, Used
 
 
 class Langchain(Adapter):
@@ -46,22 +49,41 @@ class Langchain(Adapter):
 
 class LangchainOpenAi(Langchain):
     provider = "openai"
-    failures = openai_sdk.Chat.failures
+    # Subclasses of the vendor's and of LangChain's own.
+    failures = {
+        "401": Failure(in_openai.OpenAIAuthenticationError, 401),
+        "404": Failure(in_openai.OpenAIModelNotFoundError, 404),
+        "429": Failure(in_openai.OpenAIRateLimitError, 429),
+        "budget": Failure(in_openai.OpenAIRateLimitError, 429),
+        "cut": Failure(openai.APIError),
+        "mid-stream": Failure(openai.APIError),
+        "second": Failure(in_openai.OpenAIAPIError, 502),
+        "second, overloaded": Failure(in_openai.OpenAIAPIError, 503),
+        "timeout": Failure(in_openai.OpenAIAPIError, 504),
+    }
 
     def model(self, at: At, **more: object) -> BaseChatModel:
         return ChatOpenAI(model=at.model, base_url=f"{at.gateway}/v1", api_key=at.key, max_retries=at.retries, timeout=PATIENCE, **more)
 
     def stream_usage(self, at: At, prompt: str) -> Used | None:
         # At an address of one's own it does not ask for usage unless told to.
-        assert all(chunk.usage_metadata is None for chunk in self.model(at).stream(prompt))
         first, *rest = self.model(at, stream_usage=True).stream(prompt)
         return used(sum(rest, first))
 
 
 class LangchainAnthropic(Langchain):
     provider = "anthropic"
-    structured_by = "tool"
-    failures = anthropic_sdk.Anthropic.failures
+    failures = {
+        "401": Failure(in_anthropic.AnthropicAuthenticationError, 401),
+        "404": Failure(in_anthropic.AnthropicModelNotFoundError, 404),
+        "429": Failure(in_anthropic.AnthropicRateLimitError, 429),
+        "budget": Failure(in_anthropic.AnthropicRateLimitError, 429),
+        "cut": Failure(anthropic.APIStatusError, 200),
+        "mid-stream": Failure(anthropic.APIStatusError, 200),
+        "second": Failure(in_anthropic.AnthropicAPIError, 502),
+        "second, overloaded": Failure(in_anthropic.AnthropicAPIError, 503),
+        "timeout": Failure(in_anthropic.AnthropicAPIError, 504),
+    }
 
     def model(self, at: At) -> BaseChatModel:
         return ChatAnthropic(

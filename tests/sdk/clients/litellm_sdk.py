@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import litellm
+from litellm.exceptions import MidStreamFallbackError
 
 from ..contract import PATIENCE, TOOLS, Adapter, At, Call, Failure, Note, Used
 
@@ -19,10 +20,11 @@ class Litellm(Adapter):
         "404": Failure(litellm.NotFoundError, 404),
         "429": Failure(litellm.RateLimitError, 429),
         "budget": Failure(litellm.RateLimitError, 429),
-        "cut": Failure(litellm.APIError, 500),
-        "mid-stream": Failure(litellm.APIError, 500),
-        "second": Failure(litellm.InternalServerError, 500),
-        "timeout": Failure(litellm.Timeout, 408),
+        "cut": Failure(MidStreamFallbackError, 500),
+        "mid-stream": Failure(MidStreamFallbackError, 500),
+        "second": Failure(litellm.BadGatewayError, 502),
+        "second, overloaded": Failure(litellm.ServiceUnavailableError, 503),
+        "timeout": Failure(litellm.Timeout, 504),
     }
 
     def ask(self, at: At, prompt: str, **more: object):
@@ -79,12 +81,23 @@ class Proxy(Litellm):
 
 class Anthropic(Litellm):
     provider = "anthropic"
+    failures = {**Litellm.failures, "second, overloaded": Failure(litellm.InternalServerError, 500)}
     prefix = "anthropic/"
     base = "/anthropic"
 
 
 class Gemini(Litellm):
     provider = "gemini"
+    # Of this prefix's streams it begins to read the answer, and so sees its status, only when it is iterated over.
+    failures = {
+        **Litellm.failures,
+        "mid-stream, overloaded": Failure(MidStreamFallbackError, 503),
+        "second": Failure(MidStreamFallbackError, 500),
+        "second, overloaded": Failure(MidStreamFallbackError, 503),
+        # "The model is overloaded" it reads as something else than "Overloaded".
+        "mid-stream, gemini": Failure(MidStreamFallbackError, 500),
+        "second, gemini": Failure(MidStreamFallbackError, 500),
+    }
     prefix = "gemini/"
     base = "/genai"
 

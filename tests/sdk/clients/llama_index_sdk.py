@@ -26,7 +26,6 @@ class Clock(BaseModel):
 
 class LlamaIndex(Adapter):
     provider = "openai"
-    structured_by = "tool"
     honours_should_retry = False
     failures = openai_sdk.Chat.failures
 
@@ -56,7 +55,7 @@ class LlamaIndex(Adapter):
         return [Call(name=c.tool_name, arguments=c.tool_kwargs) for c in model.get_tool_calls_from_response(last)]
 
     def structured(self, at: At, prompt: str) -> Note:
-        return self.model(at).structured_predict(Note, PromptTemplate("{prompt}"), prompt=prompt)
+        return self.model(at).structured_predict(Note, PromptTemplate("{question}"), question=prompt)
 
     def usage(self, at: At, prompt: str) -> Used:
         return openai_sdk.used(self.model(at).chat([ChatMessage(prompt)]).raw.usage)

@@ -26,6 +26,7 @@ class OpenAiAdapter(Adapter):
         "cut": Failure(openai.APIError),
         "mid-stream": Failure(openai.APIError),
         "second": Failure(openai.InternalServerError, 502),
+        "second, overloaded": Failure(openai.InternalServerError, 503),
         "timeout": Failure(openai.InternalServerError, 504),
     }
 
@@ -39,6 +40,7 @@ class Chat(OpenAiAdapter):
     def stream(self, at: At, prompt: str) -> Iterator[str]:
         finish = None
         for chunk in client(at).chat.completions.create(model=at.model, messages=user(prompt), stream=True):
+            assert chunk.usage is None, "it was not asked for"
             if chunk.choices:
                 finish = chunk.choices[0].finish_reason or finish
                 yield chunk.choices[0].delta.content or ""

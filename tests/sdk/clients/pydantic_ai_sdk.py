@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Iterator
 
-from openai import AsyncOpenAI
-from pydantic_ai import Agent, ModelAPIError, ModelHTTPError
+from openai import APIError, AsyncOpenAI
+from pydantic_ai import Agent, ModelHTTPError
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -13,16 +13,17 @@ from ..contract import PATIENCE, Adapter, At, Call, Failure, Note, Used
 
 class PydanticAi(Adapter):
     provider = "openai"
-    structured_by = "tool"
     honours_should_retry = True
     failures = {
         "401": Failure(ModelHTTPError, 401),
         "404": Failure(ModelHTTPError, 404),
         "429": Failure(ModelHTTPError, 429),
         "budget": Failure(ModelHTTPError, 429),
-        "cut": Failure(ModelAPIError),
-        "mid-stream": Failure(ModelAPIError),
+        # In a stream the openai client's own classes come through.
+        "cut": Failure(APIError),
+        "mid-stream": Failure(APIError),
         "second": Failure(ModelHTTPError, 502),
+        "second, overloaded": Failure(ModelHTTPError, 503),
         "timeout": Failure(ModelHTTPError, 504),
     }
 

@@ -122,7 +122,8 @@ pub(super) fn encode_items<'a>(
                 Err(Nowhere) => {}
             }
         }
-        if said.is_empty() && message.parts.is_empty() {
+        // An assistant that has said nothing is left out: its message would be one without content.
+        if message.parts.is_empty() && message.role != Role::Assistant {
             items.push(WireItem::Message { role, content: Vec::new() });
         }
         flush(role, &mut said, &mut items);

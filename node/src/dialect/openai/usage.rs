@@ -16,6 +16,8 @@ pub struct Usage {
     pub cached_tokens: u64,
     /// Of the prompt: written to that cache.
     pub cache_write_tokens: u64,
+    /// Of those: written to be kept for an hour, which is dearer. Only Anthropic's models tell it.
+    pub cache_write_1h_tokens: u64,
     pub prompt_audio_tokens: u64,
     pub prompt_image_tokens: u64,
     pub reasoning_tokens: u64,
@@ -45,6 +47,7 @@ impl From<Stated> for Usage {
             total_tokens: stated.total_tokens,
             cached_tokens: prompt.cached,
             cache_write_tokens: prompt.cache_write,
+            cache_write_1h_tokens: 0,
             prompt_audio_tokens: prompt.audio,
             prompt_image_tokens: prompt.image,
             reasoning_tokens: completion.reasoning,
@@ -130,6 +133,7 @@ mod tests {
             total_tokens: 150,
             cached_tokens: 60,
             cache_write_tokens: 3,
+            cache_write_1h_tokens: 0,
             prompt_audio_tokens: 7,
             prompt_image_tokens: 5,
             reasoning_tokens: 40,

@@ -17,11 +17,14 @@ const REQUEST: u64 = 8;
 pub(super) fn of(call: &Call, body: &Bytes, form: Option<&Form>, default_output: u64) -> Asked {
     // Nobody charges for these, or what is charged is only told afterwards.
     let is_free = matches!(call.operation, Operation::CountTokens | Operation::Moderations);
-    let has_output = match call.operation {
-        Operation::ImageGenerations | Operation::ImageEdits => true,
-        Operation::Speech | Operation::Transcriptions | Operation::Translations => true,
-        _ => false,
-    };
+    let has_output = matches!(
+        call.operation,
+        Operation::ImageGenerations
+            | Operation::ImageEdits
+            | Operation::Speech
+            | Operation::Transcriptions
+            | Operation::Translations
+    );
     let mut estimate = match form {
         Some(form) => of_form(call.operation, form),
         None if is_free => Estimate::of_prompt(0),

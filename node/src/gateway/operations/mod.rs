@@ -36,7 +36,7 @@ use super::outbound::Outbound;
 use super::plan::Plan;
 use super::send::send;
 use super::{Exchange, Outcome, deadline, ladder, reserve};
-use crate::governance::Account;
+use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
 use crate::operation::Operation;
 use crate::surface::{Call, Envelope, EnvelopeError, Form};
@@ -63,7 +63,7 @@ pub(super) async fn perform(mut exchange: Exchange, call: Call, request: Request
             *response.headers_mut() = returned(&raw.headers);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             exchange.stamp(&mut response);
-            *response.body_mut() = Body::new(raw.relay(exchange));
+            *response.body_mut() = Body::new(raw.relay(exchange, call.operation));
             response
         }
         Err(error) => {
@@ -103,7 +103,7 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         if call.operation == Operation::CountTokens {
             return Ok(Ready::Whole(counted_here(call, &body)?));
         }
-        return Err(not_served(&plan, call.operation, &envelope.model));
+        return Err(not_served(&plan, key.as_deref(), call.operation, &envelope.model));
     }
     if let Some(charges) = reserve::charges(key.as_deref())? {
         if !is_free {
@@ -150,16 +150,18 @@ fn scan(call: &Call, headers: &http::HeaderMap, body: &Bytes) -> Result<(Envelop
     }
 }
 
-fn not_served(plan: &Plan, operation: Operation, model: &str) -> ApiError {
+/// The hint names only providers all of whose models this key may use.
+fn not_served(plan: &Plan, key: Option<&VirtualKey>, operation: Operation, model: &str) -> ApiError {
+    let is_allowed = |name: &str| key.is_none_or(|key| key.allows(&[&format!("{name}/*")]));
     let others: Vec<&str> = plan
         .routes
         .upstreams()
         .iter()
-        .filter(|upstream| upstream.serves_operation(operation, "").is_some())
+        .filter(|upstream| is_allowed(&upstream.name) && upstream.serves_operation(operation, "").is_some())
         .map(|upstream| &*upstream.name)
         .take(8)
         .collect();
-    let others = if others.is_empty() { "none does".to_owned() } else { others.join(", ") };
+    let others = if others.is_empty() { "none that this key may use".to_owned() } else { others.join(", ") };
     ApiError::NoOperation { model: model.to_owned(), operation: operation.as_str(), others }
 }
 

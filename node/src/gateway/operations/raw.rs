@@ -16,11 +16,12 @@ use super::usage;
 use crate::gateway::{Exchange, Outcome};
 use crate::governance::{Reason, Written};
 use crate::health::{self, Verdict};
+use crate::operation::Operation;
 use crate::provider;
 use crate::routing::Target;
 
-/// Longer lines of events are not kept to be read.
-const LONGEST_LINE: usize = 64 << 10;
+/// Longer lines of events are not kept to be read. The last event of an image holds all of it, and its usage.
+const LONGEST_LINE: usize = 16 << 20;
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -46,13 +47,14 @@ impl Raw {
         self.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
     }
 
-    pub(super) fn relay(self: Box<Self>, exchange: Exchange) -> RawRelay {
+    pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
         let (idle, total) = (self.target.upstream.idle, self.target.upstream.total);
         RawRelay {
             tally: self.is_events().then(Tally::default),
             body: self.body,
             exchange,
+            operation,
             idle,
             deadline: now + total,
             last_piece: now,
@@ -76,6 +78,7 @@ pub(super) enum Cut {
 pub(super) struct RawRelay {
     body: provider::Body,
     exchange: Exchange,
+    operation: Operation,
     tally: Option<Tally>,
     idle: Duration,
     deadline: Instant,
@@ -139,8 +142,13 @@ impl RawRelay {
     fn charge(&mut self, reason: Reason) {
         let Some(Tally { usage, written, .. }) = self.tally.take() else { return };
         self.exchange.usage = usage;
+        let operation = self.operation;
         self.exchange.answered(|account| match usage {
             Some(usage) => account.stated(&usage),
+            // What an image is made of is not text.
+            None if matches!(operation, Operation::ImageGenerations | Operation::ImageEdits) => {
+                account.worst_case(&Written::default(), reason);
+            }
             None => account.counted(&written, None, reason),
         });
     }

@@ -41,9 +41,9 @@ enum Family {
     /// The client's bytes go on but for the model's name.
     Same,
     Form(Form, Option<HeaderValue>),
-    Embeddings(Room, Option<EmbedRequest>),
-    Rerank(Option<RerankRequest>),
-    Count(Option<ChatRequest>),
+    Embeddings(Room, Option<Box<EmbedRequest>>),
+    Rerank(Option<Box<RerankRequest>>),
+    Count(Option<Box<ChatRequest>>),
 }
 
 /// An answer in the client's words, with what it cost.
@@ -183,9 +183,12 @@ impl Work {
     }
 }
 
-fn read_once<T>(read: &mut Option<T>, decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<&mut T, ApiError> {
+fn read_once<T>(
+    read: &mut Option<Box<T>>,
+    decode: impl FnOnce() -> Result<T, DecodeError>,
+) -> Result<&mut T, ApiError> {
     match read {
         Some(request) => Ok(request),
-        None => Ok(read.insert(decode().map_err(ApiError::Decode)?)),
+        None => Ok(read.insert(Box::new(decode().map_err(ApiError::Decode)?))),
     }
 }

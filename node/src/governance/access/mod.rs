@@ -34,7 +34,7 @@ pub use overlay::Source;
 pub use secret::{KeyHash, KeyHasher};
 pub use virtual_key::{Customer, KeyProvider, Team, Unusable, VirtualKey};
 
-/// Headers that SDKs put a key into, besides `Authorization`.
+/// Headers that SDKs put a key into, besides `Authorization: Bearer`.
 const KEY_HEADERS: [&str; 5] = ["x-peerway-key", "x-api-key", "x-goog-api-key", "api-key", "x-bf-vk"];
 
 /// Who may use the gateway, at one moment.
