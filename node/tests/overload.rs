@@ -134,7 +134,7 @@ async fn bodies_are_read_into_so_much_memory() {
     assert!(memory.used() >= memory.limit() / 2, "{} of {}", memory.used(), memory.limit());
     assert!(resident() < before + (64 << 20), "{} MiB more", (resident() - before) >> 20);
     let answers = open.into_iter().map(|mut client| async move {
-        let mut answer = Vec::new();
+        let mut answer = Vec::with_capacity(4096);
         let reading = client.read_buf(&mut answer);
         let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
         String::from_utf8_lossy(&answer).into_owned()
