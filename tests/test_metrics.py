@@ -25,6 +25,11 @@ PROMISED = {
     "peerway_cluster_gossip_lag_seconds",
     "peerway_ring_ownership_ratio",
     "peerway_build_info",
+    "peerway_shed_total",
+    "peerway_requests_admitted",
+    "peerway_requests_queued",
+    "peerway_body_memory_bytes",
+    "peerway_connections",
 }
 
 

@@ -1,8 +1,8 @@
 //! The gateway node as a library: what `main` runs and what the benches measure.
 //!
 //! A request flows `http` -> `gateway` (one file a step) -> `relay` and back; it uses `surface` (what clients speak),
-//! `operation` (what is asked for), `dialect` (bytes), `routing` and `provider` (upstreams); `governance` says what it
-//! costs, `health` which upstreams answer. `peers` joins the node to the cluster and the ring cache;
+//! `operation` (what is asked for), `dialect` (bytes), `routing` and `provider` (upstreams); `governance` says what it costs,
+//! `health` which upstreams answer. `peers` joins the node to the cluster and the ring cache;
 //! `admin` shows and changes both. `serve` is a node's life from bind to drain, `demo` is several of them, `cli` is the way in.
 
 pub mod admin;

@@ -217,7 +217,7 @@ async fn try_it(provider: &config::Provider, resolver: &Arc<Scripted>) -> Fate {
         (Err(_), Err(_)) => return Fate::RefusedAtLoad,
         (prepared, checked) => panic!("check and start do not agree: {checked:?}, {:?}", prepared.err()),
     };
-    let key = upstream.pick_key("m", &[]).unwrap();
+    let key = upstream.keys().first();
     let call = UpstreamCall {
         operation: Operation::Chat,
         dialect: upstream.chat_dialect(peerway_dialect::Dialect::OpenAiChat, "m"),

@@ -14,7 +14,7 @@ use super::observation::{Observation, Stage};
 use super::settings::Settings;
 use super::state::{Counted, Here, State, TargetStatus};
 use super::target::Target;
-use super::{Fault, messages};
+use super::{Fault, Quota, messages};
 use crate::identity::NodeId;
 
 /// Calls that a node may send at once after a pause, as time at the believed rate.
@@ -117,6 +117,9 @@ struct GateCells {
     /// When the next call has its turn by the believed rate.
     next: AtomicU64,
     is_busy: AtomicBool,
+    /// What was said last of the provider's own limit, in thousandths, and when it was taken in.
+    quota_left: AtomicU64,
+    quota_told: AtomicU64,
     weight: AtomicU64,
     /// 0: not known.
     latency: AtomicU64,
@@ -184,6 +187,20 @@ impl Entry {
         }
     }
 
+    /// Why a call would not go, if it would not; takes nothing. A believed rate is no reason: it is a matter of moments.
+    pub fn barred(&self, now: Duration) -> Option<Barred> {
+        let time = micros(now);
+        let cools = |gate: &GateCells| gate.cool_until.load(Ordering::Relaxed) > time;
+        if self.key.as_ref().is_some_and(|key| cools(&key.gate)) {
+            return Some(Barred::Key);
+        }
+        if cools(&self.gate) {
+            let is_key = self.gate.is_key_refused.load(Ordering::Relaxed);
+            return Some(if is_key { Barred::Key } else { Barred::Capacity });
+        }
+        (self.gate.is_open.load(Ordering::Relaxed) && !self.is_probe_due(now)).then_some(Barred::Breaker)
+    }
+
     /// Whether the next call would be let through as a probe: routing puts such a target first, or it is never tried.
     pub fn is_probe_due(&self, now: Duration) -> bool {
         self.gate.is_open.load(Ordering::Relaxed) && micros(now) >= self.gate.probe_at.load(Ordering::Relaxed)
@@ -230,11 +247,17 @@ impl Entry {
             Fault::None if !self.gate.is_busy.load(Ordering::Acquire) => self.counted.add(seen),
             _ => self.with(now, |state, here| ((), state.observe(here, seen))),
         }
-        if let Some(quota) = &seen.quota
-            && !self.target.is_key()
-        {
-            self.with(now, |state, here| (state.quota(here.now, quota), None));
+    }
+
+    /// Tells what the provider says of its limits. Most answers say the same as the last one, which is not told again.
+    pub fn quota(&self, now: Duration, quota: &Quota) {
+        let (time, left) = (micros(now), (quota.left * 1e3) as u64);
+        let is_same = self.gate.quota_left.swap(left, Ordering::Relaxed).abs_diff(left) < 20;
+        if is_same && time < self.gate.quota_told.load(Ordering::Relaxed).saturating_add(1_000_000) {
+            return;
         }
+        self.gate.quota_told.store(time, Ordering::Relaxed);
+        self.with(now, |state, here| (state.quota(here.now, quota), None));
     }
 
     /// The share of calls that this target deserves: above 0 and at most 1, or 0 while it cannot be used.

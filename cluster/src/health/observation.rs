@@ -19,8 +19,6 @@ pub struct Observation {
     pub first_output: Option<Duration>,
     /// How long the provider wants to be left alone.
     pub retry_after: Option<Duration>,
-    /// What the provider says is left of its limits.
-    pub quota: Option<Quota>,
 }
 
 /// How far a call has come when it is observed.
@@ -46,15 +44,7 @@ pub struct Quota {
 impl Observation {
     /// A call that has ended.
     pub fn ended(fault: Fault, took: Duration) -> Observation {
-        Observation {
-            fault,
-            is_whole_key: false,
-            stage: Stage::Ended,
-            took,
-            first_output: None,
-            retry_after: None,
-            quota: None,
-        }
+        Observation { fault, is_whole_key: false, stage: Stage::Ended, took, first_output: None, retry_after: None }
     }
 
     /// A stream whose first output is there.

@@ -128,8 +128,8 @@ pub fn document() -> OpenApi {
 /// What there is.
 #[utoipa::path(get, path = "/", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn index() -> &'static str {
-    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/providers /api/keys /api/teams /api/customers /api/cache \
-     /api/routes/explain /api/config/diff /api/config/export\n"
+    "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/providers /api/routes/explain /api/keys \
+     /api/teams /api/customers /api/cache /api/config/diff /api/config/export\n"
 }
 
 /// Whether the process runs.

@@ -48,7 +48,7 @@ pub enum KeysCommand {
         #[arg(long, conflicts_with = "disabled")]
         enabled: bool,
         /// Take away its team, budgets, limits, providers, models or end.
-        #[arg(long, value_name = "WHAT", value_parser = ["team", "budgets", "limits", "providers", "models", "expires_at"])]
+        #[arg(long, value_name = "WHAT", value_parser = ["team", "budgets", "limits", "max_concurrent", "providers", "models", "expires_at"])]
         remove: Vec<String>,
         #[command(flatten)]
         at: AdminArgs,
@@ -79,6 +79,9 @@ pub struct KeySettings {
     /// What it may use in a window, e.g. `requests:200/1m` or `tokens:500000/1d`. May be repeated.
     #[arg(long = "limit", value_name = "UNIT:N/WINDOW", value_parser = limit)]
     pub limits: Vec<Value>,
+    /// How many of its requests may be in progress at once, at each node.
+    #[arg(long, value_name = "N")]
+    pub max_concurrent: Option<u32>,
     /// What it may spend at one provider, e.g. `openai=5.00/1d`. May be repeated.
     #[arg(long = "provider-budget", value_name = "PROVIDER=USD/WINDOW", value_parser = provider_budget)]
     pub providers: Vec<Value>,
@@ -129,6 +132,9 @@ impl KeySettings {
         }
         if !self.limits.is_empty() {
             set("limits", self.limits.clone().into());
+        }
+        if let Some(most) = self.max_concurrent {
+            set("max_concurrent", most.into());
         }
         if !self.providers.is_empty() {
             set("providers", by_provider(&self.providers).into());

@@ -7,19 +7,20 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use peerway_dialect::canonical::{self, replay};
-use peerway_dialect::{Dialect, Dropped};
+use peerway_dialect::Dialect;
+use peerway_dialect::canonical::replay;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::answer::{Read, read_answer, written};
-use super::headers::{forward, returned};
+use super::answer::{Read, read_answer};
+use super::headers::{forward, retry_after, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
-use super::verdict::{Failure, Spent, status_of};
+use super::verdict::{Failure, Spent, judge};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason, Written};
-use crate::health::{Call, Fault, Outcome, attribute, retry_after};
+use crate::health::{Call, Fault};
+use crate::http::memory::Memory;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::provider::Body;
 use crate::relay::{Feed, Naming, Reader};
@@ -35,7 +36,7 @@ const MAX_ERROR: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) enum Sent {
     /// A stream that has begun to answer.
-    Stream { target: Target, headers: HeaderMap, feed: Box<Feed>, call: Option<Call> },
+    Stream { target: Target, headers: HeaderMap, feed: Box<Feed> },
     /// An answer that goes on as it comes, but is not a chat.
     Raw(Box<Raw>),
     /// A whole answer, or an error that is the client's own fault, in the client's words.
@@ -48,8 +49,6 @@ pub(super) enum Sent {
         spent: Spent,
         /// The provider says that the request is longer than its model's context window.
         is_too_long: bool,
-        /// What of the answer the client's dialect has no place for.
-        unread: Dropped,
     },
 }
 
@@ -98,61 +97,62 @@ pub(super) fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
 pub(super) struct Attempt<'a> {
     pub(super) worker: usize,
     pub(super) target: &'a Target,
+    /// The same attempt as the target's health sees it.
+    pub(super) call: &'a Call,
     /// What the target is spoken to in.
     pub(super) dialect: Dialect,
     /// What it is asked for, where it is not a chat.
     pub(super) asks: Option<&'a Asks>,
     pub(super) outbound: &'a Outbound<'a>,
     pub(super) naming: Naming,
-    pub(super) request_id: &'a HeaderValue,
     /// When nobody waits for an answer any more.
     pub(super) deadline: Option<Instant>,
+    pub(super) memory: &'a Memory,
 }
 
 impl Attempt<'_> {
-    /// Sends the request, and tells `call` what came of it; a stream that has begun takes the call with it.
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>, call: Call) -> Result<Sent, Failure> {
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
-        let (first_byte, late) = self.within(upstream.first_byte);
+        let first_byte = self.within(upstream.first_byte);
         let response = match timeout_at(first_byte, upstream.client(self.worker).request(request)).await {
             Err(_) => {
-                let detail = format!("no answer within {:?}", self.patience(upstream.first_byte));
-                return Err(unanswered(call, &late, detail, Spent::Prompt(Reason::Deadline)));
+                let spent = Spent::Prompt(Reason::Deadline);
+                return Err(Failure::deadline(
+                    format!("no answer within {:?}", self.patience(upstream.first_byte)),
+                    spent,
+                ));
             }
             Ok(Err(error)) => {
                 let spent = if error.was_sent() { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
-                return Err(unanswered(call, &Outcome::Transport, chain(&error), spent));
+                return Err(Failure::transport(chain(&error), spent));
             }
             Ok(Ok(response)) => response,
         };
+        self.call.has_head(response.headers());
         let is_success = response.status().is_success();
         if is_success && self.outbound.work.as_ref().is_some_and(|work| work.is_raw(response.headers())) {
-            return Ok(self.raw(response, call));
+            return Ok(self.raw(response));
         }
         if is_success && self.outbound.envelope.stream && is_stream(response.headers()) {
-            return self.stream(response, call).await;
+            return self.stream(response).await;
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
-        let (until, late) = self.within(upstream.total);
-        let (body, broken) = read(body, limit, until, upstream.idle).await;
+        let (body, broken) = read(body, limit, self.within(upstream.total), upstream.idle, self.memory).await;
         match broken {
-            Some(broken) => Err(self.broken(call, head.status, &body, &broken, late)),
+            Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
             None if is_success => match (&self.outbound.work, self.asks) {
-                (Some(work), Some(asks)) => self.done(call, (work, asks), head.status, &head.headers, body),
-                _ => self.answer(call, head.status, &head.headers, body),
+                (Some(work), Some(asks)) => self.done(work, asks, head.status, &head.headers, body),
+                _ => self.answer(head.status, &head.headers, body),
             },
-            None => self.error(call, head.status, &head.headers, body),
+            None => self.error(head.status, &head.headers, body),
         }
     }
 
-    /// So long, but no longer than the client waits; and what it means when that is over.
-    fn within(&self, patience: Duration) -> (Instant, Outcome<'static>) {
+    /// So long, but no longer than the client waits.
+    fn within(&self, patience: Duration) -> Instant {
         let until = Instant::now() + patience;
-        match self.deadline.filter(|deadline| *deadline < until) {
-            Some(deadline) => (deadline, Outcome::ClientGone),
-            None => (until, Outcome::Deadline),
-        }
+        self.deadline.map_or(until, |deadline| until.min(deadline))
     }
 
     fn patience(&self, patience: Duration) -> Duration {
@@ -171,134 +171,89 @@ impl Attempt<'_> {
         Reader::translating(self.dialect, client, manner, self.naming.clone())
     }
 
-    async fn stream(&self, response: Response<Body>, call: Call) -> Result<Sent, Failure> {
+    async fn stream(&self, response: Response<Body>) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
         let (head, body) = response.into_parts();
         let mut feed = Box::new(Feed::new(body, self.reader()));
-        let began = feed.open(upstream.idle, upstream.first_byte, self.deadline).await;
-        let (target, headers) = (self.target.clone(), head.headers);
-        let Err(broken) = began else {
-            call.has_output();
-            return Ok(Sent::Stream { target, headers, feed, call: Some(call) });
-        };
-        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let outcome = if is_late { Outcome::ClientGone } else { broken.outcome() };
-        call.end(&outcome, Some(&headers));
-        if !is_late && attribute(&outcome) == Fault::Client {
-            let spent = Spent::Counted(feed.facts().written, feed.facts().usage, broken.reason);
-            return Ok(self.refused(status_of(&broken.failure), broken.failure, spent));
-        }
-        Err(Failure::before_output(&broken, feed.facts(), retry_after(&headers)))
-    }
-
-    /// The provider refuses what the client asks for: told in the client's words.
-    fn refused(&self, status: StatusCode, mut said: canonical::Failure, spent: Spent) -> Sent {
-        let client = self.outbound.call.dialect;
-        let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
-        said.request_id = Some(self.request_id.to_str().unwrap_or_default().to_owned());
-        let mut headers = HeaderMap::with_capacity(16);
-        if client == Dialect::Bedrock {
-            let name = peerway_dialect::bedrock::error_type(said.kind);
-            headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
-        }
-        let body = codec::encode_error(client, &said).into();
-        Sent::Plain {
-            target: self.target.clone(),
-            status,
-            headers,
-            body,
-            answer: None,
-            spent,
-            is_too_long,
-            unread: Dropped::new(),
+        match feed.open(upstream.idle, upstream.first_byte, self.deadline).await {
+            Ok(()) => Ok(Sent::Stream { target: self.target.clone(), headers: head.headers, feed }),
+            Err(broken) => Err(Failure::before_output(&broken, feed.facts())),
         }
     }
 
-    fn broken(&self, call: Call, status: StatusCode, body: &[u8], broken: &Broken, late: Outcome<'static>) -> Failure {
+    fn broken(&self, status: StatusCode, body: &[u8], broken: &Broken, limit: usize) -> Failure {
         // A provider that sends an answer in one piece has written all of it; an error costs nothing.
-        let spent = |reason| match status.is_success() {
-            true => Spent::Answer(written(self.dialect, body), reason),
-            false => Spent::Nothing,
+        let spent = |reason| {
+            if status.is_success() {
+                Spent::Answer(super::answer::written(self.dialect, body), reason)
+            } else {
+                Spent::Nothing
+            }
         };
         match broken {
-            Broken::Late => {
-                let total = self.patience(self.target.upstream.total);
-                let detail = format!("the answer was not whole within {total:?}");
-                unanswered(call, &late, detail, spent(Reason::Deadline))
+            Broken::Late => Failure::deadline(
+                format!("the answer was not whole within {:?}", self.target.upstream.total),
+                spent(Reason::Deadline),
+            ),
+            Broken::Idle => Failure::deadline(
+                format!("nothing came for {:?}, and the answer was not whole", self.target.upstream.idle),
+                spent(Reason::Deadline),
+            ),
+            Broken::TooLong => {
+                Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
             }
-            Broken::Idle => {
-                let detail = format!("nothing came for {:?}, and the answer was not whole", self.target.upstream.idle);
-                unanswered(call, &Outcome::Deadline, detail, spent(Reason::Deadline))
-            }
-            Broken::TooLong(limit) => {
-                let detail = format!("the answer is longer than {limit} bytes");
-                unanswered(call, &Outcome::Malformed, detail, spent(Reason::Malformed))
-            }
-            Broken::Lost(why) => {
-                let detail = format!("the answer broke off: {why}");
-                unanswered(call, &Outcome::Cut, detail, spent(Reason::Transport))
-            }
+            Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+            Broken::NoRoom => Failure::no_room(spent(Reason::Transport)),
         }
     }
 
-    /// Its head is there; how it goes on is not waited for.
-    fn raw(&self, response: Response<Body>, call: Call) -> Sent {
+    fn raw(&self, response: Response<Body>) -> Sent {
         let (head, body) = response.into_parts();
-        call.end(&Outcome::Ok, Some(&head.headers));
         Sent::Raw(Box::new(Raw::new(self.target, head.status, head.headers, body)))
     }
 
     /// A whole answer to what is not a chat.
     fn done(
         &self,
-        call: Call,
-        (work, asks): (&Work, &Asks),
+        work: &Work,
+        asks: &Asks,
         status: StatusCode,
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Sent, Failure> {
         if let Some(said) = super::answer::error_in(self.dialect, &body) {
-            let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
-            call.end(&outcome, Some(headers));
-            return Err(Failure::answered(status, &said, retry_after(headers), Spent::Nothing));
+            return Err(Failure::answered(judge(status, &said), status, &said, retry_after(headers), Spent::Nothing));
         }
         let target = self.target.clone();
         match work.read(asks.wire, self.dialect, headers, body) {
             Ok(Done { body, is_translated, spent }) => {
-                call.end(&Outcome::Ok, Some(headers));
                 let kept = returned(headers);
                 let headers = if is_translated { without_type(kept) } else { kept };
-                let (answer, unread) = (None, Dropped::new());
-                Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false, unread })
+                Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long: false })
             }
-            Err(unreadable) => {
-                let spent = Spent::Answer(Written::default(), Reason::Malformed);
-                let detail = format!("the answer cannot be read: {unreadable}");
-                Err(unanswered(call, &Outcome::Malformed, detail, spent))
-            }
+            Err(unreadable) => Err(Failure::malformed(
+                format!("the answer cannot be read: {unreadable}"),
+                Spent::Answer(Written::default(), Reason::Malformed),
+            )),
         }
     }
 
     /// A whole answer, in the client's words.
-    fn answer(&self, call: Call, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
-        let passes = self.outbound.passes(self.dialect);
-        let Read { chat, answer, spent, failure } = match read_answer(self.dialect, &body, passes) {
-            Ok(read) => read,
-            Err(unreadable) => {
-                let spent = Spent::Answer(written(self.dialect, &body), Reason::Malformed);
-                let detail = format!("the answer cannot be read: {unreadable}");
-                return Err(unanswered(call, &Outcome::Malformed, detail, spent));
-            }
-        };
+    fn answer(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+        let Read { chat, answer, spent, failure } =
+            match read_answer(self.dialect, &body, self.outbound.passes(self.dialect)) {
+                Ok(read) => read,
+                Err(unreadable) => {
+                    let written = super::answer::written(self.dialect, &body);
+                    return Err(Failure::malformed(
+                        format!("the answer cannot be read: {unreadable}"),
+                        Spent::Answer(written, Reason::Malformed),
+                    ));
+                }
+            };
         if let Some(said) = failure {
-            let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
-            call.end(&outcome, Some(headers));
-            if attribute(&outcome) == Fault::Client {
-                return Ok(self.refused(status_of(&said), said, spent));
-            }
-            return Err(Failure::answered(status, &said, retry_after(headers), spent));
+            return Err(Failure::answered(judge(status, &said), status, &said, retry_after(headers), spent));
         }
-        call.end(&Outcome::Ok, Some(headers));
         let (target, kept) = (self.target.clone(), returned(headers));
         let stream = self.outbound.envelope.stream;
         if let Some(mut chat) =
@@ -308,48 +263,40 @@ impl Attempt<'_> {
             if stream {
                 // Asked for a stream, it has answered in one piece.
                 let feed = Box::new(Feed::whole(replay(&chat), self.translator()));
-                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed, call: None });
+                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed });
             }
-            let unread = std::mem::take(&mut chat.unread);
             let body = codec::encode_answer(self.outbound.call.dialect, &chat, &self.outbound.manner()).into();
             let headers = without_type(kept);
-            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false, unread });
+            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false });
         }
-        Ok(Sent::Plain {
-            target,
-            status,
-            headers: kept,
-            body,
-            answer,
-            spent,
-            is_too_long: false,
-            unread: Dropped::new(),
-        })
+        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent, is_too_long: false })
     }
 
     /// An error answer: the client's own fault goes on to it in the provider's words, anything else is a failure.
-    fn error(&self, call: Call, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
-        let said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
+    fn error(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+        let mut said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
         let stated = Answer::read(&body).and_then(|answer| answer.usage);
         let spent = stated.map_or(Spent::Nothing, Spent::Stated);
-        let outcome = Outcome::Status { status: status.as_u16(), failure: &said };
-        call.end(&outcome, Some(headers));
-        if attribute(&outcome) != Fault::Client {
-            return Err(Failure::answered(status, &said, retry_after(headers), spent));
-        }
-        if self.dialect != self.outbound.call.dialect {
-            return Ok(self.refused(status, said, spent));
+        let verdict = judge(status, &said);
+        if verdict.fault != Fault::Client {
+            return Err(Failure::answered(verdict, status, &said, retry_after(headers), spent));
         }
         let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
-        let (target, headers) = (self.target.clone(), returned(headers));
-        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long, unread: Dropped::new() })
+        let (target, mut headers) = (self.target.clone(), returned(headers));
+        let client = self.outbound.call.dialect;
+        if self.dialect == client {
+            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long });
+        }
+        said.request_id = Some(self.naming.id.clone());
+        headers = without_type(headers);
+        headers.remove("x-amzn-errortype");
+        if client == Dialect::Bedrock {
+            let name = peerway_dialect::bedrock::error_type(said.kind);
+            headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
+        }
+        let body = codec::encode_error(client, &said).into();
+        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long })
     }
-}
-
-/// An attempt without an answer.
-fn unanswered(call: Call, outcome: &Outcome<'_>, detail: String, spent: Spent) -> Failure {
-    call.end(outcome, None);
-    Failure::unanswered(outcome, detail, spent)
 }
 
 /// Why a body is not whole.
@@ -357,13 +304,16 @@ fn unanswered(call: Call, outcome: &Outcome<'_>, detail: String, spent: Spent) -
 enum Broken {
     Late,
     Idle,
-    TooLong(usize),
+    TooLong,
     Lost(String),
+    /// This node may hold no more.
+    NoRoom,
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Bytes, Option<Broken>) {
+async fn read(body: Body, limit: usize, until: Instant, idle: Duration, memory: &Memory) -> (Bytes, Option<Broken>) {
     let mut body = body;
+    let mut held = memory.hold();
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
         let mut length = 0;
@@ -377,7 +327,10 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Byte
             if let Ok(piece) = frame.into_data() {
                 length += piece.len();
                 if length > limit {
-                    return Some(Broken::TooLong(limit));
+                    return Some(Broken::TooLong);
+                }
+                if held.grow(piece.len()).is_err() {
+                    return Some(Broken::NoRoom);
                 }
                 pieces.push(piece);
             }
@@ -389,7 +342,7 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration) -> (Byte
         [piece] => std::mem::take(piece),
         pieces => Bytes::from(pieces.concat()),
     };
-    (whole, broken)
+    (held.bind(whole), broken)
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {

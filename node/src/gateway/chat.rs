@@ -23,6 +23,7 @@ use crate::dialect::openai::Replay;
 use crate::governance::Account;
 use crate::governance::account::Asked;
 use crate::http::error::ApiError;
+use crate::http::scrub;
 use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
 use crate::routing::Target;
 use crate::surface::{Call, Envelope};
@@ -116,13 +117,11 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             attempts: "the provider answered a chat with bytes of another operation".to_owned(),
             retry_after: None,
         }),
-        Sent::Stream { target, headers, feed, call: upstream_call } => {
+        Sent::Stream { target, headers, feed } => {
             let upstream = &target.upstream;
             let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
-            let returned = returned(&headers);
-            exchange.relays(upstream_call, headers);
             Ok(Ready::Stream(Box::new(PendingStream {
-                headers: returned,
+                headers: returned(&headers),
                 content_type: content_type(call.dialect, call.form),
                 feed: *feed,
                 strip_usage: !envelope.include_usage,
@@ -168,6 +167,7 @@ impl PendingStream {
 
 pub(super) fn plain_response(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    let body = if status.is_success() { body } else { scrub::body(body) };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

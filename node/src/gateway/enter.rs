@@ -30,15 +30,7 @@ pub(super) async fn enter(
         }
     };
     exchange.set_key(key.clone());
-    match gateway.admission.enter(key.as_deref()).await {
-        Ok(admitted) => {
-            let held = &mut exchange.admitted.insert(admitted).held;
-            let body = gateway.admission.counted(body::read(headers, body, plan.body, held).await)?;
-            Ok((key, body))
-        }
-        Err(error) => {
-            body::discard_briefly(body).await;
-            Err(error)
-        }
-    }
+    let (admitted, body) = gateway.admission.take(key.as_deref(), headers, body, plan.body).await?;
+    exchange.admitted = Some(admitted);
+    Ok((key, body))
 }

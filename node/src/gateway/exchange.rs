@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use peerway_dialect::Dropped;
 
+use super::attempt::Sent;
 use super::attended::Waits;
 use super::ladder::X_EXPLANATION;
 use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
 use crate::governance::{Account, Amounts, NanoUsd, Price, Reason, Reserved, VirtualKey};
-use crate::health::{self, Call};
-use crate::http::Keep;
+use crate::health::{self, Call, Verdict};
 use crate::http::drain::InFlight;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -99,14 +99,14 @@ pub struct Exchange {
     pub(super) reserved: Option<Reserved>,
     /// Taken for the provider that is being asked, and what had been spent before it.
     at_provider: Option<(Reserved, Amounts)>,
+    /// The stream that answers, as its target's health sees it.
+    call: Option<Call>,
     waits: Arc<Waits>,
-    /// The call to the provider whose stream is relayed, with what it said of its limits.
-    upstream: Option<(Call, HeaderMap)>,
     /// What of the request the provider was not told, because its dialect has no words for it.
     pub(super) dropped: Dropped,
     /// When the client stops waiting for the beginning of an answer, if it says so.
     pub(super) deadline: Option<tokio::time::Instant>,
-    /// Its place among the requests in progress, and what it holds of the node's memory.
+    /// Its place among the requests in progress.
     pub(super) admitted: Option<Admitted>,
     /// Set when the client is gone and the rest happens without it.
     ended: Option<Duration>,
@@ -139,8 +139,8 @@ impl Exchange {
             account: None,
             reserved: None,
             at_provider: None,
+            call: None,
             waits: Arc::default(),
-            upstream: None,
             dropped: Dropped::new(),
             deadline: None,
             admitted: None,
@@ -254,18 +254,6 @@ impl Exchange {
         self.waits.is_client_gone()
     }
 
-    /// A stream is relayed; what becomes of it is told when it ends.
-    pub(super) fn relays(&mut self, call: Option<Call>, headers: HeaderMap) {
-        self.upstream = call.map(|call| (call, headers));
-    }
-
-    /// The provider's stream has come to its end.
-    pub fn upstream_ended(&mut self, outcome: &health::Outcome<'_>) {
-        if let Some((call, headers)) = self.upstream.take() {
-            call.end(outcome, Some(&headers));
-        }
-    }
-
     /// The client is gone, and the rest of the answer is read for its cost only.
     pub fn client_gone(&mut self) {
         self.waits.client_gone();
@@ -276,15 +264,33 @@ impl Exchange {
         self.first_event.get_or_insert_with(|| self.started.elapsed());
     }
 
+    /// An attempt has answered. Of a stream only the beginning is there.
+    pub(super) fn watch(&mut self, call: Call, sent: &Sent) {
+        match sent {
+            Sent::Stream { .. } | Sent::Raw(_) => {
+                call.has_output();
+                self.call = Some(call);
+            }
+            // An answer, or an error that is the client's own fault.
+            Sent::Plain { status, .. } => {
+                let is_answer = status.is_success();
+                call.end(if is_answer { Verdict::of(&health::Outcome::Ok) } else { Verdict::CLIENT }, None);
+            }
+        }
+    }
+
+    /// The stream has ended, well or not.
+    pub fn judge(&mut self, verdict: Verdict) {
+        if let Some(call) = self.call.take() {
+            call.end(verdict, None);
+        }
+    }
+
     /// Puts what the client should know of this request into the answer's headers.
     pub fn stamp(&mut self, response: &mut axum::response::Response) {
         self.status = response.status();
         let overhead = self.started.elapsed().saturating_sub(self.upstream_wait);
         self.overhead = Some(overhead);
-        if let Some(admitted) = self.admitted.take_if(|admitted| admitted.held.is_much()) {
-            // What is large counts until the client has it.
-            response.extensions_mut().insert(Keep::new(admitted));
-        }
         let headers = response.headers_mut();
         headers.insert(&X_REQUEST_ID, self.request_id.clone());
         headers.insert(&REQUEST_ID, self.request_id.clone());
@@ -327,6 +333,9 @@ impl Drop for Exchange {
             account.prompt_only(Reason::ClientGone);
         }
         self.settle();
+        if self.outcome == Outcome::Ok {
+            self.judge(Verdict::of(&health::Outcome::Ok));
+        }
         if self.waits.is_client_gone() {
             self.outcome = Outcome::ClientGone;
         }

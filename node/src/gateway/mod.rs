@@ -46,6 +46,7 @@ pub use exchange::{CacheResult, Exchange, Outcome};
 pub use hooks::Hooks;
 pub use plan::{Plan, PlanError};
 pub use router::router;
+pub(crate) use verdict::judge_broken;
 
 /// What all data-plane threads of a node share; read-only but for the plan, which a reload swaps, and the access, which
 /// the registry changes too.
@@ -54,8 +55,8 @@ pub struct Gateway {
     pub plan: ArcSwap<Plan>,
     pub access: Arc<CurrentAccess>,
     pub cache: AnswerCache,
-    pub health: Health,
     pub admission: Admission,
+    pub health: Health,
     pub drain: Drain,
     pub request_ids: RequestIds,
     pub access_log: AccessLog,

@@ -12,6 +12,7 @@ use peerway_dialect::Dialect;
 use super::attended::Attended;
 use super::authenticate::authenticate;
 use super::{Exchange, Outcome, Worker, chat, models, operations, reserve};
+use crate::http::body;
 use crate::http::drain::Phase;
 use crate::http::error::ApiError;
 use crate::http::error_form::ErrorForm;
@@ -91,7 +92,7 @@ async fn gemini_call(State(worker): State<Arc<Worker>>, request: Request) -> Res
     let path = uri.path().strip_prefix("/genai").unwrap_or_default();
     match Call::gemini(path, uri.query()) {
         Ok(call) => serve(worker, call, request).await,
-        Err(error) => bad_path(&worker, &request, &error),
+        Err(error) => bad_path(&worker, request, &error).await,
     }
 }
 
@@ -99,17 +100,17 @@ async fn bedrock_call(State(worker): State<Arc<Worker>>, request: Request) -> Re
     let path = request.uri().path().strip_prefix("/bedrock/model/").unwrap_or_default();
     match Call::bedrock(path) {
         Ok(call) => serve(worker, call, request).await,
-        Err(error) => bad_path(&worker, &request, &error),
+        Err(error) => bad_path(&worker, request, &error).await,
     }
 }
 
-fn bad_path(worker: &Worker, request: &Request, error: &BadPath) -> Response {
+async fn bad_path(worker: &Worker, request: Request, error: &BadPath) -> Response {
     let path = request.uri().path().to_owned();
     let error = match error {
-        BadPath::Unknown => not_served(worker, request, path),
+        BadPath::Unknown => not_served(worker, &request, path),
         BadPath::Model(why) => ApiError::BadPath { path, why: why.to_string() },
     };
-    at_once(worker, request, Err(error))
+    at_once(worker, request, Err(error)).await
 }
 
 async fn serve(worker: Arc<Worker>, call: Call, request: Request) -> Response {
@@ -126,10 +127,13 @@ async fn serve(worker: Arc<Worker>, call: Call, request: Request) -> Response {
 }
 
 /// Runs a step that ends at once, with the same headers and records as the long ones.
-fn at_once(worker: &Worker, request: &Request, answer: Result<Response, ApiError>) -> Response {
-    let request_id = worker.gateway.request_ids.of(request.headers());
-    let path = request.uri().path().to_owned();
-    let mut exchange = Exchange::begin(worker.clone(), request_id, request.method().clone(), path);
+async fn at_once(worker: &Worker, request: Request, answer: Result<Response, ApiError>) -> Response {
+    let (head, body) = request.into_parts();
+    let request_id = worker.gateway.request_ids.of(&head.headers);
+    let path = head.uri.path().to_owned();
+    let mut exchange = Exchange::begin(worker.clone(), request_id, head.method, path);
+    // Unread, it would cost the client its connection.
+    body::discard(body).await;
     let mut response = match answer {
         Ok(response) => {
             exchange.outcome = Outcome::Ok;
@@ -148,7 +152,7 @@ fn listing(dialect: Dialect) -> MethodRouter<Arc<Worker>> {
     get(async move |State(worker): State<Arc<Worker>>, request: Request| {
         let gateway = &worker.gateway;
         let answer = models::list(dialect, &gateway.plan.load(), &gateway.access.load(), request.headers());
-        at_once(&worker, &request, answer)
+        at_once(&worker, request, answer).await
     })
 }
 
@@ -156,7 +160,7 @@ fn showing(dialect: Dialect) -> MethodRouter<Arc<Worker>> {
     get(async move |State(worker): State<Arc<Worker>>, Path(id): Path<String>, request: Request| {
         let gateway = &worker.gateway;
         let answer = models::show(dialect, &gateway.plan.load(), &gateway.access.load(), request.headers(), &id);
-        at_once(&worker, &request, answer)
+        at_once(&worker, request, answer).await
     })
 }
 
@@ -175,7 +179,7 @@ async fn no_route(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, r
         // Other dialects' clients learn first what holds whatever they ask for.
         _ => not_served(&worker, &request, path),
     };
-    at_once(&worker, &request, Err(error))
+    at_once(&worker, request, Err(error)).await
 }
 
 fn not_served(worker: &Worker, request: &Request, path: String) -> ApiError {
@@ -190,5 +194,5 @@ fn not_served(worker: &Worker, request: &Request, path: String) -> ApiError {
 
 async fn wrong_method(State(worker): State<Arc<Worker>>, method: Method, uri: Uri, request: Request) -> Response {
     let error = ApiError::WrongMethod { method: method.to_string(), path: uri.path().to_owned() };
-    at_once(&worker, &request, Err(error))
+    at_once(&worker, request, Err(error)).await
 }

@@ -14,9 +14,11 @@ use super::attempt::{Attempt, Client, Sent, charge, dress};
 use super::hooks::{Outgoing, Refusal};
 use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
+use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
-use crate::health::{Barred, Call, Closed, Retry, TargetHealth};
+use crate::health::{Barred, Closed, Verdict};
 use crate::http::error::ApiError;
+use crate::http::shed::Shed;
 use crate::provider::UpstreamKey;
 use crate::relay::Naming;
 use crate::routing::retry_budget::Attempts;
@@ -33,11 +35,9 @@ struct Story {
     retry_after: Option<Duration>,
     /// Why a target was not asked at all, the first time.
     not_asked: Option<ApiError>,
+    /// A provider has answered, or should have.
+    is_asked: bool,
     attempts: Attempts,
-    /// Somebody is asked whose breaker is open, once, for want of anybody else.
-    is_last_resort: bool,
-    /// There is somebody whose breaker is open.
-    has_open: bool,
 }
 
 /// What trying a target came to.
@@ -63,7 +63,7 @@ pub(super) async fn send(
     // What the client is told when all have failed, if that is not the last failure.
     let (mut primary, mut too_long) = (None, None);
     let mut next = ladder.first();
-    while let Some(rung) = next.or_else(|| story.last_resort(exchange).then(|| ladder.first()).flatten()) {
+    while let Some(rung) = next {
         next = ladder.next(rung, Why::Failed);
         let target = &ladder.targets()[rung];
         let charges = key.as_ref().and_then(|key| key.charges()).map(|charges| charges.at(&target.upstream.name));
@@ -89,9 +89,6 @@ pub(super) async fn send(
             Tried::Answered(sent) => match longer(ladder, rung, &sent) {
                 None => {
                     exchange.dropped = prepared.dropped;
-                    if let Sent::Plain { unread, .. } = &sent {
-                        exchange.dropped.absorb(unread);
-                    }
                     return Ok(sent);
                 }
                 longer => {
@@ -144,27 +141,29 @@ async fn try_target(
             }
             return Ok(Tried::Failed);
         };
-        let health = gateway.health.target(&target.upstream.name, key.map(|key| &key.id), &target.model);
-        let call = match story.begin(&health) {
-            Ok(call) => call,
+        refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
+        let watched = gateway.health.target(&target.upstream.name, key.map(|key| &key.id), &target.model);
+        let watch = match watched.begin(Instant::now()) {
+            Ok(watch) => watch,
+            // Only a belief, and nobody else to ask.
+            Err(closed) if closed.reason == Barred::Rate && ladder.next(rung, Why::Failed).is_none() => {
+                watched.begin_regardless(Instant::now())
+            }
             Err(closed) => {
-                story.closed(exchange, target, key, closed);
-                match key {
-                    Some(key) => failed_keys.push(Arc::clone(&key.id)),
-                    None => return Ok(Tried::Failed),
-                }
+                story.closed(target, key, &closed);
+                let Some(key) = key else { return Ok(Tried::Failed) };
+                failed_keys.push(Arc::clone(&key.id));
                 continue;
             }
         };
-        refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
         if !std::mem::take(&mut is_granted) && story.is_withheld(exchange, target) {
             return Ok(Tried::Withheld);
         }
         exchange.attempts += 1;
         exchange.set_target(target);
         let started = Instant::now();
-        let asks = prepared.call(&target.model, outbound.envelope.stream);
-        let mut request = match target.upstream.request(&asks, key, prepared.body.clone()).await {
+        let call = prepared.call(&target.model, outbound.envelope.stream);
+        let mut request = match target.upstream.request(&call, key, prepared.body.clone()).await {
             Ok(request) => request,
             // Nothing was sent: this key has no credential to show, or there is no such call at the provider.
             Err(error) => {
@@ -181,43 +180,43 @@ async fn try_target(
         dress(&mut request, prepared.dialect, &from);
         exchange.sent(prices.find(&target.upstream.name, &target.model).cloned());
         let attempt = Attempt {
-            request_id: &request_id,
             worker: exchange.worker().index,
             target,
+            call: &watch,
             dialect: prepared.dialect,
             asks: prepared.asks.as_ref(),
             outbound,
             naming: naming(outbound.call.dialect, &request_id, target),
             deadline: exchange.deadline,
+            memory: gateway.admission.memory(),
         };
-        let result = attempt.send(request, call).await;
+        let result = attempt.send(request).await;
         exchange.add_upstream_wait(started.elapsed());
         exchange.answered(|account| charge(account, &result));
         let failure = match result {
             Ok(sent) => {
                 exchange.worker().shard.attempt(&target.upstream.name, "ok");
+                exchange.watch(watch, &sent);
                 return Ok(Tried::Answered(sent));
             }
             Err(failure) => failure,
         };
+        // A client that waits for less than the provider may take must not open the breaker for all others.
+        let is_impatient = failure.class == "deadline" && is_late(exchange, Duration::ZERO);
+        let verdict = if is_impatient { Verdict::CLIENT } else { failure.verdict };
+        watch.end(verdict, failure.retry_after);
         exchange.worker().shard.attempt(&target.upstream.name, failure.class);
         if exchange.is_client_gone() {
             return Err(ApiError::ClientGone);
         }
         story.tell(target, key, &failure.detail);
+        story.is_asked = true;
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
         story.retry_after = failure.retry_after;
-        if is_late(exchange, Duration::ZERO) {
-            return Err(ApiError::Upstream {
-                status: StatusCode::GATEWAY_TIMEOUT,
-                attempts: format!("{}; the client waits no longer", story.text),
-                retry_after: None,
-            });
-        }
         match (failure.next, key) {
-            (Retry::OtherKey { .. }, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
-            (Retry::OtherKey { .. }, None) | (Retry::Never, _) => return Ok(Tried::Failed),
-            (Retry::SameKey, _) if retries < target.upstream.retries && !story.is_last_resort => {
+            (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
+            (Next::OtherKey, None) => return Ok(Tried::Failed),
+            (Next::Retry, _) if retries < target.upstream.retries => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
                 if pause > MAX_BACKOFF || is_late(exchange, pause) {
                     return Ok(Tried::Failed);
@@ -230,7 +229,15 @@ async fn try_target(
                 tokio::time::sleep(pause).await;
                 retries += 1;
             }
-            (Retry::SameKey, _) => return Ok(Tried::Failed),
+            (Next::Retry, _) => return Ok(Tried::Failed),
+            (Next::Nothing, _) => return Err(gateway.admission.shed(Shed::Memory)),
+        }
+        if is_late(exchange, Duration::ZERO) {
+            return Err(ApiError::Upstream {
+                status: StatusCode::GATEWAY_TIMEOUT,
+                attempts: format!("{}; the client waits no longer", story.text),
+                retry_after: None,
+            });
         }
     }
 }
@@ -299,9 +306,8 @@ impl Story {
             status: StatusCode::BAD_GATEWAY,
             retry_after: None,
             not_asked: None,
+            is_asked: false,
             attempts: Attempts::default(),
-            is_last_resort: false,
-            has_open: false,
         }
     }
 
@@ -313,38 +319,23 @@ impl Story {
         true
     }
 
-    /// Begins a call, if one may go.
-    fn begin(&self, health: &TargetHealth) -> Result<Call, Closed> {
-        let now = Instant::now();
-        health.begin(now).or_else(|closed| match closed.reason {
-            Barred::Breaker | Barred::Rate if self.is_last_resort => Ok(health.begin_regardless(now)),
-            _ => Err(closed),
-        })
-    }
-
-    /// A target or a key that is not asked, as its health is.
-    fn closed(&mut self, exchange: &Exchange, target: &Target, key: Option<&UpstreamKey>, closed: Closed) {
-        let Closed { reason, again_in } = closed;
-        self.tell(target, key, &format!("not asked, {} (for {} ms)", reason.as_str(), again_in.as_millis()));
-        self.has_open |= matches!(reason, Barred::Breaker | Barred::Rate);
-        if exchange.attempts == 0 {
-            (self.status, self.retry_after) = match reason {
-                Barred::Capacity | Barred::Rate => (StatusCode::TOO_MANY_REQUESTS, Some(again_in)),
-                Barred::Breaker => (StatusCode::SERVICE_UNAVAILABLE, Some(again_in)),
-                Barred::Key => (StatusCode::UNAUTHORIZED, None),
-            };
-        }
-    }
-
-    /// Whether all are to be gone through once more, now also those whose breakers are open: nobody has been asked yet.
-    fn last_resort(&mut self, exchange: &Exchange) -> bool {
-        exchange.attempts == 0 && self.has_open && !std::mem::replace(&mut self.is_last_resort, true)
-    }
-
     /// A target that was not asked.
     fn skipped(&mut self, target: &Target, why: ApiError) {
         self.tell(target, None, &why.to_string());
         self.not_asked.get_or_insert(why);
+    }
+
+    /// A target that is left alone. When no other was asked, the client hears when it may come again.
+    fn closed(&mut self, target: &Target, key: Option<&UpstreamKey>, closed: &Closed) {
+        self.tell(target, key, &format!("not asked, as {}", closed.reason.as_str()));
+        if !self.is_asked {
+            self.status = match closed.reason {
+                Barred::Capacity | Barred::Rate => StatusCode::TOO_MANY_REQUESTS,
+                Barred::Breaker | Barred::Key => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            let sooner = self.retry_after.map_or(closed.again_in, |known| known.min(closed.again_in));
+            self.retry_after = Some(sooner);
+        }
     }
 
     fn tell(&mut self, target: &Target, key: Option<&UpstreamKey>, detail: &str) {

@@ -1,4 +1,5 @@
-//! How an attempt failed, what it cost, and what may still help. Whose fault it was is for [`crate::health`] to say.
+//! How an attempt failed, what it cost, and what may still help. Whose fault it is stands in one table:
+//! [`crate::health::attribute`].
 
 use std::time::Duration;
 
@@ -7,18 +8,20 @@ use peerway_dialect::canonical;
 
 use crate::dialect::openai::Usage;
 use crate::governance::{Reason, Written};
-use crate::health::{Fault, Outcome, Retry, attribute, retry};
+use crate::health::{Fault, Outcome, Verdict};
 use crate::relay::{Broken, Facts};
 
 /// How one attempt failed.
 #[derive(Debug)]
 pub(super) struct Failure {
+    /// Whose fault it is.
+    pub(super) verdict: Verdict,
     /// Its name in metrics.
     pub(super) class: &'static str,
     pub(super) status: Option<StatusCode>,
     pub(super) detail: String,
     pub(super) retry_after: Option<Duration>,
-    pub(super) next: Retry,
+    pub(super) next: Next,
     pub(super) spent: Spent,
 }
 
@@ -47,51 +50,96 @@ impl Spent {
     }
 }
 
+/// What can still help after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The same key again: the fault was the way or the server.
+    Retry,
+    /// Another key or another target: this key is refused or full.
+    OtherKey,
+    /// This node itself is in the way.
+    Nothing,
+}
+
+/// Whose fault it is, by what a provider says.
+pub(super) fn judge(status: StatusCode, said: &canonical::Failure) -> Verdict {
+    Verdict::of(&Outcome::Status { status: status.as_u16(), failure: said })
+}
+
+/// Whose fault it is that a stream broke.
+pub(crate) fn judge_broken(broken: &Broken) -> Verdict {
+    let said = &broken.failure;
+    let is_ours = said.code.as_deref() == Some("upstream_error");
+    Verdict::of(&match broken.reason {
+        Reason::Deadline => Outcome::Deadline,
+        Reason::Malformed => Outcome::Malformed,
+        _ if is_ours => Outcome::Cut,
+        _ => Outcome::Status { status: 200, failure: said },
+    })
+}
+
 impl Failure {
-    /// The provider said that it failed, in an answer of this status.
+    /// By an error answer that is not the client's fault.
     pub(super) fn answered(
+        verdict: Verdict,
         status: StatusCode,
         said: &canonical::Failure,
         retry_after: Option<Duration>,
         spent: Spent,
     ) -> Self {
-        let outcome = Outcome::Status { status: status.as_u16(), failure: said };
         let code = status.as_u16();
-        let (class, detail) = match attribute(&outcome) {
-            Fault::Key => ("key", format!("status {code}, the provider refuses this key")),
-            Fault::Capacity => ("capacity", format!("status {code}, rate limited by the provider")),
+        let (class, detail, next) = match verdict.fault {
+            Fault::Key => ("key", format!("status {code}, the provider refuses this key"), Next::OtherKey),
+            Fault::Capacity => ("capacity", format!("status {code}, rate limited by the provider"), Next::OtherKey),
             // Where the status says nothing is wrong, the words do.
-            _ if status.is_success() => ("provider", format!("an error in place of an answer: {}", said.message)),
-            _ => ("provider", format!("status {code}")),
+            _ if status.is_success() => {
+                ("provider", format!("an error in place of an answer: {}", said.message), Next::Retry)
+            }
+            _ => ("provider", format!("status {code}"), Next::Retry),
         };
-        let status = if status.is_success() { status_of(said) } else { status };
-        Self { class, status: Some(status), detail, retry_after, next: retry(&outcome, retry_after), spent }
+        Self { verdict, class, status: Some(status), detail, retry_after, next, spent }
     }
 
-    /// There is no answer, for a reason of the way or of time.
-    pub(super) fn unanswered(outcome: &Outcome<'_>, detail: String, spent: Spent) -> Self {
-        let (class, status) = match outcome {
-            Outcome::Deadline | Outcome::ClientGone => ("deadline", StatusCode::GATEWAY_TIMEOUT),
-            Outcome::Malformed => ("malformed", StatusCode::BAD_GATEWAY),
-            _ => ("transport", StatusCode::BAD_GATEWAY),
-        };
-        Self { class, status: Some(status), detail, retry_after: None, next: retry(outcome, None), spent }
+    pub(super) fn deadline(detail: String, spent: Spent) -> Self {
+        let status = Some(StatusCode::GATEWAY_TIMEOUT);
+        let verdict = Verdict::of(&Outcome::Deadline);
+        Self { verdict, class: "deadline", status, detail, retry_after: None, next: Next::Retry, spent }
+    }
+
+    pub(super) fn transport(detail: String, spent: Spent) -> Self {
+        let status = Some(StatusCode::BAD_GATEWAY);
+        let verdict = Verdict::of(&Outcome::Transport);
+        Self { verdict, class: "transport", status, detail, retry_after: None, next: Next::Retry, spent }
+    }
+
+    /// The answer was more than this node may hold now.
+    pub(super) fn no_room(spent: Spent) -> Self {
+        let status = Some(StatusCode::SERVICE_UNAVAILABLE);
+        let detail = "there was no room for the answer".to_owned();
+        let verdict = Verdict::NOBODY;
+        Self { verdict, class: "no_room", status, detail, retry_after: None, next: Next::Nothing, spent }
+    }
+
+    pub(super) fn malformed(detail: String, spent: Spent) -> Self {
+        let status = Some(StatusCode::BAD_GATEWAY);
+        let verdict = Verdict::of(&Outcome::Malformed);
+        Self { verdict, class: "malformed", status, detail, retry_after: None, next: Next::Retry, spent }
     }
 
     /// A stream that broke before there was output.
-    pub(super) fn before_output(broken: &Broken, facts: &Facts, retry_after: Option<Duration>) -> Self {
+    pub(super) fn before_output(broken: &Broken, facts: &Facts) -> Self {
         let spent = Spent::Counted(facts.written, facts.usage, broken.reason);
-        match broken.outcome() {
-            Outcome::Status { failure, .. } => {
-                let failure = Self::answered(StatusCode::OK, failure, retry_after, spent);
-                Self { detail: format!("an error as the stream began: {}", broken.failure.message), ..failure }
+        let said = &broken.failure;
+        let is_ours = said.code.as_deref() == Some("upstream_error");
+        match broken.reason {
+            Reason::Deadline => Self::deadline(said.message.clone(), spent),
+            Reason::Malformed => Self::malformed(said.message.clone(), spent),
+            _ if is_ours => Self::transport(said.message.clone(), spent),
+            _ => {
+                let status = StatusCode::from_u16(said.kind.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+                let failure = Self::answered(judge_broken(broken), status, said, None, spent);
+                Self { detail: format!("an error as the stream began: {}", said.message), ..failure }
             }
-            outcome => Self::unanswered(&outcome, broken.failure.message.clone(), spent),
         }
     }
-}
-
-/// The status of an answer that only says this.
-pub(super) fn status_of(said: &canonical::Failure) -> StatusCode {
-    StatusCode::from_u16(said.kind.status()).unwrap_or(StatusCode::BAD_GATEWAY)
 }

@@ -175,13 +175,28 @@ fn by_kind(kind: FailureKind, otherwise: Fault) -> Fault {
     }
 }
 
-/// Whether a key was refused as a whole. With 403 it may lack this model only, which a client could ask for at will.
-pub fn is_whole_key(outcome: &Outcome<'_>) -> bool {
-    match outcome {
-        Outcome::Status { status, failure } => {
-            attribute(outcome) == Fault::Key && *status != 403 && failure.kind != FailureKind::Permission
-        }
-        _ => false,
+/// Whose fault an attempt is, and how far that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub fault: Fault,
+    /// The key was refused as a whole. With 403 it may lack this model only, which a client could ask for at will.
+    pub is_whole_key: bool,
+}
+
+impl Verdict {
+    /// This node itself was in the way: as with a client's fault, it says nothing of the provider.
+    pub const NOBODY: Self = Self::CLIENT;
+
+    /// Nobody's but the client's.
+    pub const CLIENT: Self = Self { fault: Fault::Client, is_whole_key: false };
+
+    pub fn of(outcome: &Outcome<'_>) -> Self {
+        let fault = attribute(outcome);
+        let is_whole_key = match outcome {
+            Outcome::Status { status, failure } => *status != 403 && failure.kind != FailureKind::Permission,
+            _ => false,
+        };
+        Self { fault, is_whole_key: fault == Fault::Key && is_whole_key }
     }
 }
 

@@ -1,10 +1,10 @@
 //! One call to a target, from the question whether it may go to what it came to.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
-use super::{Admission, Closed, InFlight, Observation, Outcome, Probe, TargetHealth};
+use super::{Admission, Closed, InFlight, Observation, Probe, TargetHealth, Verdict};
 
 /// A call under way. Dropped without an end it says nothing of its target.
 #[derive(Debug)]
@@ -42,9 +42,13 @@ impl Call {
         self.target.observe(&Observation::begun(self.began.elapsed()));
     }
 
-    /// Tells what it came to, and what the provider said of its limits, if it said anything.
-    pub fn end(self, outcome: &Outcome<'_>, headers: Option<&HeaderMap>) {
-        let ended = Observation::ended(outcome, self.began.elapsed());
-        self.target.observe(&headers.map_or(ended, |headers| ended.with_headers(headers)));
+    /// The head of an answer is there: the provider may say something of its limits.
+    pub fn has_head(&self, headers: &HeaderMap) {
+        self.target.limits(headers);
+    }
+
+    /// Tells what it came to, and the pause that the provider asks for.
+    pub fn end(self, verdict: Verdict, retry_after: Option<Duration>) {
+        self.target.observe(&Observation::ended(verdict, self.began.elapsed()).with_retry_after(retry_after));
     }
 }

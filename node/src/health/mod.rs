@@ -2,7 +2,7 @@
 //!
 //! - [`attribute`]: whose fault an attempt is, and what may still help; pure, one table.
 //! - [`limits`]: what providers say of their own limits.
-//! - `seen`: what routing chooses by.
+//! - [`observed`]: the same for the choice between targets.
 //! - [`target`], [`call`]: a target as the request path uses it, and one call to it.
 //! - [`tell`]: the same for people and for Prometheus.
 //!
@@ -11,7 +11,7 @@
 mod attribute;
 mod call;
 mod limits;
-mod seen;
+mod observed;
 mod target;
 mod tell;
 
@@ -23,7 +23,7 @@ use peerway_cluster::identity::Identity;
 
 use crate::config;
 
-pub use attribute::{Outcome, Retry, attribute, is_whole_key, retry};
+pub use attribute::{Outcome, Retry, Verdict, attribute, retry};
 pub use call::Call;
 pub use limits::{quota, retry_after};
 pub use peerway_cluster::health::entry::{Barred, Closed};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use peerway_cluster::health::{self, Entry, HealthService, Stage};
 
-use super::{Admission, Fault, InFlight, Outcome, Quota, attribute, is_whole_key, quota, retry_after};
+use super::{Admission, Barred, InFlight, Outcome, Verdict, quota};
 
 /// What is known of a target, and where it is told. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -18,50 +18,28 @@ pub struct TargetHealth {
 /// What an attempt came to.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation {
-    fault: Fault,
-    is_whole_key: bool,
+    verdict: Verdict,
     stage: Stage,
     took: Duration,
     first_output: Option<Duration>,
     retry_after: Option<Duration>,
-    quota: Option<Quota>,
 }
 
 impl Observation {
     /// An attempt that has ended after this time: a whole answer, a failure, or a stream that is over.
-    pub fn ended(outcome: &Outcome<'_>, took: Duration) -> Self {
-        Self {
-            fault: attribute(outcome),
-            is_whole_key: is_whole_key(outcome),
-            stage: Stage::Ended,
-            took,
-            first_output: None,
-            retry_after: None,
-            quota: None,
-        }
+    pub fn ended(verdict: Verdict, took: Duration) -> Self {
+        Self { verdict, stage: Stage::Ended, took, first_output: None, retry_after: None }
     }
 
     /// A stream whose first output is there. Whether it is a success is told when it ends.
     pub fn begun(first_output: Duration) -> Self {
-        let ended = Self::ended(&Outcome::Ok, first_output);
+        let ended = Self::ended(Verdict::of(&Outcome::Ok), first_output);
         Self { stage: Stage::Begun, first_output: Some(first_output), ..ended }
     }
 
-    /// With what the provider's headers say of its limits.
-    pub fn with_headers(self, headers: &HeaderMap) -> Self {
-        Self { retry_after: retry_after(headers), quota: quota(headers), ..self }
-    }
-
+    /// With the pause that the provider asks for.
     pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after, ..self }
-    }
-
-    pub fn with_first_output(self, first_output: Option<Duration>) -> Self {
-        Self { first_output, ..self }
-    }
-
-    pub fn fault(&self) -> Fault {
-        self.fault
     }
 }
 
@@ -77,14 +55,26 @@ impl TargetHealth {
 
     /// Tells what an attempt came to; the next call anywhere in the process knows, and the peers a moment later.
     pub fn observe(&self, seen: &Observation) {
-        let Observation { fault, is_whole_key, stage, took, first_output, retry_after, quota } = *seen;
-        let seen = health::Observation { fault, is_whole_key, stage, took, first_output, retry_after, quota };
+        let Observation { verdict: Verdict { fault, is_whole_key }, stage, took, first_output, retry_after } = *seen;
+        let seen = health::Observation { fault, is_whole_key, stage, took, first_output, retry_after };
         self.entry.observe(self.service.now(), &seen);
+    }
+
+    /// Takes in what the headers of an answer say of the provider's limits.
+    pub fn limits(&self, headers: &HeaderMap) {
+        if let Some(quota) = quota(headers) {
+            self.entry.quota(self.service.now(), &quota);
+        }
     }
 
     /// Above 0 and at most 1 for a target that can be used, else 0.
     pub fn weight(&self) -> f64 {
         self.entry.weight()
+    }
+
+    /// Why a call would not go, if it would not.
+    pub fn barred(&self, now: Instant) -> Option<Barred> {
+        self.entry.barred(self.service.at(now))
     }
 
     /// Whether the next call would be a probe. Routing puts such a target first, else it is never tried.

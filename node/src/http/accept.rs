@@ -23,6 +23,9 @@ use super::written::answer_and_close;
 use super::{connection, descriptors};
 
 const BACKLOG: i32 = 4096;
+/// What the kernel holds of an answer besides what is on its way.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
 /// How long connections wait in the backlog when there is no descriptor for them.
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// How often the log says that connections are refused.
@@ -33,6 +36,9 @@ pub fn bind(address: SocketAddr, setting: &'static str) -> Result<StdListener, B
     let open = || -> io::Result<StdListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
+        // Connections have it from their listener. Else the kernel takes megabytes for a client that reads nothing.
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_notsent_lowat(UNSENT)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;

@@ -10,15 +10,15 @@ use http_body_util::BodyExt;
 
 use super::decode::{DecodeError, Encoding, decode};
 use super::error::ApiError;
-use super::memory::Held;
+use super::memory::{Held, Memory};
 use super::pace::TooSlow;
 use super::shed::Shed;
 
 /// How much of a body that nobody wants is read before the answer, and for how long.
 const DISCARD: usize = 4 << 20;
 const DISCARD_FOR: Duration = Duration::from_secs(2);
-/// An overloaded node reads no more than has arrived.
-const DISCARD_BRIEFLY: (usize, Duration) = (64 << 10, Duration::from_millis(20));
+/// An overloaded node reads little more than has arrived.
+const DISCARD_BRIEFLY: (usize, Duration) = (1 << 20, Duration::from_millis(100));
 /// What is reserved for a body because its length says so.
 const FORESEEN: usize = 1 << 20;
 /// More than this is decoded on another thread: the requests of this one would wait for it.
@@ -33,8 +33,9 @@ pub struct BodyRules {
     pub decompress: bool,
 }
 
-/// The whole body, decoded. `held` takes what it needs.
-pub async fn read(headers: &HeaderMap, body: Body, rules: BodyRules, held: &mut Held) -> Result<Bytes, ApiError> {
+/// The whole body, decoded. It counts against the memory for as long as anybody has a part of it.
+pub async fn read(headers: &HeaderMap, body: Body, rules: BodyRules, memory: &Memory) -> Result<Bytes, ApiError> {
+    let mut held = memory.hold();
     let encoding = match encoding(headers, rules) {
         Ok(encoding) => encoding,
         Err(error) => {
@@ -48,13 +49,14 @@ pub async fn read(headers: &HeaderMap, body: Body, rules: BodyRules, held: &mut 
         return Err(ApiError::TooLarge { limit: rules.max });
     }
     if announced.is_some_and(|length| !held.would_fit(length)) {
-        discard_briefly(body).await;
+        discard(body).await;
         return Err(ApiError::Overloaded(Shed::Memory));
     }
-    let body = collect(body, announced.unwrap_or(0), rules.max, held).await?;
+    let body = collect(body, announced.unwrap_or(0), rules.max, &mut held).await?;
     match encoding {
-        None => Ok(body),
-        Some(encoding) => decoded(encoding, body, rules.max, held).await,
+        None => Ok(held.bind(body)),
+        // What came compressed is held until it is decoded.
+        Some(encoding) => decoded(encoding, held.bind(body), rules.max, memory.hold()).await,
     }
 }
 
@@ -82,7 +84,7 @@ async fn collect(mut body: Body, announced: u64, max: u64, held: &mut Held) -> R
         if let Err(shed) = held.grow(piece.len()) {
             // What has been read is let go before anything else.
             drop((first, all));
-            discard_briefly(body).await;
+            discard(body).await;
             return Err(ApiError::Overloaded(shed));
         }
         if length == piece.len() {
@@ -110,23 +112,17 @@ fn broken(error: &axum::Error) -> ApiError {
     ApiError::BodyBroken(error.to_string())
 }
 
-async fn decoded(encoding: Encoding, body: Bytes, max: u64, held: &mut Held) -> Result<Bytes, ApiError> {
+async fn decoded(encoding: Encoding, body: Bytes, max: u64, mut held: Held) -> Result<Bytes, ApiError> {
     let limit = usize::try_from(max).unwrap_or(usize::MAX);
-    let result = if body.len() <= DECODE_HERE {
-        decode(encoding, &body, limit, |more| held.grow(more))
+    let is_small = body.len() <= DECODE_HERE;
+    let work = move || decode(encoding, &body, limit, |more| held.grow(more)).map(|decoded| held.bind(decoded));
+    let result = if is_small {
+        work()
     } else {
-        let mut more = held.another();
-        let worked = tokio::task::spawn_blocking(move || {
-            let result = decode(encoding, &body, limit, |bytes| more.grow(bytes));
-            (result, more)
-        });
-        match worked.await {
-            Ok((result, more)) => {
-                held.merge(more);
-                result
-            }
-            Err(_) => return Err(ApiError::Overloaded(Shed::Queue)),
-        }
+        let Ok(result) = tokio::task::spawn_blocking(work).await else {
+            return Err(ApiError::Overloaded(Shed::Queue));
+        };
+        result
     };
     result.map_err(|error| match error {
         DecodeError::TooLarge => ApiError::TooLarge { limit: max },
@@ -169,7 +165,6 @@ async fn discard_within(body: Body, most: usize, longest: Duration) {
 mod tests {
     use http::HeaderValue;
 
-    use super::super::memory::Memory;
     use super::*;
 
     const RULES: BodyRules = BodyRules { max: 100_000, decompress: false };
@@ -181,8 +176,7 @@ mod tests {
     }
 
     async fn outcome(headers: &HeaderMap, body: Body, rules: BodyRules, memory: &Memory) -> Result<usize, u16> {
-        let mut held = memory.hold();
-        read(headers, body, rules, &mut held).await.map(|body| body.len()).map_err(|error| error.status().as_u16())
+        read(headers, body, rules, memory).await.map(|body| body.len()).map_err(|error| error.status().as_u16())
     }
 
     #[tokio::test]

@@ -15,10 +15,10 @@ pub enum Code {
     RequestTooLarge,
     RequestTimeout,
     NotServed,
-    UpstreamError,
-    Overloaded,
     /// By a guardrail or another plugin.
     Refused,
+    UpstreamError,
+    Overloaded,
     ClientGone,
 }
 
@@ -36,9 +36,9 @@ impl Code {
         Self::RequestTooLarge,
         Self::RequestTimeout,
         Self::NotServed,
+        Self::Refused,
         Self::UpstreamError,
         Self::Overloaded,
-        Self::Refused,
         Self::ClientGone,
     ];
 
@@ -56,9 +56,9 @@ impl Code {
             Self::RequestTooLarge => "request_too_large",
             Self::RequestTimeout => "request_timeout",
             Self::NotServed => "not_served",
+            Self::Refused => "refused",
             Self::UpstreamError => "upstream_error",
             Self::Overloaded => "overloaded",
-            Self::Refused => "refused",
             Self::ClientGone => "client_gone",
         }
     }

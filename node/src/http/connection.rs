@@ -37,7 +37,8 @@ pub(super) fn builder(edge: &Edge) -> auto::Builder<TokioExecutor> {
         // The library knows one time for idle connections and slow heads. It is the former, as balancers want it to be
         // longer than their own (60 s is common), or they send into a closing one; heads are timed by `ClientIo`.
         .header_read_timeout(edge.idle)
-        .max_buf_size(MAX_HEAD)
+        // More than `framing` takes, so that it is `framing` whose answer the client reads.
+        .max_buf_size(2 * MAX_HEAD)
         .max_headers(MAX_HEADERS)
         .keep_alive(true);
     builder

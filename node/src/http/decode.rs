@@ -139,7 +139,7 @@ mod tests {
         let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), Compression::default());
         bare.write_all(&body).unwrap();
         // Brotli of "hello", stored; this crate has no encoder.
-        let brotli = [0x8b, 0x02, 0x80, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x03];
+        let brotli = [0x0b, 0x02, 0x80, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x03];
         for (encoding, compressed, body) in [
             (Encoding::Gzip, gzip(&body), &body[..]),
             (Encoding::Deflate, zlib.finish().unwrap(), &body),

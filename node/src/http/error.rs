@@ -332,3 +332,6 @@ impl ApiError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! The first look at every request, and the last at every answer.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,16 +26,6 @@ use super::standing::Standing;
 
 /// Pieces of answers over HTTP/2 are at most this large: what was handed over is held until the client wants it.
 const PIECE: usize = 64 << 10;
-
-/// Something that an answer holds on to until it has gone, as an extension of the response.
-#[derive(Debug, Clone)]
-pub struct Keep(#[expect(dead_code, reason = "held for its drop")] Arc<dyn Any + Send + Sync>);
-
-impl Keep {
-    pub fn new(what: impl Any + Send + Sync) -> Self {
-        Self(Arc::new(what))
-    }
-}
 
 /// The service of one connection.
 #[derive(Debug, Clone)]
@@ -150,13 +139,11 @@ pub(super) struct Answer {
     /// A piece was handed over, and no more has been asked for.
     waits: bool,
     active: Active,
-    _keep: Option<Keep>,
 }
 
 impl Answer {
-    fn of(mut response: Response<Body>, active: Active) -> Response<Self> {
-        let keep = response.extensions_mut().remove::<Keep>();
-        response.map(|body| Self { body, rest: Bytes::new(), waits: false, active, _keep: keep })
+    fn of(response: Response<Body>, active: Active) -> Response<Self> {
+        response.map(|body| Self { body, rest: Bytes::new(), waits: false, active })
     }
 
     fn taken(&mut self) {

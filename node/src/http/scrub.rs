@@ -69,7 +69,7 @@ pub fn body(body: Bytes) -> Bytes {
 
 fn is_of_key(byte: u8) -> bool {
     // Providers show keys with stars in their middle.
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*' | b'+' | b'=' | b'~')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*' | b'+' | b'~')
 }
 
 fn is_key(word: &str) -> bool {
@@ -105,7 +105,7 @@ mod tests {
             ),
             ("key \"sk-ant-api03-AAAABBBBCCCC\" is wrong", "key \"[key]\" is wrong"),
             ("provided: sk-pr************wxyz", "provided: [key]"),
-            ("?key=AIzaSyA1234567890abcdefghij&x=1", "?[key]&x=1"),
+            ("?key=AIzaSyA1234567890abcdefghij&x=1", "?key=[key]&x=1"),
             ("Authorization: Bearer abcdefgh-1234", "Authorization: Bearer [key]"),
             ("token Zk3JvQ9mT2xL8pWc5RbN7yHd4GfS1aUe6KoXiPzM0", "token [key]"),
         ] {

@@ -14,9 +14,9 @@ use super::Feed;
 use super::outlet::{Piece, PieceKind};
 use crate::dialect::openai::Usage;
 use crate::gateway::hooks::Refusal;
-use crate::gateway::{Exchange, Outcome};
+use crate::gateway::{Exchange, Outcome, judge_broken};
 use crate::governance::Reason;
-use crate::health;
+use crate::health::Verdict;
 
 /// A stream that came to its end as it should.
 #[derive(Debug)]
@@ -135,6 +135,7 @@ impl Intake {
             self.recorder = None;
             self.on_finish = None;
             self.exchange.outcome = Outcome::Cut;
+            self.exchange.judge(judge_broken(&broken));
             let event = self.feed.tell(&broken);
             self.ready.push_back(event);
         }
@@ -156,22 +157,17 @@ impl Intake {
         let gateway = &self.exchange.worker().gateway;
         match gateway.hooks.event(&piece.bytes) {
             Ok(()) => self.ready.push_back(piece.bytes),
-            Err(Refusal(why)) => self.feed.refuse(why),
+            Err(Refusal(why)) => {
+                self.exchange.judge(Verdict::CLIENT);
+                self.feed.refuse(why);
+            }
         }
     }
 
     /// The stream has come to its end, whichever.
     fn finish(&mut self) {
         self.settle();
-        if std::mem::replace(&mut self.finished, true) {
-            return;
-        }
-        match self.feed.broken() {
-            Some(broken) if broken.is_refusal() => {}
-            Some(broken) => self.exchange.upstream_ended(&broken.outcome()),
-            None => self.exchange.upstream_ended(&health::Outcome::Ok),
-        }
-        if self.told {
+        if std::mem::replace(&mut self.finished, true) || self.told {
             return;
         }
         self.exchange.outcome = Outcome::Ok;

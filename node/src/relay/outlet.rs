@@ -8,11 +8,6 @@ use peerway_dialect::canonical::{Failure, FailureKind, StreamEvent};
 
 use super::Facts;
 use crate::governance::Reason;
-use crate::health::Outcome;
-
-/// The code of failures that the gateway tells, not the provider.
-const OURS: &str = "upstream_error";
-const REFUSED: &str = "refused";
 
 /// A piece of the client's stream: one event or more, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,23 +42,8 @@ impl Broken {
     pub fn off(why: &str, reason: Reason) -> Self {
         let kind = if reason == Reason::Deadline { FailureKind::Timeout } else { FailureKind::Upstream };
         let message = format!("the stream broke off: {why}; what was received is incomplete");
-        let failure = Failure::new(kind, message).with_code(OURS);
+        let failure = Failure::new(kind, message).with_code("upstream_error");
         Self { failure, reason, told: None, goes_on: false }
-    }
-
-    /// What a stream that broke so came to.
-    pub fn outcome(&self) -> Outcome<'_> {
-        match self.reason {
-            Reason::Deadline => Outcome::Deadline,
-            Reason::Malformed => Outcome::Malformed,
-            _ if self.failure.code.as_deref() == Some(OURS) => Outcome::Cut,
-            _ => Outcome::Status { status: 200, failure: &self.failure },
-        }
-    }
-
-    /// Nobody broke it but us.
-    pub fn is_refusal(&self) -> bool {
-        self.failure.code.as_deref() == Some(REFUSED)
     }
 
     /// The provider says so.
@@ -119,7 +99,7 @@ impl Outlet {
 
     /// What was read may not pass. That the upstream was done does not matter any more.
     pub(super) fn refuse(&mut self, why: String) {
-        let failure = Failure::new(FailureKind::Permission, why).with_code(REFUSED);
+        let failure = Failure::new(FailureKind::Permission, why).with_code("refused");
         self.broken.get_or_insert(Broken::told(failure));
     }
 

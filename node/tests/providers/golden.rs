@@ -47,7 +47,7 @@ fn example(name: &str) -> (Value, Vec<&'static str>) {
 
 async fn told(upstream: &Upstream, model: &str, operation: Operation, dialect: Dialect, stream: bool) -> String {
     let body = Bytes::from_static(br#"{"model":"m","input":"x"}"#);
-    let key = upstream.pick_key(model, &[]).unwrap();
+    let key = crate::key_for(&upstream, model);
     let request = upstream.request(&call(operation, dialect, model, stream), key, body.clone()).await.unwrap();
     let kind = if stream { ", stream" } else { "" };
     let mut text = format!("# {} of {model} in {dialect}{kind}\n", operation.as_str());
@@ -156,7 +156,7 @@ async fn a_models_name_cannot_leave_its_place() {
         let upstream = upstream(example(name).0);
         for model in models {
             let dialect = upstream.chat_dialect(Dialect::OpenAiChat, model);
-            let key = upstream.pick_key(model, &[]).unwrap();
+            let key = crate::key_for(&upstream, model);
             let made = upstream.request(&call(Operation::Chat, dialect, model, false), key, Bytes::new()).await;
             if dialect != Dialect::OpenAiChat || name == "azure" {
                 assert!(made.is_err(), "{name} {model}: {:?}", made.unwrap().uri());

@@ -12,7 +12,7 @@ use http::Request;
 use http_body_util::Full;
 use peerway::config;
 use peerway::operation::Operation;
-use peerway::provider::{ClientFactory, Upstream, UpstreamCall};
+use peerway::provider::{ClientFactory, Upstream, UpstreamCall, UpstreamKey};
 use peerway_dialect::Dialect;
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ fn call(operation: Operation, dialect: Dialect, model: &str, stream: bool) -> Up
 /// A chat call as a client that speaks chat completions has it made.
 async fn chat(upstream: &Upstream, model: &str) -> Request<Full<Bytes>> {
     let dialect = upstream.chat_dialect(Dialect::OpenAiChat, model);
-    let key = upstream.pick_key(model, &[]).unwrap();
+    let key = key_for(upstream, model);
     upstream.request(&call(Operation::Chat, dialect, model, false), key, Bytes::from_static(b"{}")).await.unwrap()
 }
 
@@ -50,4 +50,9 @@ fn account(token_uri: &str) -> String {
     json!({"type": "service_account", "client_email": "gateway@project-1.iam.example", "private_key": ACCOUNT_KEY,
         "private_key_id": "key-1", "project_id": "project-1", "token_uri": token_uri})
     .to_string()
+}
+
+/// The first of its keys that may be used for the model.
+fn key_for<'u>(upstream: &'u Upstream, model: &str) -> Option<&'u UpstreamKey> {
+    upstream.keys().iter().find(|key| key.fits(model))
 }

@@ -63,7 +63,7 @@ fn vertex(token_uri: &str) -> Arc<Upstream> {
 }
 
 async fn shown(upstream: &Upstream) -> Result<String, String> {
-    let key = upstream.pick_key("gemini", &[]).unwrap();
+    let key = crate::key_for(&upstream, "gemini");
     let asked = call(Operation::Chat, Dialect::Gemini, "gemini", false);
     let request = upstream.request(&asked, key, Bytes::new()).await.map_err(|error| error.to_string())?;
     Ok(request.headers()["authorization"].to_str().unwrap().to_owned())

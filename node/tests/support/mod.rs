@@ -41,6 +41,9 @@ pub struct Setup {
     pub gateway: SocketAddr,
     pub provider: SocketAddr,
     pub shards: Shards,
+    pub state: Arc<Gateway>,
+    pub edge: Arc<Edge>,
+    pub shed: Arc<ShedCounts>,
     pub ledger: Arc<LocalLedger>,
     log: Mutex<mpsc::Receiver<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -141,34 +144,37 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Opt
         generation: Generation(1),
     };
     let health = Health::new(&identity, &config.health);
-    let observed = observed.unwrap_or_else(|| Arc::new(health.clone()));
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(Plan::compile(&config, 1).unwrap()),
         access: Arc::new(CurrentAccess::new(Base::new(&config), None).charged_to(Arc::clone(&ledger) as _)),
         cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
-        health,
         admission: Admission::new(&config.http, Arc::clone(&shed), drain.clone()),
+        observed: observed.unwrap_or_else(|| Arc::new(health.clone())),
+        health,
         drain: drain.clone(),
         request_ids: RequestIds::new(7),
         access_log: AccessLog::to(LogSink(lines)).unwrap(),
         unattended: Unattended::default(),
         ledger: Arc::clone(&ledger) as _,
         hooks,
-        observed,
         node_id: HeaderValue::from_static("node-1"),
     });
     let shards = Shards::new(1);
+    let state = Arc::clone(&gateway);
     let seat = Worker { gateway, index: 0, shard: shards.of(0) };
     let (handle, _thread) = worker::start(0, Arc::clone(&edge), drain.clone(), move || router(seat)).unwrap();
     let listener = accept::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "http.listen").unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(accept::accept_loop(listener, vec![handle], edge, drain.clone()));
+    tokio::spawn(accept::accept_loop(listener, vec![handle], Arc::clone(&edge), drain.clone()));
     drain.enter(Phase::Serving);
     let client = Client::builder(TokioExecutor::new()).build_http();
     Setup {
         gateway: address,
         provider: provider.address,
         shards,
+        state,
+        edge,
+        shed,
         ledger,
         log: Mutex::new(log),
         client,

@@ -10,11 +10,16 @@ mod keys;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+
 use crate::config;
 use crate::governance::VirtualKey;
+use crate::http::body::{self, BodyRules, discard_briefly};
 use crate::http::drain::{Drain, Phase};
 use crate::http::error::ApiError;
-use crate::http::memory::{self, Held, Memory};
+use crate::http::memory::{self, Memory};
 use crate::http::shed::{Shed, ShedCounts};
 use crate::telemetry::exposition::{Kind, Page};
 use concurrency::{Concurrency, Permit};
@@ -35,8 +40,6 @@ pub struct Admission {
 pub struct Admitted {
     _permit: Permit,
     _key: Option<KeyPermit>,
-    /// The bytes of its body and its answer.
-    pub held: Held,
 }
 
 impl Admission {
@@ -51,14 +54,36 @@ impl Admission {
         }
     }
 
-    /// Takes a request on, at the latest after `http.max_queue_wait`, or says why not.
-    pub async fn enter(&self, key: Option<&VirtualKey>) -> Result<Admitted, ApiError> {
+    /// Takes a request on and reads its body, or says why not.
+    pub async fn take(
+        &self,
+        key: Option<&VirtualKey>,
+        headers: &HeaderMap,
+        body: Body,
+        rules: BodyRules,
+    ) -> Result<(Admitted, Bytes), ApiError> {
+        let admitted = match self.enter(key).await {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                discard_briefly(body).await;
+                return Err(error);
+            }
+        };
+        let read = body::read(headers, body, rules, &self.memory).await;
+        if let Err(ApiError::Overloaded(shed)) = &read {
+            self.shed.count(*shed);
+        }
+        read.map(|body| (admitted, body))
+    }
+
+    /// Takes a request on, at the latest after `http.max_queue_wait`.
+    async fn enter(&self, key: Option<&VirtualKey>) -> Result<Admitted, ApiError> {
         let key = match key {
             Some(key) => self.keys.enter(key).inspect_err(|_| self.shed.count(Shed::Key))?,
             None => None,
         };
         match self.concurrency.enter().await {
-            Ok(permit) => Ok(Admitted { _permit: permit, _key: key, held: self.memory.hold() }),
+            Ok(permit) => Ok(Admitted { _permit: permit, _key: key }),
             // Another node has more to offer than a moment's patience.
             Err(_) if self.drain.phase() > Phase::Serving => Err(self.shed(Shed::Draining)),
             Err(shed) => Err(self.shed(shed)),
@@ -69,14 +94,6 @@ impl Admission {
     pub fn shed(&self, shed: Shed) -> ApiError {
         self.shed.count(shed);
         ApiError::Overloaded(shed)
-    }
-
-    /// Counts what was turned away on a request's way.
-    pub fn counted<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
-        if let Err(ApiError::Overloaded(shed)) = &result {
-            self.shed.count(*shed);
-        }
-        result
     }
 
     /// The bytes that bodies and answers may take.

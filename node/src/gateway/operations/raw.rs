@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 use super::usage;
 use crate::gateway::{Exchange, Outcome};
 use crate::governance::{Reason, Written};
+use crate::health::{self, Verdict};
 use crate::provider;
 use crate::routing::Target;
 
@@ -124,6 +125,11 @@ impl RawRelay {
 
     fn end(&mut self, outcome: Outcome, reason: Reason) {
         self.over = true;
+        self.exchange.judge(Verdict::of(match (outcome, reason) {
+            (Outcome::Ok, _) => &health::Outcome::Ok,
+            (_, Reason::Deadline) => &health::Outcome::Deadline,
+            _ => &health::Outcome::Cut,
+        }));
         self.exchange.outcome = outcome;
         self.charge(reason);
         self.exchange.settle();

@@ -4,7 +4,7 @@ use super::*;
 
 type Decode = fn(u16, &[u8]) -> Failure;
 
-const OPENAI: Decode = openai::error::decode_error;
+const OPENAI: Decode = openai::chat::decode_error;
 const ANTHROPIC: Decode = anthropic::decode_error;
 const GEMINI: Decode = gemini::decode_error;
 const BEDROCK: Decode = bedrock::decode_error;
@@ -247,7 +247,7 @@ const TABLE: &[(Decode, u16, &str, Fault)] = &[
         r#"{"message":"You are using a Trial key, which is limited to 10 API calls / minute"}"#,
         Fault::Capacity,
     ),
-    (COHERE, 498, r#"{"message":"blocked"}"#, Fault::Client),
+    (COHERE, 498, r#"{"message":"invalid token"}"#, Fault::Key),
     (COHERE, 500, r#"{"message":"internal"}"#, Fault::Provider),
 ];
 
@@ -321,6 +321,6 @@ fn what_may_still_help() {
 fn a_key_is_out_as_a_whole_unless_it_may_only_lack_the_model() {
     for (status, whole) in [(401, true), (402, true), (403, false), (429, false), (500, false)] {
         let failure = Failure::new(FailureKind::of_status(status), "m");
-        assert_eq!(is_whole_key(&Outcome::Status { status, failure: &failure }), whole, "{status}");
+        assert_eq!(Verdict::of(&Outcome::Status { status, failure: &failure }).is_whole_key, whole, "{status}");
     }
 }
