@@ -10,11 +10,11 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use peerway::dialect::openai::Event;
 use peerway::operation::Operation;
-use peerway::surface::{Call, Envelope, Rewrite};
-use peerway_dialect::Dialect;
 use peerway::relay::EventCutter;
+use peerway::surface::{Call, Envelope, Rewrite};
 use peerway_cache::{Alone, CacheConfig, Content, Entry, Recorded, RingCache, TenantScope};
 use peerway_cluster::ring::{Partition, Ring, RingMember};
+use peerway_dialect::Dialect;
 
 /// A chat request of about 1.7 KiB, as an application sends it.
 fn request() -> Bytes {

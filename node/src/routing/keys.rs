@@ -45,55 +45,31 @@ pub(super) fn choose<'t>(
 mod tests {
     use std::collections::BTreeMap;
 
-    use rand::RngExt as _;
-    use serde_json::{Value, json};
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    use serde_json::json;
 
     use super::*;
     use crate::gateway::Plan;
     use crate::routing::{Facts, Unobserved};
 
-    fn target(model: &str, keys: Value) -> Target {
-        let config = json!({"providers": [{"name": "p", "type": "openai", "keys": keys}],
-            "routes": [{"model": "route", "targets": [{"provider": "p", "model": model}]}]});
+    fn target(keys: serde_json::Value) -> Target {
+        let config = json!({"providers": [{"name": "p", "type": "openai", "keys": keys}]});
         let plan = Plan::compile(&serde_json::from_value(config).unwrap(), 1).unwrap();
-        plan.routes.resolve("route").unwrap().targets().next().unwrap().clone()
+        let route = plan.routes.resolve("p/gpt-5").unwrap();
+        route.targets().next().unwrap().clone()
     }
 
-    fn drawn<'t>(target: &'t Target, failed: &[Arc<str>]) -> Option<Option<&'t UpstreamKey>> {
-        choose(target, failed, None, &Unobserved, &mut || rand::rng().random())
-    }
-
-    #[test]
-    fn keys_are_drawn_by_weight() {
-        let target = target(
-            "gpt-5",
-            json!([
-                {"id": "a", "value": "sk-a", "weight": 6}, {"id": "b", "value": "sk-b", "weight": 3},
-                {"id": "c", "value": "sk-c", "weight": 1},
-                {"id": "other", "value": "sk-o", "weight": 90, "models": ["o3*"]},
-            ]),
-        );
-        let mut shares: BTreeMap<Arc<str>, f64> = BTreeMap::new();
-        let times = 20_000;
-        for _ in 0..times {
-            let key = drawn(&target, &[]).unwrap().unwrap();
-            *shares.entry(Arc::clone(&key.id)).or_default() += 1.0 / f64::from(times);
+    fn drawn(target: &Target, failed: &[&str], observed: &dyn Observed) -> BTreeMap<String, f64> {
+        let failed: Vec<Arc<str>> = failed.iter().map(|id| Arc::from(*id)).collect();
+        let mut rng = StdRng::seed_from_u64(5);
+        let mut drawn = BTreeMap::new();
+        for _ in 0..10_000 {
+            if let Some(Some(key)) = choose(target, &failed, None, observed, &mut || rng.random()) {
+                *drawn.entry(key.id.to_string()).or_default() += 1e-4;
+            }
         }
-        assert_eq!(shares.len(), 3, "a key is for its models only: {shares:?}");
-        // Six standard deviations of the widest share are 0.021.
-        for (id, share) in [("a", 0.6), ("b", 0.3), ("c", 0.1)] {
-            assert!((shares[id] - share).abs() < 0.021, "{id}: {shares:?}");
-        }
-    }
-
-    #[test]
-    fn a_failed_key_is_left_out_until_none_is_left() {
-        let keys = || json!([{"id": "a", "value": "sk-a"}, {"id": "b", "value": "sk-b", "models": ["gpt-*"]}]);
-        let failed: [Arc<str>; 2] = ["a".into(), "b".into()];
-        let gpt = target("gpt-5", keys());
-        assert_eq!(&*drawn(&gpt, &failed[..1]).unwrap().unwrap().id, "b");
-        assert!(drawn(&gpt, &failed).is_none());
-        assert!(drawn(&target("o3", keys()), &failed[..1]).is_none(), "no key for the model is no key");
+        drawn
     }
 
     /// One key stands so, the others are up.
@@ -108,17 +84,26 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_drawn_by_weight_among_those_for_the_model() {
+        let target = target(json!([
+            {"id": "a", "value": "sk-a", "weight": 6}, {"id": "b", "value": "sk-b", "weight": 3},
+            {"id": "c", "value": "sk-c"}, {"id": "other", "value": "sk-o", "weight": 90, "models": ["o3*"]},
+        ]));
+        let shares = drawn(&target, &[], &Unobserved);
+        assert_eq!(shares.len(), 3, "{shares:?}");
+        for (id, share) in [("a", 0.6), ("b", 0.3), ("c", 0.1)] {
+            assert!((shares[id] - share).abs() < 0.03, "{id}: {shares:?}");
+        }
+        assert_eq!(drawn(&target, &["a", "b"], &Unobserved).len(), 1, "what has failed is left out");
+        assert!(drawn(&target, &["a", "b", "c"], &Unobserved).is_empty());
+    }
+
+    #[test]
     fn what_is_half_open_is_tried_and_what_is_down_is_not() {
-        let target = target("gpt-5", json!([{"id": "a", "value": "sk-a"}, {"id": "b", "value": "sk-b"}]));
-        let only = |failed: &[Arc<str>], standing: Standing| {
-            let observed = One("b", standing);
-            let keys = (0..50).map(|_| choose(&target, failed, None, &observed, &mut || rand::rng().random()));
-            let mut keys: Vec<String> = keys.map(|key| key.unwrap().unwrap().id.to_string()).collect();
-            keys.dedup();
-            keys
-        };
-        assert_eq!(only(&[], Standing::Down("it is".to_owned())), ["a"]);
-        assert_eq!(only(&[], Standing::ProbeDue), ["b"]);
-        assert_eq!(only(&["a".into()], Standing::Down("it is".to_owned())), ["b"], "for want of another");
+        let target = target(json!([{"id": "a", "value": "sk-a"}, {"id": "b", "value": "sk-b"}]));
+        let only = |standing: Standing| drawn(&target, &[], &One("b", standing)).into_keys().collect::<Vec<_>>();
+        assert_eq!(only(Standing::Down("it is".to_owned())), ["a"]);
+        assert_eq!(only(Standing::ProbeDue), ["b"]);
+        assert_eq!(drawn(&target, &["a"], &One("b", Standing::Down(String::new()))).len(), 1, "for want of another");
     }
 }
