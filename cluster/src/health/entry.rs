@@ -242,8 +242,8 @@ impl Entry {
 
     fn observe_here(&self, now: Duration, seen: &Observation) {
         match seen.fault {
-            Fault::Client => return,
-            Fault::Key if seen.is_whole_key && self.key.is_some() => return,
+            Fault::Client => {}
+            Fault::Key if seen.is_whole_key && self.key.is_some() => {}
             Fault::None if !self.gate.is_busy.load(Ordering::Acquire) => self.counted.add(seen),
             _ => self.with(now, |state, here| ((), state.observe(here, seen))),
         }

@@ -2,8 +2,10 @@
 //! never answered with a multiple of the usual traffic, and a few a second where there is little traffic.
 //!
 //! One budget a provider and node. A request's first attempt is never withheld and is what fills it; a further attempt,
-//! at the same provider or another, is taken from the budget of the provider whose failure made it necessary. Counted
-//! are the last [`WINDOW`] seconds, by seconds, without a lock.
+//! at the same provider or another, is taken from the budget of the provider whose failure made it necessary. Another
+//! provider is asked even when nothing is left: its client would get an error although somebody could answer, and an
+//! outage does not multiply by it, as the failing provider's breaker opens after a few. Counted are the last [`WINDOW`]
+//! seconds, by seconds, without a lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,6 +171,7 @@ impl Attempts {
         match &self.failed {
             None => target.retries.first(now),
             Some((_, budget)) if budget.further(now) => {}
+            Some((upstream, _)) if upstream.name != target.upstream.name => {}
             Some((upstream, budget)) => {
                 if budget.is_to_be_told(now) {
                     warn!(provider = %upstream.name, "its failures have used up `retries.budget`: requests are not tried again");
