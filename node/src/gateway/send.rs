@@ -46,8 +46,6 @@ enum Tried {
     Answered(Sent),
     /// Another target may help.
     Failed,
-    /// Nobody may be asked any more.
-    Withheld,
 }
 
 /// Tries the ladder of targets.
@@ -97,7 +95,6 @@ pub(super) async fn send(
                 }
             },
             Tried::Failed => {}
-            Tried::Withheld => break,
         }
         primary.get_or_insert((story.status, story.retry_after));
     }
@@ -157,7 +154,7 @@ async fn try_target(
             }
         };
         if !std::mem::take(&mut is_granted) && story.is_withheld(exchange, target) {
-            return Ok(Tried::Withheld);
+            return Ok(Tried::Failed);
         }
         exchange.attempts += 1;
         exchange.set_target(target);
@@ -223,7 +220,7 @@ async fn try_target(
                 }
                 // Nobody waits for what is not granted.
                 if story.is_withheld(exchange, target) {
-                    return Ok(Tried::Withheld);
+                    return Ok(Tried::Failed);
                 }
                 is_granted = true;
                 tokio::time::sleep(pause).await;
