@@ -333,7 +333,8 @@ mod tests {
                 input, cached_input: cached, cache_write: input, audio_input: input, image_input: input,
                 output, reasoning: output, audio_output: output,
             };
-            let usage = Usage { prompt_audio_tokens: 0, prompt_image_tokens: 0, ..usage };
+            let usage =
+                Usage { prompt_audio_tokens: 0, prompt_image_tokens: 0, cache_write_1h_tokens: 0, ..usage };
             let cached_tokens = usage.cached_tokens.min(usage.prompt_tokens);
             let produced = usage.completion_tokens.max(usage.total_tokens.saturating_sub(usage.prompt_tokens));
             let exact = u128::from(usage.prompt_tokens - cached_tokens) * u128::from(input.get())
