@@ -26,7 +26,7 @@ fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Bytes> {
             events.push(event);
         }
     }
-    assert!(length > 0 || !cutter.has_rest(), "a rest of nothing");
+    assert!(length > 0 || cutter.rest().is_empty(), "a rest of nothing");
     events
 }
 

@@ -112,9 +112,8 @@ impl Encoder {
                 Self::OpenAiCompletions(completions::StreamEncoder::new(manner.include_usage, manner.echo))
             }
             Dialect::OpenAiResponses => {
-                let encoder = manner
-                    .repeats
-                    .map_or_else(responses::StreamEncoder::default, |repeats| responses::StreamEncoder::new(repeats));
+                let encoder =
+                    manner.repeats.map_or_else(responses::StreamEncoder::default, responses::StreamEncoder::new);
                 Self::OpenAiResponses(Box::new(encoder))
             }
             Dialect::Anthropic => Self::Anthropic(anthropic::StreamEncoder::new()),

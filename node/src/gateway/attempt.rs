@@ -33,6 +33,7 @@ const MAX_ANSWER: usize = 64 << 20;
 const MAX_ERROR: usize = 64 << 10;
 
 /// An answer to hand on.
+#[expect(clippy::large_enum_variant, reason = "one a request, moved twice: a box would cost more")]
 #[derive(Debug)]
 pub(super) enum Sent {
     /// A stream that has begun to answer.
@@ -110,6 +111,7 @@ pub(super) struct Attempt<'a> {
     pub(super) memory: &'a Memory,
 }
 
+#[expect(clippy::result_large_err, reason = "failures are rare, and moved once")]
 impl Attempt<'_> {
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;

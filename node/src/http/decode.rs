@@ -169,7 +169,7 @@ mod tests {
         let mut two = gzip(b"one");
         two.extend(gzip(b"two"));
         assert!(matches!(decoded(Encoding::Gzip, &two, 1000), Err(DecodeError::Trailing)));
-        let refused = decode(Encoding::Gzip, &gzip(b"one"), 1000, |more| Err(more));
+        let refused = decode(Encoding::Gzip, &gzip(b"one"), 1000, Err);
         assert!(matches!(refused, Err(DecodeError::NoRoom(3))));
         for garbage in [&b""[..], b"\0", b"hello", b"\x1f\x8b\x08\x00"] {
             for encoding in [Encoding::Gzip, Encoding::Zstd, Encoding::Brotli, Encoding::Deflate] {

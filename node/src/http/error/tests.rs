@@ -22,8 +22,15 @@ fn upstream(status: u16, after: Option<u64>) -> ApiError {
     ApiError::Upstream { status, attempts: "demo/echo: no".to_owned(), retry_after: after.map(Duration::from_secs) }
 }
 
-/// Each refusal and failure: its status, its code, what its client should do.
-fn table() -> Vec<(ApiError, u16, &'static str, Option<&'static str>, Option<u64>)> {
+fn no_operation() -> ApiError {
+    ApiError::NoOperation { model: "m".to_owned(), operation: "embeddings", others: "none does".to_owned() }
+}
+
+/// An error, its status, its code, `x-should-retry`, and `retry-after` in seconds.
+type Row = (ApiError, u16, &'static str, Option<&'static str>, Option<u64>);
+
+/// Each refusal and failure.
+fn table() -> Vec<Row> {
     let (model, hint) = ("m".to_owned(), "h".to_owned());
     let (method, path) = ("GET".to_owned(), "/x".to_owned());
     let (no, yes, unsaid) = (Some("false"), Some("true"), None);
@@ -47,6 +54,7 @@ fn table() -> Vec<(ApiError, u16, &'static str, Option<&'static str>, Option<u64
         (ApiError::Expectation, 417, "invalid_request", no, None),
         (ApiError::NoRoute { method: method.clone(), path: path.clone() }, 404, "invalid_request", no, None),
         (ApiError::WrongMethod { method, path: path.clone() }, 405, "invalid_request", no, None),
+        (no_operation(), 400, "unsupported_operation", no, None),
         (ApiError::NotServed { path }, 501, "not_served", no, None),
         (ApiError::BudgetExceeded(denied(Unit::NanoUsd, Some(60))), 429, "budget_exceeded", no, None),
         (ApiError::RateLimited(denied(Unit::Requests, Some(30))), 429, "rate_limit_exceeded", unsaid, Some(30)),
