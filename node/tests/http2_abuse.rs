@@ -66,7 +66,7 @@ impl Attacker {
     }
 
     /// Sends these again and again, reading what comes; true if the gateway ends the connection.
-    async fn is_cut(mut self, frames: impl Fn(u32) -> Vec<u8>, pause: Duration) -> bool {
+    async fn gets_cut(mut self, frames: impl Fn(u32) -> Vec<u8>, pause: Duration) -> bool {
         let attack = async {
             let mut answer = vec![0; 16 << 10];
             for round in 0..20_000u32 {
@@ -101,7 +101,7 @@ fn resident() -> u64 {
 
 async fn ends_and_costs_little(setup: &Setup, name: &str, frames: impl Fn(u32) -> Vec<u8>, pause: Duration) {
     let before = resident();
-    assert!(Attacker::connect(setup).await.is_cut(frames, pause).await, "{name}: not cut");
+    assert!(Attacker::connect(setup).await.gets_cut(frames, pause).await, "{name}: not cut");
     let grown = resident().saturating_sub(before);
     assert!(grown < 32 << 20, "{name}: {} MiB", grown >> 20);
     assert_eq!(setup.chat(hello()).await.status, StatusCode::OK, "{name}: others are served");
