@@ -61,7 +61,10 @@ def clean_provider(request: pytest.FixtureRequest) -> None:
     """Faults and the bill of one test do not reach the next one."""
     for name in ("demo", "cluster"):
         if name in request.fixturenames:
-            request.getfixturevalue(name).provider.reset()
+            running = request.getfixturevalue(name)
+            running.provider.reset()
+            if isinstance(running, Demo):
+                running.mend()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from harness import money, waiting
 from harness.clients import Clients, chat
-from harness.cluster import Cluster
+from harness.cluster import UNSHAKEN, Cluster
 from harness.money import USD
 
 VALUE = "sk-test-charges-key"
@@ -20,6 +20,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     overrides = {
         "cluster": {"founders": ["node-1", "node-2", "node-3"]},
         "governance": {"keys": [money.key("payer", VALUE, "100.00")]},
+        "health": UNSHAKEN,
     }
     running = Cluster(folder, overrides=overrides).start()
     try:

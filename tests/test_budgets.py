@@ -74,11 +74,14 @@ def test_the_openai_client_raises_at_once(cluster: Cluster) -> None:
 
 
 def test_other_dialects_have_their_own_form(cluster: Cluster, http: httpx.Client) -> None:
-    answer = http.post(f"{cluster.nodes[0].http}/anthropic/v1/messages", headers={"x-api-key": EMPTY}, json={})
+    said = {"model": "demo/echo", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}
+    answer = http.post(f"{cluster.nodes[0].http}/anthropic/v1/messages", headers={"x-api-key": EMPTY}, json=said)
     assert (answer.status_code, answer.headers["x-should-retry"]) == (429, "false")
     body = answer.json()
     assert body["type"] == "error" and body["error"]["type"] == "rate_limit_error" and body["request_id"] == answer.headers["request-id"]
-    answer = http.post(f"{cluster.nodes[0].http}/genai/v1beta/models/x:generateContent", headers={"x-goog-api-key": EMPTY}, json={})
+    said = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+    path = "/genai/v1beta/models/demo/echo:generateContent"
+    answer = http.post(f"{cluster.nodes[0].http}{path}", headers={"x-goog-api-key": EMPTY}, json=said)
     assert (answer.status_code, answer.json()["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")
 
 

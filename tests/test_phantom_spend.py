@@ -10,7 +10,7 @@ import pytest
 
 from harness import money, waiting
 from harness.clients import Clients, chat
-from harness.cluster import Cluster
+from harness.cluster import UNSHAKEN, Cluster
 from harness.money import USD
 
 VALUE = "sk-test-phantom-key"
@@ -33,6 +33,7 @@ def test_recorded_and_billed(tmp_path: Path) -> None:
     overrides = {
         "cluster": {"founders": NODES},
         "governance": {"keys": [money.key("payer", VALUE, "1000.00")]},
+        "health": UNSHAKEN,
     }
     cluster = Cluster(tmp_path, overrides=overrides)
     config = {"timeouts": {"first_byte": "400ms"}, "retries": 2}

@@ -15,6 +15,8 @@ from .provider import Provider
 SECRET = "a secret of the acceptance tests, thirty-two bytes or more"
 KEY = "sk-test-one"
 OTHER_KEY = "sk-test-two"
+# For tests of something else, whose provider fails on purpose: no breaker opens.
+UNSHAKEN = {"failures": 1_000_000, "ratio": 1.0}
 ADMIN_TOKEN = "admin-token-of-the-acceptance-tests"
 
 # One client for all (making one is costly), without kept connections: nodes die and come back on the same port.

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 
 from . import ports, waiting
@@ -61,6 +62,26 @@ class Demo:
         self.front, self.key = self.line["front"], self.line["key"]
         self.nodes = [DemoNode(**{k: n[k] for k in ("id", "http", "admin", "pid")}) for n in self.line["nodes"]]
         self._family = self.process.family()
+
+    def mend(self) -> None:
+        """Asks for every model whose breaker is open until it is closed on all nodes: one probe an interval."""
+        with httpx.Client(trust_env=False, timeout=10, headers={"Authorization": f"Bearer {self.key}"}) as http:
+
+            def open_at(node: DemoNode) -> list[dict]:
+                try:
+                    return [p for p in http.get(f"{node.admin}/cluster/status").json()["providers"] if p["breaker"] != "closed"]
+                except httpx.TransportError:
+                    return []  # a node that a test has killed
+
+            def is_whole() -> bool:
+                shut = [(node, target) for node in self.nodes for target in open_at(node)]
+                for node, target in shut:
+                    body = {"model": f"{target['name']}/{target['model']}", "messages": [{"role": "user", "content": "well?"}]}
+                    http.post(f"{node.http}/v1/chat/completions", json=body)
+                return not shut
+
+            waiting.until("no breaker is open", is_whole, 30)
+        self.provider.reset()
 
     def remember_family(self) -> list[psutil.Process]:
         """Notes who must be gone at the end."""

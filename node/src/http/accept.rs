@@ -17,6 +17,7 @@ use super::drain::{Drain, Phase};
 use super::edge::{Edge, Open};
 use super::error::ApiError;
 use super::error_form::ErrorForm;
+use super::head::Paths;
 use super::shed::Shed;
 use super::worker::WorkerHandle;
 use super::written::answer_and_close;
@@ -96,7 +97,8 @@ async fn accept(listener: StdListener, edge: Arc<Edge>, drain: Drain, mut serve:
             () = drain.reached(Phase::Closing) => return,
         };
         match accepted {
-            Ok((stream, _)) if descriptors::is_of_reserve(&stream) => {
+            // What is kept is kept for the control plane, too.
+            Ok((stream, _)) if edge.paths == Paths::Data && descriptors::is_of_reserve(&stream) => {
                 complaint.say("few file descriptors are left: raise the limit of open files (`ulimit -n`)");
                 refuse(&edge, stream).await;
                 tokio::time::sleep(BACK_OFF).await;
