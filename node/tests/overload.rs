@@ -64,14 +64,14 @@ async fn more_requests_than_a_node_takes_on_wait_a_moment_and_are_told_so() {
         config["http"]["max_queue_wait"] = json!("50ms");
     })
     .await;
-    setup.fault(json!({"match": {"first": 2}, "do": {"latency_ms": 600}})).await;
+    setup.fault(json!({"match": {"first": 2}, "do": {"latency_ms": 1500}})).await;
     let (one, two) = (setup.chat(hello()), setup.chat(hello()));
     let others = async {
         until("two are sent", || setup.state.drain.in_flight() == 2).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         let began = Instant::now();
         is_shed(&setup.chat(hello()).await, "queue");
-        assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_millis(1200), "not for as long as the others take: {:?}", began.elapsed());
         let ready = Request::get(format!("http://{}/readyz", setup.gateway)).body(Full::default()).unwrap();
         assert_eq!(setup.send(ready).await.status, StatusCode::OK, "health is never shed");
     };
