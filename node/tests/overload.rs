@@ -71,7 +71,11 @@ async fn more_requests_than_a_node_takes_on_wait_a_moment_and_are_told_so() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let began = Instant::now();
         is_shed(&setup.chat(hello()).await, "queue");
-        assert!(began.elapsed() < Duration::from_millis(1200), "not for as long as the others take: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_millis(1200),
+            "not for as long as the others take: {:?}",
+            began.elapsed()
+        );
         let ready = Request::get(format!("http://{}/readyz", setup.gateway)).body(Full::default()).unwrap();
         assert_eq!(setup.send(ready).await.status, StatusCode::OK, "health is never shed");
     };
