@@ -1,7 +1,8 @@
 //! Headers of a client on their way to an upstream, and of an answer on their way back: only what is listed passes.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use peerway::gateway::headers::{forward, retry_after, returned};
+use peerway::gateway::headers::{forward, returned};
+use peerway::health::retry_after;
 
 use crate::dialect;
 

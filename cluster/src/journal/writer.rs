@@ -41,6 +41,8 @@ pub struct Journal {
     held: Vec<u8>,
     log_bytes: u64,
     segments: usize,
+    /// The names that were found at the start are on disk.
+    names_settled: bool,
     counters: Counters,
 }
 
@@ -84,6 +86,7 @@ impl Journal {
             held: unsettled.to_vec(),
             log_bytes,
             segments,
+            names_settled: false,
             counters: Counters::default(),
         };
         journal.tidy(&survey);
@@ -115,10 +118,9 @@ impl Journal {
         Ok(Sequence(self.appended))
     }
 
-    /// Removes what a crash left behind. First the directory is synced: the name of the snapshot that makes a file
-    /// needless may be in the system's memory only.
-    fn tidy(&self, survey: &Survey) {
-        if let Err(error) = self.storage.sync_dir() {
+    /// Removes what a crash left behind.
+    fn tidy(&mut self, survey: &Survey) {
+        if let Err(error) = self.settle_names() {
             tracing::warn!(%error, "old journal files stay until the next start");
             return;
         }
@@ -126,6 +128,16 @@ impl Journal {
             self.remove(survey.names.superseded(snapshot.sequence.0));
         }
         self.remove(vec![SEGMENT_ASIDE.to_owned(), SNAPSHOT_ASIDE.to_owned()]);
+    }
+
+    /// Makes sure of the names that were found at the start before anything is built on them: the one of the newest
+    /// snapshot may be in the system's memory only, and a file that follows it must not outlive it.
+    fn settle_names(&mut self) -> io::Result<()> {
+        if !self.names_settled {
+            self.storage.sync_dir()?;
+            self.names_settled = true;
+        }
+        Ok(())
     }
 
     fn make_room(&mut self) {
@@ -263,7 +275,10 @@ impl Journal {
         let first = self.durable + 1;
         let header = v1::header(FileKind::Segment, self.tag, first);
         let name = segment_name(first);
-        match put_whole(self.storage.as_ref(), SEGMENT_ASIDE, &name, &[&header, &self.held]) {
+        let begun = self
+            .settle_names()
+            .and_then(|()| put_whole(self.storage.as_ref(), SEGMENT_ASIDE, &name, &[&header, &self.held]));
+        match begun {
             Ok(file) => {
                 if let State::Degraded { .. } = self.state {
                     tracing::info!(place = %self.storage.place().display(), segment = %name, "the journal is durable");

@@ -12,14 +12,14 @@ use peerway_dialect::canonical::replay;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Read, read_answer};
-use super::headers::{forward, retry_after, returned};
+use super::headers::{forward, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
 use super::verdict::{Failure, Spent, judge};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason, Written};
-use crate::health::{Call, Fault};
+use crate::health::{Call, Fault, retry_after};
 use crate::http::memory::Memory;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::provider::Body;

@@ -8,7 +8,6 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
-use tracing::debug;
 
 use super::attempt::Sent;
 use super::cached::Participation;
@@ -17,7 +16,7 @@ use super::headers::returned;
 use super::hooks::{Answered, Refusal};
 use super::outbound::Outbound;
 use super::send::send;
-use super::{CacheResult, Exchange, Outcome, deadline, ladder, reserve};
+use super::{CacheResult, Exchange, deadline, ladder, reserve};
 use crate::dialect::content_type;
 use crate::dialect::openai::Replay;
 use crate::governance::Account;
@@ -31,19 +30,9 @@ use crate::surface::{Call, Envelope};
 /// Answers the request, whichever way it goes.
 pub(super) async fn complete(mut exchange: Exchange, call: Call, request: Request) -> Response {
     match answer(&mut exchange, &call, request).await {
-        Ok(Ready::Plain(mut response)) => {
-            exchange.outcome = Outcome::Ok;
-            exchange.stamp(&mut response);
-            response
-        }
+        Ok(Ready::Plain(response)) => exchange.whole(response),
         Ok(Ready::Stream(relay)) => relay.start(exchange),
-        Err(error) => {
-            debug!(code = error.code(), %error, "refused or failed a request");
-            exchange.outcome = Outcome::Failed(error.code());
-            let mut response = exchange.error(&error);
-            exchange.stamp(&mut response);
-            response
-        }
+        Err(error) => exchange.failed(&error),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use peerway_dialect::Dropped;
+use tracing::debug;
 
 use super::attempt::Sent;
 use super::attended::Waits;
@@ -239,9 +240,20 @@ impl Exchange {
         self.key.as_ref()
     }
 
-    /// The answer to a client that cannot have another one.
-    pub(super) fn error(&self, error: &ApiError) -> axum::response::Response {
-        error.response(ErrorForm::of_path(&self.path), &self.request_id)
+    /// Ends with an answer that is whole.
+    pub(super) fn whole(mut self, mut response: axum::response::Response) -> axum::response::Response {
+        self.outcome = Outcome::Ok;
+        self.stamp(&mut response);
+        response
+    }
+
+    /// Ends with the answer to a client that cannot have another one.
+    pub(super) fn failed(mut self, error: &ApiError) -> axum::response::Response {
+        debug!(code = error.code(), %error, "refused or failed a request");
+        self.outcome = Outcome::Failed(error.code());
+        let mut response = error.response(ErrorForm::of_path(&self.path), &self.request_id);
+        self.stamp(&mut response);
+        response
     }
 
     /// The attempt has been answered, or has failed.

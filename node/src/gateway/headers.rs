@@ -1,8 +1,6 @@
 //! Which headers pass through the gateway: of the client's to the upstream, and of the upstream's answer to the client.
 
-use std::time::Duration;
-
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use peerway_dialect::Dialect;
 
@@ -47,14 +45,6 @@ pub fn returned(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// Seconds or milliseconds; a date is rare enough to be left to the client's own backoff. Bounded, so that no
-/// provider can park our clients for a day.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(600.0)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,17 +82,5 @@ mod tests {
         let mut sent = headers(&[("anthropic-beta", "of the configuration")]);
         forward(&client, Dialect::Anthropic, Dialect::Anthropic, &mut sent);
         assert_eq!(sent.get_all("anthropic-beta").iter().collect::<Vec<_>>(), ["a", "b"]);
-    }
-
-    #[test]
-    fn the_wait_is_bounded() {
-        let after = |value| retry_after(&headers(&[("retry-after", value)]));
-        assert_eq!(after("2"), Some(Duration::from_secs(2)));
-        assert_eq!(after("1e300"), Some(Duration::from_secs(600)));
-        assert_eq!((after("-1"), after("NaN"), after("Wed, 21 Oct 2026 07:28:00 GMT")), (None, None, None));
-        assert_eq!(
-            retry_after(&headers(&[("retry-after-ms", "5"), ("retry-after", "9")])),
-            Some(Duration::from_millis(5))
-        );
     }
 }

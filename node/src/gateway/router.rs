@@ -11,7 +11,7 @@ use peerway_dialect::Dialect;
 
 use super::attended::Attended;
 use super::authenticate::authenticate;
-use super::{Exchange, Outcome, Worker, chat, models, operations, reserve};
+use super::{Exchange, Worker, chat, models, operations, reserve};
 use crate::http::body;
 use crate::http::drain::Phase;
 use crate::http::error::ApiError;
@@ -131,21 +131,13 @@ async fn at_once(worker: &Worker, request: Request, answer: Result<Response, Api
     let (head, body) = request.into_parts();
     let request_id = worker.gateway.request_ids.of(&head.headers);
     let path = head.uri.path().to_owned();
-    let mut exchange = Exchange::begin(worker.clone(), request_id, head.method, path);
+    let exchange = Exchange::begin(worker.clone(), request_id, head.method, path);
     // Unread, it would cost the client its connection.
     body::discard(body).await;
-    let mut response = match answer {
-        Ok(response) => {
-            exchange.outcome = Outcome::Ok;
-            response
-        }
-        Err(error) => {
-            exchange.outcome = Outcome::Failed(error.code());
-            exchange.error(&error)
-        }
-    };
-    exchange.stamp(&mut response);
-    response
+    match answer {
+        Ok(response) => exchange.whole(response),
+        Err(error) => exchange.failed(&error),
+    }
 }
 
 fn listing(dialect: Dialect) -> MethodRouter<Arc<Worker>> {

@@ -135,6 +135,18 @@ mod tests {
     }
 
     #[test]
+    fn the_wait_is_bounded() {
+        let after = |value| retry_after(&headers(&[("retry-after", value)]));
+        assert_eq!(after("2"), Some(Duration::from_secs(2)));
+        assert_eq!(after("1e300"), Some(Duration::from_secs(600)));
+        assert_eq!((after("-1"), after("NaN"), after("Wed, 21 Oct 2026 07:28:00 GMT")), (None, None, None));
+        assert_eq!(
+            retry_after(&headers(&[("retry-after-ms", "5"), ("retry-after", "9")])),
+            Some(Duration::from_millis(5))
+        );
+    }
+
+    #[test]
     fn periods_of_all_providers() {
         let seconds = |text| period(text).map(|period| period.as_secs_f64());
         assert_eq!(

@@ -30,8 +30,6 @@ pub struct Row {
     pub operations: &'static [Operation],
     /// The habits of a provider that speaks chat completions.
     pub target: Target,
-    /// What it calls the bound of an answer's length in its own dialect.
-    pub max_output: &'static str,
     /// Whether a stream may be asked for its usage by `stream_options`; the others tell it unasked.
     pub stream_options: bool,
 }
@@ -70,7 +68,6 @@ const OPENAI: Row = Row {
     operations: &[Embeddings, Moderations, ImageGenerations, ImageEdits, Speech, Transcriptions, Translations],
     target: Target::OPENAI,
     // Its newer models refuse the older name.
-    max_output: "max_completion_tokens",
     stream_options: true,
 };
 
@@ -84,7 +81,6 @@ const ALIKE: Row = Row {
     responses: false,
     operations: &[Embeddings, Rerank, Moderations, ImageGenerations, ImageEdits, Speech, Transcriptions, Translations],
     target: Target::ALIKE,
-    max_output: "max_tokens",
     ..OPENAI
 };
 
@@ -114,7 +110,6 @@ pub static TABLE: [Row; 22] = [
         auth: Auth::Header("x-goog-api-key"),
         chat: Dialect::Gemini,
         operations: &[CountTokens, Embeddings],
-        max_output: "maxOutputTokens",
         ..OTHER
     },
     Row {
@@ -123,7 +118,6 @@ pub static TABLE: [Row; 22] = [
         auth: Auth::Google,
         chat: Dialect::Gemini,
         operations: &[CountTokens],
-        max_output: "maxOutputTokens",
         ..OTHER
     },
     Row {
@@ -141,7 +135,6 @@ pub static TABLE: [Row; 22] = [
         variables: &["AWS_BEARER_TOKEN_BEDROCK"],
         auth: Auth::Aws,
         chat: Dialect::Bedrock,
-        max_output: "maxTokens",
         ..OTHER
     },
     Row {

@@ -55,8 +55,6 @@ pub struct UpstreamKey {
 #[derive(Debug)]
 pub struct Upstream {
     pub name: Arc<str>,
-    /// What it calls the bound of an answer's length in chat.
-    pub max_output_member: &'static str,
     /// Whether a stream may be asked for its usage by `stream_options`; the others tell it unasked.
     pub takes_stream_options: bool,
     pub(super) row: &'static Row,
@@ -121,7 +119,6 @@ impl Upstream {
         let timeouts = &provider.timeouts;
         Ok(Self {
             name: provider.name.as_str().into(),
-            max_output_member: row.max_output,
             takes_stream_options: row.stream_options,
             row,
             site,

@@ -26,7 +26,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
-use tracing::debug;
 
 use super::attempt::Sent;
 use super::chat::{plain_response, refused_by_hook};
@@ -35,7 +34,7 @@ use super::headers::returned;
 use super::outbound::Outbound;
 use super::plan::Plan;
 use super::send::send;
-use super::{Exchange, Outcome, deadline, ladder, reserve};
+use super::{Exchange, deadline, ladder, reserve};
 use crate::governance::{Account, VirtualKey};
 use crate::http::error::ApiError;
 use crate::operation::Operation;
@@ -52,11 +51,7 @@ const MODERATION_MODEL: &str = "omni-moderation-latest";
 /// Answers the request, whichever way it goes.
 pub(super) async fn perform(mut exchange: Exchange, call: Call, request: Request) -> Response {
     match answer(&mut exchange, &call, request).await {
-        Ok(Ready::Whole(mut response)) => {
-            exchange.outcome = Outcome::Ok;
-            exchange.stamp(&mut response);
-            response
-        }
+        Ok(Ready::Whole(response)) => exchange.whole(response),
         Ok(Ready::Raw(raw)) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = raw.status;
@@ -66,13 +61,7 @@ pub(super) async fn perform(mut exchange: Exchange, call: Call, request: Request
             *response.body_mut() = Body::new(raw.relay(exchange, call.operation));
             response
         }
-        Err(error) => {
-            debug!(code = error.code(), %error, "refused or failed a request");
-            exchange.outcome = Outcome::Failed(error.code());
-            let mut response = exchange.error(&error);
-            exchange.stamp(&mut response);
-            response
-        }
+        Err(error) => exchange.failed(&error),
     }
 }
 
