@@ -3,20 +3,26 @@
 use peerway_cluster::identity::{Generation, Identity, Incarnation};
 use peerway_cluster::journal::{Journal, JournalError, Memory, Options, Recovered, Storage as _, Tag, repair_on};
 
+use crate::history;
+
 const NAMES: [&str; 3] =
     ["segment-00000000000000000001", "segment-00000000000000000005", "snapshot-00000000000000000003"];
 
 pub(crate) fn run(input: &[u8]) {
     let Some((&mode, input)) = input.split_first() else { return };
-    if mode % 2 == 0 { one_bent_byte(input) } else { any_files(input) }
+    match mode % 3 {
+        0 => one_bent_byte(input),
+        1 => any_files(input),
+        _ => history::run(input),
+    }
 }
 
-fn tag() -> Tag {
+pub(crate) fn tag() -> Tag {
     let (Ok(cluster), Ok(node_id)) = ("fuzz".parse(), "node".parse()) else { panic!("names are good") };
     Tag::of(&Identity { cluster, node_id, incarnation: Incarnation(1), generation: Generation(1) })
 }
 
-fn open(memory: &Memory) -> Result<(Journal, Recovered), JournalError> {
+pub(crate) fn open(memory: &Memory) -> Result<(Journal, Recovered), JournalError> {
     Journal::open_on(memory.clone(), tag(), Options::default())
 }
 

@@ -11,6 +11,7 @@ mod bedrock;
 mod cutter;
 mod envelope;
 mod headers;
+mod history;
 mod journal;
 mod ledger;
 mod other;

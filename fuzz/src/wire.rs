@@ -1,7 +1,12 @@
-//! Bytes from a peer: cut into frames, each payload decoded.
+//! Bytes from a peer: cut into frames, each payload decoded as the message of its kind.
 
 use bincode::{Decode, Encode};
+use peerway_cache::message as cache;
+use peerway_cluster::health::messages as health;
+use peerway_cluster::ledger::service::messages as ledger;
+use peerway_cluster::ledger::service::news::Tell;
 use peerway_cluster::link::{MAX_LANE_MESSAGE, Refusal};
+use peerway_cluster::registry::messages as registry;
 use peerway_cluster::wire::{self, Decoder, Frame, HEADER_LEN, Kind, Message};
 
 /// All shapes that the messages of the product are made of.
@@ -15,7 +20,7 @@ struct Shapes {
 }
 
 impl Message for Shapes {
-    const KIND: Kind = Kind::CachePut;
+    const KIND: Kind = Kind::LinkHello;
 }
 
 pub(crate) fn run(input: &[u8]) {
@@ -40,10 +45,34 @@ fn check(frame: &Frame) {
         panic!("a frame that was read cannot be written")
     };
     assert_eq!(bytes.len(), HEADER_LEN + prefix + frame.payload.len());
-    round_trip::<Refusal>(&frame.payload);
-    round_trip::<Shapes>(&frame.payload);
+    let check = match frame.kind {
+        Kind::LinkRefusal => round_trip::<Refusal>,
+        Kind::CacheGet => round_trip::<cache::Get>,
+        Kind::CacheGot => round_trip::<cache::Got>,
+        Kind::CachePut => round_trip::<cache::Put>,
+        Kind::CachePurge => round_trip::<cache::PurgeCall>,
+        Kind::LedgerAsk => round_trip::<ledger::Ask>,
+        Kind::LedgerGive => round_trip::<ledger::Give>,
+        Kind::LedgerRows => round_trip::<ledger::Rows>,
+        Kind::LedgerDigest => round_trip::<ledger::Digest>,
+        Kind::LedgerWant => round_trip::<ledger::Want>,
+        Kind::LedgerNews => round_trip::<Tell>,
+        Kind::LedgerView => round_trip::<ledger::View>,
+        Kind::LedgerViewed => round_trip::<ledger::Viewed>,
+        Kind::RegistryPush => round_trip::<registry::Push>,
+        Kind::RegistryPushed => round_trip::<registry::Pushed>,
+        Kind::RegistryHello => round_trip::<registry::Hello>,
+        Kind::RegistrySummary => round_trip::<registry::Summary>,
+        Kind::RegistryWant => round_trip::<registry::Want>,
+        Kind::RegistryRecords => round_trip::<registry::Records>,
+        Kind::HealthNews => round_trip::<health::News>,
+        Kind::HealthDigest => round_trip::<health::Digest>,
+        _ => round_trip::<Shapes>,
+    };
+    check(&frame.payload);
 }
 
+/// Refused, or written again as what is read the same.
 fn round_trip<M: Message + PartialEq + std::fmt::Debug>(payload: &[u8]) {
     let Ok(message) = wire::decode::<M>(payload) else { return };
     let Ok(again) = wire::encode(&message) else { panic!("a message that was read cannot be written") };

@@ -29,7 +29,7 @@ pub(super) struct Route {
 
 /// Give me rights.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Ask {
+pub struct Ask {
     pub(super) route: Route,
     pub(super) counter: CounterId,
     pub(super) want: u64,
@@ -39,7 +39,7 @@ pub(super) struct Ask {
 
 /// What was given, in total.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Give {
+pub struct Give {
     pub(super) route: Route,
     pub(super) counter: CounterId,
     pub(super) total: u64,
@@ -48,7 +48,7 @@ pub(super) struct Give {
 
 /// Rows.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Rows {
+pub struct Rows {
     pub(super) route: Route,
     pub(super) role: RowsRole,
     pub(super) rows: List<PlacedRow, MAX_ROWS>,
@@ -56,32 +56,32 @@ pub(super) struct Rows {
 
 /// Rows in short.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Digest {
+pub struct Digest {
     pub(super) route: Route,
     pub(super) entries: List<DigestEntry, MAX_ROWS>,
 }
 
 /// Send me these rows.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Want {
+pub struct Want {
     pub(super) route: Route,
     pub(super) rows: List<(CounterId, Actor), MAX_ROWS>,
 }
 
 /// It has come.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Taken {}
+pub struct Taken {}
 
 /// Tell me your counters.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct View {
+pub struct View {
     /// Those after this one.
     pub(super) after: Option<CounterId>,
 }
 
 /// The counters of a node as it sees them.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Viewed {
+pub struct Viewed {
     pub(super) actor: Actor,
     pub(super) counters: List<ViewedCounter, MAX_VIEWED>,
     /// Where to go on; `None` when these were the last.

@@ -23,7 +23,7 @@ const MAX_COUNTED: usize = 1 << 21;
 
 /// News, as they travel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tell(pub(super) News);
+pub struct Tell(pub(super) News);
 
 impl Message for Tell {
     const KIND: Kind = Kind::LedgerNews;
