@@ -114,25 +114,37 @@ async fn restarted(survivor: &Link, name: &'static str, mortal: Mortal, seeds: V
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_node_is_back_at_once_whoever_dialled() {
-    // It had been dialled, and nobody told it of us.
+    for dialled in [Dialled::BySurvivor, Dialled::ByMortalAgain, Dialled::ByMortal] {
+        // A busy machine spoils one try, never all.
+        let mut took = Vec::new();
+        while took.last().is_none_or(|took| *took >= AT_ONCE) {
+            assert!(took.len() < 5, "{dialled:?}: {took:?}");
+            took.push(killed_and_back(dialled).await);
+        }
+    }
+}
+
+const AT_ONCE: Duration = Duration::from_millis(1500);
+
+/// Who made the connection before the kill, and so knows where the other is.
+#[derive(Clone, Copy, Debug)]
+enum Dialled {
+    /// Nobody told the one that is killed of the survivor.
+    BySurvivor,
+    /// The restarted one dials again.
+    ByMortalAgain,
+    /// The restarted one has forgotten the survivor.
+    ByMortal,
+}
+
+async fn killed_and_back(dialled: Dialled) -> Duration {
     let survivor = node("a");
-    let mortal = Mortal::start("b", 1, link_support::loopback(), vec![]);
-    survivor.connect(mortal.address);
+    let known = |yes: bool| if yes { vec![survivor.local_addr()] } else { vec![] };
+    let before = known(!matches!(dialled, Dialled::BySurvivor));
+    let mortal = Mortal::start("b", 1, link_support::loopback(), before);
+    if let Dialled::BySurvivor = dialled {
+        survivor.connect(mortal.address);
+    }
     until(&survivor, "up", |link| link.is_connected(&id("b"))).await;
-    let took = restarted(&survivor, "b", mortal, vec![]).await;
-    assert!(took < Duration::from_millis(1500), "dialled by the survivor: {took:?}");
-
-    // It dials again.
-    let survivor = node("c");
-    let mortal = Mortal::start("d", 1, link_support::loopback(), vec![survivor.local_addr()]);
-    until(&survivor, "up", |link| link.is_connected(&id("d"))).await;
-    let took = restarted(&survivor, "d", mortal, vec![survivor.local_addr()]).await;
-    assert!(took < Duration::from_millis(1500), "dialled by the restarted: {took:?}");
-
-    // It had dialled us, and forgot us.
-    let survivor = node("e");
-    let mortal = Mortal::start("f", 1, link_support::loopback(), vec![survivor.local_addr()]);
-    until(&survivor, "up", |link| link.is_connected(&id("f"))).await;
-    let took = restarted(&survivor, "f", mortal, vec![]).await;
-    assert!(took < Duration::from_millis(1500), "known to the survivor alone: {took:?}");
+    restarted(&survivor, "b", mortal, known(matches!(dialled, Dialled::ByMortalAgain))).await
 }
