@@ -29,9 +29,8 @@ pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Resul
         ApiError::ModelNotFound { model: model.to_owned(), hint }
     })?;
     let Some(key) = key else { return Ok(route) };
-    let full = route.full_name();
-    let names: Vec<&str> = [Some(model), full.as_deref()].into_iter().flatten().collect();
-    if key.allows(&names) {
+    // A client that names the provider too, as most do, is let in by the first.
+    if key.allows(&[model]) || route.full_name().is_some_and(|full| key.allows(&[full.as_str()])) {
         return Ok(route);
     }
     let hint = format!("It may use: {}.", key.models());
