@@ -27,6 +27,8 @@ pub struct CacheConfig {
     pub bulk_deadline: Duration,
     /// How long an owner has to acknowledge an entry.
     pub put_deadline: Duration,
+    /// How long a node that is asked what comes next of a flight may wait for it.
+    pub follow_poll: Duration,
     /// How long a purge waits for each peer.
     pub purge_deadline: Duration,
     /// After how long without an answer the replica is asked too, until enough answers were timed.
@@ -48,6 +50,7 @@ impl CacheConfig {
             get_deadline: Duration::from_millis(10),
             bulk_deadline: Duration::from_millis(250),
             put_deadline: Duration::from_millis(250),
+            follow_poll: Duration::from_millis(300),
             purge_deadline: Duration::from_secs(1),
             first_hedge: Duration::from_millis(2),
             look_back: Duration::from_secs(600),

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::{Inner, RingCache};
 use crate::entry::Entry;
+use crate::flight::Ending;
 use crate::message::Put;
 use crate::peers::{PeerError, Placement};
 
@@ -53,6 +54,7 @@ impl RingCache {
             // Who asked once is likely to ask again.
             inner.near.put(message.entry.clone());
         }
+        inner.flights.end(&message.entry.id, Ending::Kept(message.entry.clone()));
         Some((message, placement))
     }
 }
