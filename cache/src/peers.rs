@@ -27,6 +27,11 @@ impl Placement {
     pub fn holds(&self, node: &NodeId) -> bool {
         self.owner.as_ref() == Some(node) || self.replica.as_ref() == Some(node)
     }
+
+    /// Whether the node is the one to hold the entry, and nobody else is.
+    pub fn is_only(&self, node: &NodeId) -> bool {
+        self.owner.as_ref() == Some(node) && self.replica.as_ref().is_none_or(|replica| replica == node)
+    }
 }
 
 /// Why a peer did not answer. The cache goes on without it in each case.

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::future::Either;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use peerway_cache::policy::{self, CacheType, Finish, Rules, Wishes};
@@ -24,6 +25,16 @@ use crate::dialect::openai::{self, Answer, Event, Replay, Usage};
 use crate::governance::VirtualKey;
 use crate::relay::{Finished, OnFinish};
 use crate::routing::Target;
+
+/// What a client wishes, in a header of ours or in Bifrost's of the same meaning.
+type Names = [HeaderName; 2];
+static KEY: Names = [HeaderName::from_static("x-peerway-cache-key"), HeaderName::from_static("x-bf-cache-key")];
+static TYPE: Names = [HeaderName::from_static("x-peerway-cache-type"), HeaderName::from_static("x-bf-cache-type")];
+static NO_STORE: Names =
+    [HeaderName::from_static("x-peerway-cache-no-store"), HeaderName::from_static("x-bf-cache-no-store")];
+static NO_READ: Names =
+    [HeaderName::from_static("x-peerway-cache-no-read"), HeaderName::from_static("x-bf-cache-no-read")];
+static TTL: Names = [HeaderName::from_static("x-peerway-cache-ttl"), HeaderName::from_static("x-bf-cache-ttl")];
 
 /// The operation of the ids made here: one body may be valid for two of them.
 const OPERATION: &str = "chat/completions";
@@ -143,22 +154,21 @@ fn tenant(scope: Scope, key: Option<&VirtualKey>) -> TenantScope {
     }
 }
 
-/// `x-peerway-cache-*`, with `x-bf-cache-*` understood too.
 fn wishes(headers: &HeaderMap) -> Wishes<'_> {
-    let header = |ours: &str, theirs: &str| {
+    let header = |[ours, theirs]: &Names| {
         headers.get(ours).or_else(|| headers.get(theirs)).and_then(|value| value.to_str().ok()).map(str::trim)
     };
     let is_set = |value: Option<&str>| value.is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
     Wishes {
-        cache_key: header("x-peerway-cache-key", "x-bf-cache-key"),
-        cache_type: match header("x-peerway-cache-type", "x-bf-cache-type") {
+        cache_key: header(&KEY),
+        cache_type: match header(&TYPE) {
             Some("direct") => Some(CacheType::Direct),
             Some("semantic") => Some(CacheType::Semantic),
             _ => None,
         },
-        no_store: is_set(header("x-peerway-cache-no-store", "x-bf-cache-no-store")),
-        no_read: is_set(header("x-peerway-cache-no-read", "x-bf-cache-no-read")),
-        ttl: header("x-peerway-cache-ttl", "x-bf-cache-ttl").and_then(ttl),
+        no_store: is_set(header(&NO_STORE)),
+        no_read: is_set(header(&NO_READ)),
+        ttl: header(&TTL).and_then(ttl),
     }
 }
 
@@ -267,7 +277,8 @@ impl Fill {
             },
         };
         // This node has the entry at once; the client does not wait for the peers.
-        let given = cache.put(entry);
+        let Either::Right(given) = cache.put(entry) else { return debug!(%id, "kept an answer, here alone") };
+        // Peers are given it on the runtime of their connections: this thread would be woken for each of their answers.
         runtime.spawn(async move {
             let began = Instant::now();
             let stored = given.await;

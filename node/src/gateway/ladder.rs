@@ -14,6 +14,10 @@ use crate::http::error::ApiError;
 use crate::routing::{Ladder, LadderRequest, Named, Route, Session, fallbacks, header_value};
 
 pub(super) static X_EXPLANATION: HeaderName = HeaderName::from_static("x-peerway-explanation");
+static SESSION: [HeaderName; 2] =
+    [HeaderName::from_static("x-peerway-session-id"), HeaderName::from_static("x-bf-session-id")];
+static EXPLAIN: [HeaderName; 2] =
+    [HeaderName::from_static("x-peerway-explain"), HeaderName::from_static("x-bf-explain")];
 
 /// The route of the model, if the key may use it. The hints name only what this key may use.
 pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Arc<Route>, ApiError> {
@@ -73,12 +77,11 @@ pub(super) fn ladder(
     headers: &HeaderMap,
     asked: &Asked,
 ) -> Result<Ladder, ApiError> {
-    let session = wish(headers, "x-peerway-session-id", "x-bf-session-id").map(|id| {
+    let session = wish(headers, &SESSION).map(|id| {
         let tenant = exchange.key().map_or("", |key| &*key.id);
         Session::new(tenant, id)
     });
-    let explain =
-        wish(headers, "x-peerway-explain", "x-bf-explain").is_some_and(|wish| wish == b"true" || wish == b"1");
+    let explain = wish(headers, &EXPLAIN).is_some_and(|wish| wish == b"true" || wish == b"1");
     let mut ladder = route.ladder(&LadderRequest {
         session,
         fallbacks,
@@ -93,7 +96,7 @@ pub(super) fn ladder(
 }
 
 /// What the client asks for in a header of ours, or in Bifrost's of the same meaning. An empty one asks for nothing.
-fn wish<'a>(headers: &'a HeaderMap, ours: &str, theirs: &str) -> Option<&'a [u8]> {
+fn wish<'a>(headers: &'a HeaderMap, [ours, theirs]: &[HeaderName; 2]) -> Option<&'a [u8]> {
     let value = headers.get(ours).or_else(|| headers.get(theirs)).map(HeaderValue::as_bytes)?.trim_ascii();
     (!value.is_empty()).then_some(value)
 }
