@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use peerway_cache::{Boarding, Ending, Entry, Follower, Lead, Next, Origin, Recorded, RingCache};
+use peerway_cache::{Boarding, Ending, Entry, Follower, Lead, Next, Origin, Recorded, RecordedEvent, RingCache};
 use peerway_cluster::identity::NodeId;
 use support::{Simulation, Way, entry, owned_by};
 
@@ -100,6 +100,35 @@ async fn a_stream_is_followed_event_by_event_and_joined_in_the_middle() {
 fn text(next: Next) -> String {
     let Next::Events(events) = next else { panic!("{next:?} instead of events") };
     events.iter().map(|event| String::from_utf8(event.bytes.to_vec()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_entry_of_another_leader_is_not_mixed_into_a_running_stream() {
+    let (simulation, mut entry, [owner, replica, other]) = three();
+    let lead = lead(board(&simulation.cache(&other), &entry).await);
+    let mut recorder = lead.recorder(origin());
+    let mut followers = Vec::new();
+    for node in [&owner, &replica, &other] {
+        followers.push(follower(board(&simulation.cache(node), &entry).await));
+    }
+    recorder.push(10, b"data: 1\n\n");
+    for follower in &mut followers {
+        assert_eq!(text(in_time(follower.next()).await), "data: 1\n\n");
+    }
+    // Somebody who could not reach the owner in time has asked for itself: its answer comes to owner and replica.
+    let stranger = RecordedEvent { delay_us: 0, bytes: Bytes::from_static(b"data: one\n\n") };
+    entry.content.recorded = Recorded::Stream { events: vec![stranger.clone(), stranger] };
+    in_time(simulation.cache(&replica).put(entry.clone())).await;
+    recorder.push(20, b"data: 2\n\n");
+    for follower in &mut followers {
+        assert_eq!(text(in_time(follower.next()).await), "data: 2\n\n");
+    }
+    entry.content.recorded = recorder.finish().unwrap();
+    in_time(simulation.cache(&other).put(entry.clone())).await;
+    for follower in &mut followers {
+        let ended = in_time(follower.next()).await;
+        assert!(matches!(&ended, Next::Kept(kept) if **kept == entry), "{ended:?}");
+    }
 }
 
 #[tokio::test]

@@ -146,6 +146,17 @@ impl Flight {
         self.course().source.clone()
     }
 
+    /// Ends with this entry, if it goes on as the flight began.
+    pub(crate) fn keep(&self, entry: &Arc<Entry>) -> bool {
+        let mut course = self.course();
+        let is_its = course.tape.is_begin_of(&entry.content.recorded);
+        if is_its {
+            course.ending.get_or_insert_with(|| Ending::Kept(entry.clone()));
+            self.changed.notify_waiters();
+        }
+        is_its
+    }
+
     /// The first ending is the one that counts.
     pub(crate) fn end(&self, ending: Ending) {
         self.course().ending.get_or_insert(ending);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Ending, Flight, Source};
+use crate::entry::Entry;
 use crate::identity::{EntryId, NamespaceId};
 
 const SHARDS: usize = 64;
@@ -75,11 +76,12 @@ impl Flights {
         }
     }
 
-    /// Ends the flight of this id, whoever leads it.
-    pub(crate) fn end(&self, id: &EntryId, ending: Ending) {
-        let flight = self.shard(id).remove(id);
-        if let Some(flight) = flight {
-            flight.end(ending);
+    /// There is an entry of this id. It ends the flight, unless that has begun with another answer: two nodes that cannot
+    /// reach one another each have one.
+    pub(crate) fn kept(&self, entry: &Arc<Entry>) {
+        let mut shard = self.shard(&entry.id);
+        if shard.get(&entry.id).is_some_and(|flight| flight.keep(entry)) {
+            shard.remove(&entry.id);
         }
     }
 

@@ -59,6 +59,22 @@ impl Tape {
         self.marks.len()
     }
 
+    /// Whether the answer begins with all that is here.
+    pub(crate) fn is_begin_of(&self, recorded: &Recorded) -> bool {
+        match recorded {
+            _ if self.marks.is_empty() => true,
+            Recorded::Plain { .. } => false,
+            Recorded::Stream { events } => {
+                let mut rest = &self.bytes[..];
+                let mut begins =
+                    |event: &RecordedEvent| rest.strip_prefix(event.bytes.as_ref()).map(|after| rest = after).is_some();
+                events.len() >= self.marks.len()
+                    && events.iter().take(self.marks.len()).all(&mut begins)
+                    && rest.is_empty()
+            }
+        }
+    }
+
     /// The events from this one on, of at most so many bytes, but at least one if there is one.
     pub(crate) fn since(&self, seen: usize, most: usize) -> Vec<RecordedEvent> {
         let marks = self.marks.get(seen..).unwrap_or_default();
@@ -118,6 +134,18 @@ mod tests {
         // However small the part, it gets on.
         assert_eq!(texts(&tape.since(2, 1)), [(0, &b"data: [DONE]\n\n"[..])]);
         assert_eq!((tape.since(3, 1000).len(), tape.since(4, 1000).len()), (0, 0));
+    }
+
+    #[test]
+    fn knows_the_answer_that_it_is_the_begin_of() {
+        let whole = tape().finish().unwrap();
+        let mut begin = Tape::new(1000);
+        assert!(begin.is_begin_of(&whole) && begin.is_begin_of(&Recorded::Plain { body: Bytes::new() }));
+        begin.push(9, b"data: a\n\n");
+        assert!(begin.is_begin_of(&whole) && tape().is_begin_of(&whole));
+        assert!(!begin.is_begin_of(&Recorded::Plain { body: Bytes::new() }));
+        begin.push(9, b"data: x\n\n");
+        assert!(!begin.is_begin_of(&whole) && !tape().is_begin_of(&begin.finish().unwrap()));
     }
 
     #[test]

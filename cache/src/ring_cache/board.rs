@@ -45,14 +45,14 @@ impl RingCache {
         let lead = Lead::new(inner.flights.clone(), flight.clone(), inner.when_landed(&flight, &placement));
         // The flight before this one may have ended since the look-up.
         if let Some(entry) = self.get_local(id, namespace) {
-            inner.flights.end(id, Ending::Kept(entry.clone()));
+            inner.flights.kept(&entry);
             return Boarding::Hit(entry);
         }
         let found = self.ask_peers(id, namespace, &placement, Some(flight.number)).await;
         match found {
             Found::Entry(entry) => {
                 inner.counters.hits_remote.add();
-                inner.flights.end(id, Ending::Kept(entry.clone()));
+                inner.flights.kept(&entry);
                 Boarding::Hit(entry)
             }
             Found::UnderWay(owner) => {
@@ -103,7 +103,7 @@ impl Inner {
         let boarded = self.flights.board(&get.id, &get.namespace, generation, source);
         // The entry may have come since the look-up.
         if let Some(entry) = self.held(&self.store, &get.id, &get.namespace) {
-            self.flights.end(&get.id, Ending::Kept(entry.clone()));
+            self.flights.kept(&entry);
             return if entry.weight() > LANE_ENTRY { Got::Large } else { Got::Hit(entry) };
         }
         match boarded {

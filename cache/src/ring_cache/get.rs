@@ -88,7 +88,8 @@ impl RingCache {
         let look_up = LookUp {
             inner,
             question: Get { id: *id, namespace: *namespace, bulk: false, board },
-            until: Instant::now() + inner.config.get_deadline,
+            until: Instant::now()
+                + if board.is_some() { inner.config.board_deadline } else { inner.config.get_deadline },
             placement,
         };
         let first = look_up.ask_holders().await;

@@ -52,7 +52,8 @@ impl Inner {
             Ok(Ok(Followed::Kept(entry))) if self.may_serve(&entry, &flight.id, &flight.namespace) => {
                 let holds = self.peers.placement(&entry.id).holds(self.peers.me());
                 if holds { &self.store } else { &self.near }.put(entry.clone());
-                Some(Ending::Kept(entry))
+                // Of another leader's answer nothing fits what was read.
+                Some(if flight.keep(&entry) { Ending::Kept(entry) } else { Ending::Lost })
             }
             Ok(Ok(Followed::Over)) => Some(Ending::Over),
             Ok(Ok(_)) => Some(Ending::Lost),

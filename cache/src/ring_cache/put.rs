@@ -8,7 +8,6 @@ use tokio::time::timeout;
 
 use super::{Inner, RingCache};
 use crate::entry::Entry;
-use crate::flight::Ending;
 use crate::message::Put;
 use crate::peers::{PeerError, Placement};
 
@@ -53,7 +52,7 @@ impl RingCache {
             // Who asked once is likely to ask again.
             inner.near.put(message.entry.clone());
         }
-        inner.flights.end(&message.entry.id, Ending::Kept(message.entry.clone()));
+        inner.flights.kept(&message.entry);
         Some((message, placement))
     }
 }

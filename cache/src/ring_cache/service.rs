@@ -7,7 +7,6 @@ use peerway_cluster::wire::{Kind, Message, decode, encode};
 
 use super::{Inner, RingCache};
 use crate::config::LANE_ENTRY;
-use crate::flight::Ending;
 use crate::message::{Get, Got, LandedTaken, PurgeCall, Purged, Put, PutDone};
 
 /// The cache's part of what a node serves.
@@ -79,8 +78,7 @@ impl Inner {
         if kept {
             self.counters.served_puts.add();
             self.store.put(put.entry.clone());
-            let id = put.entry.id;
-            self.flights.end(&id, Ending::Kept(put.entry));
+            self.flights.kept(&put.entry);
         } else {
             self.counters.puts_refused.add();
         }

@@ -88,6 +88,7 @@ impl Simulation {
         let mut config = CacheConfig {
             // Long enough that a loaded machine does not decide a test; what must not wait is told to hang for ever.
             get_deadline: Duration::from_secs(10),
+            board_deadline: Duration::from_secs(10),
             put_deadline: Duration::from_millis(100),
             purge_deadline: Duration::from_millis(100),
             first_hedge: Duration::from_secs(5),
