@@ -504,7 +504,8 @@ async fn names_without_end_lead_nowhere_and_are_not_kept() {
 #[tokio::test]
 async fn further_attempts_stay_within_their_budget() {
     let setup = setup(|config| {
-        config["retries"] = json!({"budget": 0.1, "minimum": 1});
+        // What there is a second would be more, the slower the machine.
+        config["retries"] = json!({"budget": 0.1, "minimum": 0});
         // A breaker would open long before.
         config["health"] = json!({"failures": 1_000_000, "ratio": 1.0});
         config["routes"][0]["fallbacks"] = json!([{"provider": "other", "model": "echo"}]);
@@ -521,9 +522,14 @@ async fn further_attempts_stay_within_their_budget() {
     let withheld: u64 = setup.metric("peerway_retries_withheld_total{provider=\"demo\"}").parse().unwrap();
     assert_eq!(attempts + withheld, 600, "each was tried again or not");
     let alone = json!({"model": "demo/echo", "messages": [{"role": "user", "content": "hello"}]});
-    let answer = ask(&setup, &alone, &[]).await;
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    assert!(answer.status.as_u16() == 500 && text.contains("(`retries.budget`)"), "the failure itself is told: {text}");
+    // Every tenth one may be tried again.
+    let mut texts = Vec::new();
+    for _ in 0..3 {
+        let answer = ask(&setup, &alone, &[]).await;
+        assert_eq!(answer.status.as_u16(), 500, "the failure itself is told: {answer:?}");
+        texts.push(String::from_utf8_lossy(&answer.body).into_owned());
+    }
+    assert!(texts.iter().any(|text| text.contains("(`retries.budget`)")), "{texts:?}");
 }
 
 /// Failovers are rare in an outage: as soon as the breaker is open, the next target is the first one.
