@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use support::dialects::{Client, everyone};
 use support::{Answer, KEY, Setup};
 
-/// Each client, the provider that speaks its dialect, and the members in which it may bound an answer.
+/// Each client, a model whose provider speaks its dialect, and the members in which it may bound an answer.
 const PLACES: [(Client, &str, &[&str]); 7] = [
-    (Client::Chat, "alike", &["max_tokens", "max_completion_tokens"]),
-    (Client::Completions, "openai", &["max_tokens"]),
-    (Client::Responses, "openai", &["max_output_tokens"]),
-    (Client::Anthropic, "anthropic", &["max_tokens"]),
-    (Client::Gemini, "gemini", &["maxOutputTokens", "max_output_tokens"]),
-    (Client::Bedrock, "bedrock", &["maxTokens"]),
-    (Client::Cohere, "cohere", &["max_tokens"]),
+    (Client::Chat, "alike/echo", &["max_tokens", "max_completion_tokens"]),
+    (Client::Completions, "openai/echo-instruct", &["max_tokens"]),
+    (Client::Responses, "openai/echo", &["max_output_tokens"]),
+    (Client::Anthropic, "anthropic/echo", &["max_tokens"]),
+    (Client::Gemini, "gemini/echo", &["maxOutputTokens", "max_output_tokens"]),
+    (Client::Bedrock, "bedrock/echo", &["maxTokens"]),
+    (Client::Cohere, "cohere/echo", &["max_tokens"]),
 ];
 
 /// A gateway whose key has so few tokens left that an answer without a bound is given one.
@@ -31,8 +31,8 @@ async fn nearly_used_up() -> Setup {
 }
 
 /// A request that bounds its answer by these members, written as given.
-fn request(client: Client, provider: &str, bounds: &[(&str, &str)]) -> (String, String) {
-    let (path, mut body) = client.request(&format!("{provider}/echo"), "hello", false);
+fn request(client: Client, model: &str, bounds: &[(&str, &str)]) -> (String, String) {
+    let (path, mut body) = client.request(model, "hello", false);
     body.as_object_mut().unwrap().remove("max_tokens");
     let members: Vec<String> = bounds.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     let members = match client {
@@ -74,11 +74,11 @@ fn bounds_in(body: &Value, names: &[&str]) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_bound_that_bounds_nothing_is_replaced() {
-    for (client, provider, names) in PLACES {
+    for (client, model, names) in PLACES {
         for given in ["null", "-1", "-0.5", "-1e6", "\"-1\""] {
             let setup = nearly_used_up().await;
             for name in names {
-                let (path, body) = request(client, provider, &[(name, given)]);
+                let (path, body) = request(client, model, &[(name, given)]);
                 let answer = ask(&setup, &path, body).await;
                 assert_eq!(answer.status.as_u16(), 200, "{client:?} {name} {given}: {answer:?}");
                 let cap: u64 = answer.header("x-peerway-output-limit").parse().unwrap();
@@ -94,9 +94,9 @@ async fn a_bound_that_bounds_nothing_is_replaced() {
 
 #[tokio::test]
 async fn of_two_names_one_bounds_the_answer() {
-    for (client, provider, names) in PLACES.into_iter().filter(|(.., names)| names.len() == 2) {
+    for (client, model, names) in PLACES.into_iter().filter(|(.., names)| names.len() == 2) {
         let setup = nearly_used_up().await;
-        let (path, body) = request(client, provider, &[(names[0], "-1"), (names[1], "null")]);
+        let (path, body) = request(client, model, &[(names[0], "-1"), (names[1], "null")]);
         let answer = ask(&setup, &path, body).await;
         let cap: u64 = answer.header("x-peerway-output-limit").parse().unwrap();
         let sent = sent(&setup).await;
@@ -108,11 +108,11 @@ async fn of_two_names_one_bounds_the_answer() {
 
 #[tokio::test]
 async fn a_bound_is_counted_however_it_is_written() {
-    for (client, provider, names) in PLACES {
+    for (client, model, names) in PLACES {
         let setup = nearly_used_up().await;
         for name in names {
             for given in ["100000", "1e5", "1.0e5", "100000.0", "99999.5", "\"100000\"", "\"1e5\"", "1e300"] {
-                let (path, body) = request(client, provider, &[(name, given)]);
+                let (path, body) = request(client, model, &[(name, given)]);
                 let answer = ask(&setup, &path, body).await;
                 let told = answer.header("x-peerway-error");
                 assert_eq!((answer.status.as_u16(), told), (429, "rate_limit_exceeded"), "{client:?} {name} {given}");
@@ -126,7 +126,7 @@ async fn a_bound_is_counted_however_it_is_written() {
 async fn choices_are_counted_however_they_are_written() {
     for given in ["100", "1e2", "100.0", "\"100\""] {
         let setup = nearly_used_up().await;
-        let (path, body) = request(Client::Chat, "alike", &[("max_tokens", "20"), ("n", given)]);
+        let (path, body) = request(Client::Chat, "alike/echo", &[("max_tokens", "20"), ("n", given)]);
         let answer = ask(&setup, &path, body).await;
         assert_eq!(answer.status.as_u16(), 429, "{given}: {answer:?}");
     }
@@ -134,17 +134,17 @@ async fn choices_are_counted_however_they_are_written() {
 
 #[tokio::test]
 async fn a_bound_that_nobody_understands_is_refused_by_name() {
-    for (client, provider, names) in PLACES {
+    for (client, model, names) in PLACES {
         let setup = everyone(|_| {}).await;
         for name in names {
             for given in ["true", "[1]", "{\"a\":1}", "\"many\"", "\"\"", "1e999", "\"inf\"", "\"nan\""] {
-                let (path, body) = request(client, provider, &[(name, given)]);
+                let (path, body) = request(client, model, &[(name, given)]);
                 let answer = ask(&setup, &path, body).await;
                 let told = answer.header("x-peerway-error");
                 assert_eq!((answer.status.as_u16(), told), (400, "invalid_request"), "{client:?} {name} {given}");
                 assert!(client.error(&answer).contains(name), "{client:?} {name} {given}: {answer:?}");
             }
-            let (path, body) = request(client, provider, &[(name, "5"), (name, "100000")]);
+            let (path, body) = request(client, model, &[(name, "5"), (name, "100000")]);
             let answer = ask(&setup, &path, body).await;
             assert_eq!(answer.status.as_u16(), 400, "{client:?} {name}: {answer:?}");
             assert!(client.error(&answer).contains("given twice"), "{client:?} {name}: {answer:?}");

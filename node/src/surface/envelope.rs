@@ -8,8 +8,9 @@ use bytes::Bytes;
 use peerway_dialect::Dialect;
 
 use super::Call;
+use super::bounds::{Bounds, bound_of, bounds_of_config};
 use super::edit::Edits;
-use crate::dialect::json::{Malformed, Shape, Value, keyed_members, members, told_number};
+use crate::dialect::json::{Malformed, Shape, Value, keyed_members, members};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
@@ -71,91 +72,6 @@ pub struct Rewrite<'a> {
     pub max_output: Option<u64>,
     /// OpenAI's newer models refuse the older name of the bound, and others do not know the newer one.
     pub max_completion_tokens: bool,
-}
-
-/// The name of the object that holds the bound of an answer's length, and the name of the bound.
-fn bound_of(dialect: Dialect, max_completion_tokens: bool) -> (Option<&'static str>, &'static str) {
-    match dialect {
-        Dialect::OpenAiChat if max_completion_tokens => (None, "max_completion_tokens"),
-        Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::Anthropic | Dialect::Cohere => (None, "max_tokens"),
-        Dialect::OpenAiResponses => (None, "max_output_tokens"),
-        Dialect::Gemini => (Some("generationConfig"), "maxOutputTokens"),
-        Dialect::Bedrock => (Some("inferenceConfig"), "maxTokens"),
-    }
-}
-
-/// A member that bounds the answer's length, in the body or in the object that holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Bound {
-    name: &'static str,
-    /// With its key.
-    member: Range<usize>,
-    value: Range<usize>,
-}
-
-/// The members that a dialect has for it: no dialect has more than two names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Bounds([Option<Bound>; 2]);
-
-impl Bounds {
-    /// The name of a bound that is in the body itself.
-    fn in_body(dialect: Dialect, key: &str) -> Option<&'static str> {
-        let names: &[&'static str] = match dialect {
-            Dialect::OpenAiChat => &["max_tokens", "max_completion_tokens"],
-            Dialect::OpenAiCompletions | Dialect::Anthropic | Dialect::Cohere => &["max_tokens"],
-            Dialect::OpenAiResponses => &["max_output_tokens"],
-            Dialect::Gemini | Dialect::Bedrock => &[],
-        };
-        names.iter().find(|name| **name == key).copied()
-    }
-
-    /// The name of one that is in an object of the body.
-    fn in_config(dialect: Dialect, key: &str) -> Option<&'static str> {
-        let names: &[&'static str] = match dialect {
-            Dialect::Gemini => &["maxOutputTokens", "max_output_tokens"],
-            Dialect::Bedrock => &["maxTokens"],
-            _ => &[],
-        };
-        names.iter().find(|name| **name == key).copied()
-    }
-
-    /// Takes a member of this name in, if it says something that a provider may understand, and says it once.
-    fn take(&mut self, body: &[u8], name: &'static str, key_start: usize, value: &Value) -> Result<(), EnvelopeError> {
-        let text = std::str::from_utf8(&body[value.range.clone()]).unwrap_or_default();
-        let is_told = match value.shape {
-            Shape::Null => true,
-            Shape::Number => told_number(text).is_some(),
-            Shape::Text => value.text(body).is_some_and(|text| told_number(&text).is_some()),
-            Shape::Object | Shape::Array | Shape::True | Shape::False => false,
-        };
-        if !is_told {
-            return Err(EnvelopeError::WrongShape { field: name, expected: "a number of tokens" });
-        }
-        if self.0.iter().flatten().any(|known| known.name == name) {
-            return Err(EnvelopeError::Twice { field: name });
-        }
-        if let Some(free) = self.0.iter_mut().find(|place| place.is_none()) {
-            *free = Some(Bound { name, member: key_start..value.range.end, value: value.range.clone() });
-        }
-        Ok(())
-    }
-
-    /// Makes one of them a bound under this name. Tells whether there was one to make it of.
-    fn replace(&self, name: &str, tokens: u64, edits: &mut Edits<'_>) -> bool {
-        let mut given: Vec<&Bound> = self.0.iter().flatten().collect();
-        // A second member of the name would leave it to the provider which of them counts.
-        given.sort_by_key(|bound| bound.name != name);
-        let Some((first, others)) = given.split_first() else { return false };
-        if first.name == name {
-            edits.replace(first.value.clone(), tokens.to_string().into_bytes());
-        } else {
-            edits.replace(first.member.clone(), format!("\"{name}\":{tokens}").into_bytes());
-        }
-        for other in others {
-            edits.replace(other.value.clone(), &b"null"[..]);
-        }
-        true
-    }
 }
 
 fn is_config(dialect: Dialect, key: &str) -> bool {
@@ -356,23 +272,6 @@ impl Envelope {
             None => new_members.push(format!("\"{config}\":{{{member}}}")),
         }
     }
-}
-
-/// The bounds in the object that holds them.
-fn bounds_of_config(
-    dialect: Dialect,
-    body: &[u8],
-    range: Range<usize>,
-) -> Result<Result<Bounds, EnvelopeError>, Malformed> {
-    let (mut bounds, mut wrong) = (Bounds::default(), Ok(()));
-    keyed_members(body, range, |key, key_start, value| {
-        if let Some(name) = Bounds::in_config(dialect, &key) {
-            let taken = bounds.take(body, name, key_start, &value);
-            wrong = std::mem::replace(&mut wrong, Ok(())).and(taken);
-        }
-        Ok(())
-    })?;
-    Ok(wrong.map(|()| bounds))
 }
 
 fn include_usage(body: &[u8], options: &Value) -> Result<bool, EnvelopeError> {
