@@ -6,11 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use peerway_cache::{Ending, Entry, Follower, Next, Recorded, RecordedEvent};
+use peerway_dialect::Dialect;
+use peerway_dialect::canonical::StreamEvent;
 use tokio::time::timeout;
 
 use super::replay::{is_wanted, streamed};
 use super::{Hit, Participation};
-use crate::dialect::openai::{Replay, error_event};
+use crate::dialect::openai::Replay;
+use crate::dialect::{Encoder, Manner};
+use crate::governance::Reason;
+use crate::relay::Broken;
 
 /// So long a request waits for the beginning of another one's answer. Then it asks the provider itself: an answer
 /// twice is better than none.
@@ -45,6 +50,15 @@ fn live(follower: Follower, events: Vec<RecordedEvent>, include_usage: bool) -> 
     Hit { response: streamed(events), provider: provider.into(), model: model.into(), usage: None }
 }
 
+/// The event that tells a client that there is no more, though more was to come.
+fn given_up() -> Bytes {
+    let why = "the request whose answer it shares was given up; send it again";
+    let mut bytes = Vec::new();
+    let event = StreamEvent::Error(Broken::off(why, Reason::Cut).failure);
+    Encoder::new(Dialect::OpenAiChat, Manner::default()).push(&event, &mut bytes);
+    bytes.into()
+}
+
 struct Live {
     /// Until it has come to an end.
     follower: Option<Follower>,
@@ -69,13 +83,7 @@ impl Live {
                 Next::Over => self.follower = None,
                 Next::Lost => {
                     self.follower = None;
-                    self.ready.push_back(
-                        error_event(
-                            "the stream broke off: the request whose answer it shares was given up; send it again",
-                            "upstream_error",
-                        )
-                        .into(),
-                    );
+                    self.ready.push_back(given_up());
                 }
             }
         }
