@@ -1,6 +1,7 @@
 //! One attempt at an upstream: what is sent, what comes back in whichever words, how it failed, and what it cost.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -115,7 +116,7 @@ pub(super) struct Attempt<'a> {
     /// What it is asked for, where it is not a chat.
     pub(super) asks: Option<&'a Asks>,
     pub(super) outbound: &'a Outbound<'a>,
-    pub(super) naming: Naming,
+    pub(super) request_id: &'a HeaderValue,
     /// When nobody waits for an answer any more.
     pub(super) deadline: Option<Instant>,
     pub(super) memory: &'a Memory,
@@ -186,7 +187,24 @@ impl Attempt<'_> {
 
     fn translator(&self) -> Reader {
         let (client, manner) = (self.outbound.call.dialect, self.outbound.manner());
-        Reader::translating(self.dialect, client, manner, self.naming.clone())
+        Reader::translating(self.dialect, client, manner, self.naming())
+    }
+
+    /// What an answer is called that has no name of its own, as its client's dialect has it.
+    fn naming(&self) -> Naming {
+        let prefix = match self.outbound.call.dialect {
+            Dialect::OpenAiChat => "chatcmpl-",
+            Dialect::OpenAiCompletions => "cmpl-",
+            Dialect::OpenAiResponses => "resp_",
+            Dialect::Anthropic => "msg_",
+            Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Naming {
+            id: format!("{prefix}{}", self.request_id.to_str().unwrap_or_default()),
+            model: Arc::clone(&self.target.model),
+            created: now.as_secs(),
+        }
     }
 
     async fn stream(&self, response: Response<Body>) -> Result<Sent, Failure> {
@@ -285,7 +303,7 @@ impl Attempt<'_> {
         if let Some(mut chat) =
             chat.or_else(|| stream.then(|| codec::decode_answer(self.dialect, &body).ok()).flatten())
         {
-            self.naming.fill_in(&mut chat.id, &mut chat.model, &mut chat.created);
+            self.naming().fill_in(&mut chat.id, &mut chat.model, &mut chat.created);
             let unread = std::mem::take(&mut chat.unread);
             if stream {
                 // Asked for a stream, it has answered in one piece.
@@ -359,7 +377,7 @@ impl Attempt<'_> {
         if is_disguised && said.kind.status() >= 500 {
             said.kind = FailureKind::InvalidRequest;
         }
-        said.request_id = Some(self.naming.id.clone());
+        said.request_id = Some(self.naming().id);
         headers.remove(CONTENT_TYPE);
         headers.remove("x-amzn-errortype");
         if let Some((name, kind)) = ErrorForm::of_dialect(client).header(&said) {
