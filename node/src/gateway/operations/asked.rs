@@ -27,7 +27,7 @@ pub(super) fn of(call: &Call, body: &Bytes, form: Option<&Form>, default_output:
     let mut estimate = match form {
         Some(form) => of_form(call.operation, form),
         None if is_free => Estimate::of_prompt(0),
-        None => generic(body).unwrap_or_else(|_| Estimate::of_prompt(body.len() as u64 / 3 + REQUEST)),
+        None => generic(body),
     };
     // The length of these answers is not the gateway's to bound; that of what is spoken follows from its text.
     estimate.asked_output = Some(match call.operation {
@@ -53,6 +53,7 @@ pub(super) fn estimate(call: &Call, body: &Bytes) -> Result<u64, EstimateError> 
 }
 
 /// All of a body as text: no member of it is one that the estimate of a chat would know otherwise.
-fn generic(body: &Bytes) -> Result<Estimate, EstimateError> {
-    Estimate::read(Dialect::OpenAiChat, body)
+fn generic(body: &Bytes) -> Estimate {
+    let dialect = Dialect::OpenAiChat;
+    Estimate::read(dialect, body).unwrap_or_else(|_| Estimate::of_unread(dialect, body))
 }
