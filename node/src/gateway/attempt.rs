@@ -12,7 +12,7 @@ use peerway_dialect::canonical::replay;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Read, read_answer};
-use super::headers::{forward, returned};
+use super::headers::{forward, is_events, is_of_type, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
 use super::verdict::{Failure, Spent, judge};
@@ -105,7 +105,7 @@ pub(super) struct Attempt<'a> {
     /// What it is asked for, where it is not a chat.
     pub(super) asks: Option<&'a Asks>,
     pub(super) outbound: &'a Outbound<'a>,
-    pub(super) naming: Naming,
+    pub(super) request_id: &'a HeaderValue,
     /// When nobody waits for an answer any more.
     pub(super) deadline: Option<Instant>,
     pub(super) memory: &'a Memory,
@@ -170,7 +170,12 @@ impl Attempt<'_> {
 
     fn translator(&self) -> Reader {
         let (client, manner) = (self.outbound.call.dialect, self.outbound.manner());
-        Reader::translating(self.dialect, client, manner, self.naming.clone())
+        Reader::translating(self.dialect, client, manner, self.naming())
+    }
+
+    /// What an answer is called that has no name of its own. Bytes that pass through have one.
+    fn naming(&self) -> Naming {
+        Naming::new(self.outbound.call.dialect, self.request_id, &self.target.model)
     }
 
     async fn stream(&self, response: Response<Body>) -> Result<Sent, Failure> {
@@ -260,7 +265,7 @@ impl Attempt<'_> {
         if let Some(mut chat) =
             chat.or_else(|| stream.then(|| codec::decode_answer(self.dialect, &body).ok()).flatten())
         {
-            self.naming.fill_in(&mut chat.id, &mut chat.model, &mut chat.created);
+            self.naming().fill_in(&mut chat.id, &mut chat.model, &mut chat.created);
             if stream {
                 // Asked for a stream, it has answered in one piece.
                 let feed = Box::new(Feed::whole(replay(&chat), self.translator()));
@@ -288,7 +293,7 @@ impl Attempt<'_> {
         if self.dialect == client {
             return Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long });
         }
-        said.request_id = Some(self.naming.id.clone());
+        said.request_id = Some(self.naming().id);
         headers = without_type(headers);
         headers.remove("x-amzn-errortype");
         if client == Dialect::Bedrock {
@@ -347,8 +352,7 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration, memory: 
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {
-    const TYPES: [&[u8]; 2] = [b"text/event-stream", b"application/vnd.amazon.eventstream"];
-    headers.get(CONTENT_TYPE).is_some_and(|value| TYPES.iter().any(|kind| value.as_bytes().starts_with(kind)))
+    is_events(headers) || is_of_type(headers, "application/vnd.amazon.eventstream")
 }
 
 fn without_type(mut headers: HeaderMap) -> HeaderMap {

@@ -20,10 +20,8 @@ use crate::health::{Barred, Closed, Verdict};
 use crate::http::error::ApiError;
 use crate::http::shed::Shed;
 use crate::provider::UpstreamKey;
-use crate::relay::Naming;
 use crate::routing::retry_budget::Attempts;
 use crate::routing::{Ladder, Target, Why};
-use peerway_dialect::Dialect;
 
 const BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -138,7 +136,6 @@ async fn try_target(
             }
             return Ok(Tried::Failed);
         };
-        refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
         let watched = gateway.health.target(&target.upstream.name, key.map(|key| &key.id), &target.model);
         let watch = match watched.begin(Instant::now()) {
             Ok(watch) => watch,
@@ -156,6 +153,8 @@ async fn try_target(
         if !std::mem::take(&mut is_granted) && story.is_withheld(exchange, target) {
             return Ok(Tried::Failed);
         }
+        // Nothing keeps the attempt from being made any more but a hook, and what one refuses was never an attempt.
+        refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
         exchange.attempts += 1;
         exchange.set_target(target);
         let started = Instant::now();
@@ -183,7 +182,7 @@ async fn try_target(
             dialect: prepared.dialect,
             asks: prepared.asks.as_ref(),
             outbound,
-            naming: naming(outbound.call.dialect, &request_id, target),
+            request_id: &request_id,
             deadline: exchange.deadline,
             memory: gateway.admission.memory(),
         };
@@ -255,23 +254,6 @@ fn refused_by_hook(exchange: &Exchange, target: &Target, prepared: &Prepared, st
     };
     let hooks = &exchange.worker().gateway.hooks;
     hooks.before(&outgoing).map_err(|Refusal(why)| ApiError::Refused(why))
-}
-
-/// What an answer is called that has no name of its own, as its client's dialect has it.
-fn naming(client: Dialect, request_id: &http::HeaderValue, target: &Target) -> Naming {
-    let prefix = match client {
-        Dialect::OpenAiChat => "chatcmpl-",
-        Dialect::OpenAiCompletions => "cmpl-",
-        Dialect::OpenAiResponses => "resp_",
-        Dialect::Anthropic => "msg_",
-        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
-    };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Naming {
-        id: format!("{prefix}{}", request_id.to_str().unwrap_or_default()),
-        model: Arc::clone(&target.model),
-        created: now.as_secs(),
-    }
 }
 
 /// Takes what a request to this provider may cost from what the key may spend there.

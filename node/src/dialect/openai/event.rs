@@ -99,8 +99,8 @@ fn is_truthy(error: &serde_json::Value) -> bool {
     !matches!(error, serde_json::Value::Null | serde_json::Value::Bool(false))
 }
 
-/// The payload of the event's `data:` lines; chat completions always send one line.
-pub(super) fn data(event: &[u8]) -> Option<&[u8]> {
+/// The payload of the event's `data:` line; OpenAI's events have one each.
+pub fn data(event: &[u8]) -> Option<&[u8]> {
     event
         .split(|byte| matches!(byte, b'\n' | b'\r'))
         .find_map(|line| line.strip_prefix(b"data:"))
@@ -114,14 +114,6 @@ fn value_at(data: &[u8], from: usize) -> Option<&[u8]> {
 fn value_follows(data: &[u8], key: &Finder<'_>, first: u8) -> bool {
     key.find_iter(data)
         .any(|at| value_at(data, at + key.needle().len()).is_some_and(|value| value.first() == Some(&first)))
-}
-
-/// The event that tells a client that its stream broke. Without it the SDKs would end quietly, as if all was well.
-pub fn error_event(message: &str, code: &str) -> Vec<u8> {
-    let mut event = b"data: ".to_vec();
-    event.extend_from_slice(&super::error_body(message, "upstream_error", None, code));
-    event.extend_from_slice(b"\n\n");
-    event
 }
 
 #[cfg(test)]

@@ -7,21 +7,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::usage;
+use crate::dialect::openai::{Usage, event_data};
+use crate::gateway::headers::is_events;
 use crate::gateway::{Exchange, Outcome};
-use crate::governance::{Reason, Written};
+use crate::governance::{Account, Reason, Written};
 use crate::health::{self, Verdict};
 use crate::operation::Operation;
 use crate::provider;
+use crate::relay::EventCutter;
 use crate::routing::Target;
 
-/// Longer lines of events are not kept to be read. The last event of an image holds all of it, and its usage.
-const LONGEST_LINE: usize = 16 << 20;
+/// Longer events are not kept to be read. The last event of an image holds all of it, and its usage.
+const LONGEST_EVENT: usize = 16 << 20;
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -44,17 +46,16 @@ impl Raw {
 
     /// Whether it will say what it took.
     pub(in crate::gateway) fn is_events(&self) -> bool {
-        self.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+        is_events(&self.headers)
     }
 
     pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
         let (idle, total) = (self.target.upstream.idle, self.target.upstream.total);
         RawRelay {
-            tally: self.is_events().then(Tally::default),
+            tally: self.is_events().then(|| Tally::of(operation)),
             body: self.body,
             exchange,
-            operation,
             idle,
             deadline: now + total,
             last_piece: now,
@@ -78,7 +79,6 @@ pub(super) enum Cut {
 pub(super) struct RawRelay {
     body: provider::Body,
     exchange: Exchange,
-    operation: Operation,
     tally: Option<Tally>,
     idle: Duration,
     deadline: Instant,
@@ -89,26 +89,59 @@ pub(super) struct RawRelay {
 }
 
 /// What the events have said so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tally {
-    line: Vec<u8>,
-    usage: Option<crate::dialect::openai::Usage>,
+    /// Gone from the event on that is longer than is held: nobody knows what it said.
+    cutter: Option<EventCutter>,
+    /// What an image is made of is not text.
+    is_text: bool,
+    usage: Option<Usage>,
     written: Written,
 }
 
 impl Tally {
-    fn take(&mut self, piece: &[u8]) {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            if self.line.len() + part.len() <= LONGEST_LINE {
-                self.line.extend_from_slice(part);
+    fn of(operation: Operation) -> Self {
+        let is_text = !matches!(operation, Operation::ImageGenerations | Operation::ImageEdits);
+        let cutter = Some(EventCutter::new(LONGEST_EVENT));
+        Self { cutter, is_text, usage: None, written: Written::default() }
+    }
+
+    fn take(&mut self, piece: Bytes) {
+        let Some(mut cutter) = self.cutter.take() else { return };
+        cutter.push(piece);
+        loop {
+            match cutter.next_event() {
+                Ok(Some(event)) => self.event(&event),
+                Ok(None) => break,
+                Err(_) => return,
             }
-            if part.ends_with(b"\n") {
-                if let Some(data) = self.line.strip_prefix(b"data:") {
-                    self.usage = usage::stated(data).or(self.usage);
-                    self.written.text(&String::from_utf8_lossy(data));
-                }
-                self.line.clear();
-            }
+        }
+        self.cutter = Some(cutter);
+    }
+
+    /// No more will come. Some servers leave out the blank line behind the last event; and of one that was cut short,
+    /// what has come was written.
+    fn end(&mut self) {
+        if let Some(cutter) = self.cutter.take() {
+            self.event(cutter.rest());
+            self.cutter = Some(cutter);
+        }
+    }
+
+    fn event(&mut self, event: &[u8]) {
+        let Some(data) = event_data(event) else { return };
+        self.usage = usage::stated(data).or(self.usage);
+        if self.is_text {
+            self.written.text(&String::from_utf8_lossy(data));
+        }
+    }
+
+    /// Charges what the events have said.
+    fn charge(&self, account: &mut Account, reason: Reason) {
+        match &self.usage {
+            Some(usage) => account.stated(usage),
+            None if self.is_text && self.cutter.is_some() => account.counted(&self.written, None, reason),
+            None => account.worst_case(&self.written, reason),
         }
     }
 }
@@ -140,17 +173,10 @@ impl RawRelay {
 
     /// Charges what the events have said, if they are the ones to say it.
     fn charge(&mut self, reason: Reason) {
-        let Some(Tally { usage, written, .. }) = self.tally.take() else { return };
-        self.exchange.usage = usage;
-        let operation = self.operation;
-        self.exchange.answered(|account| match usage {
-            Some(usage) => account.stated(&usage),
-            // What an image is made of is not text.
-            None if matches!(operation, Operation::ImageGenerations | Operation::ImageEdits) => {
-                account.worst_case(&Written::default(), reason);
-            }
-            None => account.counted(&written, None, reason),
-        });
+        let Some(mut tally) = self.tally.take() else { return };
+        tally.end();
+        self.exchange.usage = tally.usage;
+        self.exchange.answered(|account| tally.charge(account, reason));
     }
 }
 
@@ -170,7 +196,7 @@ impl Body for RawRelay {
                     let Ok(piece) = frame.into_data() else { continue };
                     relay.exchange.first_event_seen();
                     if let Some(tally) = &mut relay.tally {
-                        tally.take(&piece);
+                        tally.take(piece.clone());
                     }
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
@@ -198,5 +224,48 @@ impl Drop for RawRelay {
             self.exchange.client_gone();
             self.charge(Reason::ClientGone);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: &str = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"some words\"}\r\n\r\n\
+        data: {\"type\":\"transcript.text.done\",\"usage\":{\"input_tokens\":7,\"output_tokens\":2}}";
+
+    fn tally(operation: Operation, pieces: &[&str]) -> Tally {
+        let mut tally = Tally::of(operation);
+        for piece in pieces {
+            tally.take(Bytes::copy_from_slice(piece.as_bytes()));
+        }
+        tally.end();
+        tally
+    }
+
+    #[test]
+    fn the_last_event_counts_however_it_ends_and_wherever_it_is_cut() {
+        for ending in ["\n\n", "\r\r", "\n", ""] {
+            let whole = format!("{EVENTS}{ending}");
+            for at in 0..=whole.len() {
+                let tally = tally(Operation::Transcriptions, &[&whole[..at], &whole[at..]]);
+                let usage = tally.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens));
+                assert_eq!(usage, Some((7, 2)), "cut at {at} before {ending:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_broke_off_was_written() {
+        let event = "data: {\"delta\":\"a long word";
+        let tally = tally(Operation::Transcriptions, &[event]);
+        assert!(tally.usage.is_none() && tally.written.tokens() > 0);
+    }
+
+    #[test]
+    fn an_image_is_not_text() {
+        let event = "data: {\"b64_json\":\"aaaa\",\"usage\":{\"input_tokens\":7,\"output_tokens\":2}}\n\n";
+        let tally = tally(Operation::ImageEdits, &[event]);
+        assert_eq!((tally.written.tokens(), tally.usage.unwrap().completion_tokens), (0, 2));
     }
 }
