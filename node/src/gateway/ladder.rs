@@ -85,6 +85,7 @@ pub(super) fn ladder(
         size: asked,
         prices: &plan.prices,
         observed: &*exchange.worker().gateway.observed,
+        key_providers: exchange.key().map_or(&[], |key| &key.providers),
         explain,
     });
     let priced = charges.map_or(Ok(()), |charges| only_priced(charges, &plan.prices, &mut ladder));
