@@ -106,9 +106,14 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             attempts: "the provider answered a chat with bytes of another operation".to_owned(),
             retry_after: None,
         }),
-        Sent::Stream { target, headers, feed } => {
+        Sent::Stream { target, headers, feed, .. } => {
             let upstream = &target.upstream;
-            let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
+            let limits = Limits {
+                provider: std::sync::Arc::clone(&upstream.name),
+                idle: upstream.idle,
+                total: upstream.total,
+                least_pace: upstream.min_tokens_per_s,
+            };
             Ok(Ready::Stream(Box::new(PendingStream {
                 headers: returned(&headers),
                 content_type: content_type(call.dialect, call.form),

@@ -103,8 +103,9 @@ pub struct Exchange {
     /// The stream that answers, as its target's health sees it.
     call: Option<Call>,
     waits: Arc<Waits>,
-    /// What of the request the provider was not told, because its dialect has no words for it.
-    pub(super) dropped: Dropped,
+    /// What of the request the provider was not told, and what of the answer the client is not, because the other's
+    /// dialect has no words for it.
+    pub(crate) dropped: Dropped,
     /// When the client stops waiting for the beginning of an answer, if it says so.
     pub(super) deadline: Option<tokio::time::Instant>,
     /// Its place among the requests in progress.
@@ -411,6 +412,7 @@ impl Drop for Exchange {
             cost_nano_usd: cost.map(NanoUsd::get),
             estimated: estimated.is_some(),
             estimated_because: estimated.map(|estimated| estimated.reason.as_str()),
+            dropped: self.dropped.header_value(),
             outcome,
         });
     }

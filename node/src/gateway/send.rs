@@ -14,9 +14,8 @@ use super::attempt::{Attempt, Client, Sent, charge, dress};
 use super::hooks::{Outgoing, Refusal};
 use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
-use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
-use crate::health::{Barred, Closed, Verdict};
+use crate::health::{Barred, Closed, Retry, Verdict};
 use crate::http::error::ApiError;
 use crate::http::shed::Shed;
 use crate::provider::UpstreamKey;
@@ -85,6 +84,7 @@ pub(super) async fn send(
             Tried::Answered(sent) => match longer(ladder, rung, &sent) {
                 None => {
                     exchange.dropped = prepared.dropped;
+                    exchange.dropped.absorb(sent.unread());
                     return Ok(sent);
                 }
                 longer => {
@@ -209,10 +209,10 @@ async fn try_target(
         story.is_asked = true;
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
         story.retry_after = failure.retry_after;
-        match (failure.next, key) {
-            (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
-            (Next::OtherKey, None) => return Ok(Tried::Failed),
-            (Next::Retry, _) if retries < target.upstream.retries => {
+        match (failure.verdict.retry(), key) {
+            (Retry::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
+            (Retry::OtherKey, None) => return Ok(Tried::Failed),
+            (Retry::SameKey, _) if retries < target.upstream.retries => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
                 if pause > MAX_BACKOFF || is_late(exchange, pause) {
                     return Ok(Tried::Failed);
@@ -225,8 +225,9 @@ async fn try_target(
                 tokio::time::sleep(pause).await;
                 retries += 1;
             }
-            (Next::Retry, _) => return Ok(Tried::Failed),
-            (Next::Nothing, _) => return Err(gateway.admission.shed(Shed::Memory)),
+            (Retry::SameKey, _) => return Ok(Tried::Failed),
+            // Not the client's fault, which would have gone on to it: this node itself was in the way.
+            (Retry::Never, _) => return Err(gateway.admission.shed(Shed::Memory)),
         }
         if is_late(exchange, Duration::ZERO) {
             return Err(ApiError::Upstream {
@@ -306,7 +307,13 @@ impl Story {
 
     /// A target that is left alone. When no other was asked, the client hears when it may come again.
     fn closed(&mut self, target: &Target, key: Option<&UpstreamKey>, closed: &Closed) {
-        self.tell(target, key, &format!("not asked, as {}", closed.reason.as_str()));
+        let wait = closed.again_in.as_secs_f64();
+        let next = match closed.reason {
+            Barred::Breaker if closed.again_in.is_zero() => "a probe is under way".to_owned(),
+            Barred::Breaker => format!("the next probe is due in {wait:.1} s"),
+            Barred::Capacity | Barred::Key | Barred::Rate => format!("it may be asked again in {wait:.1} s"),
+        };
+        self.tell(target, key, &format!("not asked, as {}: {next}", closed.reason.as_str()));
         if !self.is_asked {
             self.status = match closed.reason {
                 Barred::Capacity | Barred::Rate => StatusCode::TOO_MANY_REQUESTS,

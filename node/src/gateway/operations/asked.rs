@@ -9,7 +9,10 @@ use crate::operation::Operation;
 use crate::surface::{Call, Form};
 
 /// Bytes of compressed sound for a token: 8 kbit/s, which no codec in use is below, at ten tokens a second.
-const SOUND_BYTES: u64 = 100;
+pub(super) const SOUND_BYTES: u64 = 100;
+/// Tokens of sound for a token of text: English has 15 letters a second, which are estimated at 5 tokens and heard as 20;
+/// four times that, as it may be spoken at a quarter of the speed.
+const SPOKEN: u64 = 16;
 const IMAGE: u64 = 2_000;
 /// Besides what it holds.
 const REQUEST: u64 = 8;
@@ -18,11 +21,7 @@ const REQUEST: u64 = 8;
 pub(super) fn of(call: &Call, body: &Bytes, form: Option<&Form>, default_output: u64) -> Asked {
     let has_output = matches!(
         call.operation,
-        Operation::ImageGenerations
-            | Operation::ImageEdits
-            | Operation::Speech
-            | Operation::Transcriptions
-            | Operation::Translations
+        Operation::ImageGenerations | Operation::ImageEdits | Operation::Transcriptions | Operation::Translations
     );
     let asked = match form {
         Some(form) => Asked::estimated(of_form(call.operation, form), default_output),
@@ -30,8 +29,13 @@ pub(super) fn of(call: &Call, body: &Bytes, form: Option<&Form>, default_output:
         // All of it as text: no member of it is one that the estimate of a chat would know otherwise.
         None => Asked::new(Dialect::OpenAiChat, body.clone(), default_output),
     };
-    // The length of these answers is not the gateway's to bound.
-    asked.with_output(if has_output { default_output } else { 0 })
+    // The length of these answers is not the gateway's to bound; that of what is spoken follows from its text.
+    let output = match call.operation {
+        Operation::Speech => asked.estimate().prompt_tokens.saturating_mul(SPOKEN),
+        _ if has_output => default_output,
+        _ => 0,
+    };
+    asked.with_output(output)
 }
 
 fn of_form(operation: Operation, form: &Form) -> Estimate {

@@ -3,7 +3,7 @@
 //! - [`work`](Work): what is particular about a family: how a target is asked and how its answer is read
 //!   (`embed`, `rerank`, `count` translate between dialects)
 //! - `asked`: what a request may take, for its reservation; `usage`: what an answer says it took
-//! - `raw`: sound and events that go on to the client as they come
+//! - `raw`: sound and events that go on to the client as they come; `tally`: what those have taken
 //!
 //! | operation | who is asked | in which words |
 //! |---|---|---|
@@ -17,6 +17,7 @@ mod count;
 mod embed;
 mod raw;
 mod rerank;
+mod tally;
 mod usage;
 mod work;
 
@@ -41,6 +42,7 @@ use crate::operation::Operation;
 use crate::surface::{Call, Envelope, EnvelopeError, Form};
 
 pub(super) use raw::Raw;
+pub(super) use usage::stated as stated_usage;
 pub(super) use work::{Asks, Done, Work};
 
 static X_COUNT: HeaderName = HeaderName::from_static("x-peerway-count");

@@ -1,5 +1,5 @@
-//! Answers that go on as they come: sound, and events of operations that are not chats. Speech is charged when it begins,
-//! for its provider has the whole text by then; events say at their end what they took.
+//! Answers that go on as they come: sound, and events of operations that are not chats. Events say at their end what
+//! they took. Of sound nobody says it, so its bytes are counted as they go on.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,19 +11,13 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
-use super::usage;
-use crate::dialect::openai::{Usage, event_data};
-use crate::gateway::headers::is_events;
+use super::tally::Tally;
 use crate::gateway::{Exchange, Outcome};
-use crate::governance::{Account, Reason, Written};
+use crate::governance::Reason;
 use crate::health::{self, Verdict};
 use crate::operation::Operation;
 use crate::provider;
-use crate::relay::EventCutter;
 use crate::routing::Target;
-
-/// Longer events are not kept to be read. The last event of an image holds all of it, and its usage.
-const LONGEST_EVENT: usize = 16 << 20;
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -44,16 +38,11 @@ impl Raw {
         Self { target: target.clone(), status, headers, body }
     }
 
-    /// Whether it will say what it took.
-    pub(in crate::gateway) fn is_events(&self) -> bool {
-        is_events(&self.headers)
-    }
-
     pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
         let (idle, total) = (self.target.upstream.idle, self.target.upstream.total);
         RawRelay {
-            tally: self.is_events().then(|| Tally::of(operation)),
+            tally: Some(Tally::of(operation, &self.headers)),
             body: self.body,
             exchange,
             idle,
@@ -79,6 +68,7 @@ pub(super) enum Cut {
 pub(super) struct RawRelay {
     body: provider::Body,
     exchange: Exchange,
+    /// Until it is charged.
     tally: Option<Tally>,
     idle: Duration,
     deadline: Instant,
@@ -86,64 +76,6 @@ pub(super) struct RawRelay {
     /// Moved only when it fires, not with each piece.
     alarm: Pin<Box<Sleep>>,
     over: bool,
-}
-
-/// What the events have said so far.
-#[derive(Debug)]
-struct Tally {
-    /// Gone from the event on that is longer than is held: nobody knows what it said.
-    cutter: Option<EventCutter>,
-    /// What an image is made of is not text.
-    is_text: bool,
-    usage: Option<Usage>,
-    written: Written,
-}
-
-impl Tally {
-    fn of(operation: Operation) -> Self {
-        let is_text = !matches!(operation, Operation::ImageGenerations | Operation::ImageEdits);
-        let cutter = Some(EventCutter::new(LONGEST_EVENT));
-        Self { cutter, is_text, usage: None, written: Written::default() }
-    }
-
-    fn take(&mut self, piece: Bytes) {
-        let Some(mut cutter) = self.cutter.take() else { return };
-        cutter.push(piece);
-        loop {
-            match cutter.next_event() {
-                Ok(Some(event)) => self.event(&event),
-                Ok(None) => break,
-                Err(_) => return,
-            }
-        }
-        self.cutter = Some(cutter);
-    }
-
-    /// No more will come. Some servers leave out the blank line behind the last event; and of one that was cut short,
-    /// what has come was written.
-    fn end(&mut self) {
-        if let Some(cutter) = self.cutter.take() {
-            self.event(cutter.rest());
-            self.cutter = Some(cutter);
-        }
-    }
-
-    fn event(&mut self, event: &[u8]) {
-        let Some(data) = event_data(event) else { return };
-        self.usage = usage::stated(data).or(self.usage);
-        if self.is_text {
-            self.written.text(&String::from_utf8_lossy(data));
-        }
-    }
-
-    /// Charges what the events have said.
-    fn charge(&self, account: &mut Account, reason: Reason) {
-        match &self.usage {
-            Some(usage) => account.stated(usage),
-            None if self.is_text && self.cutter.is_some() => account.counted(&self.written, None, reason),
-            None => account.worst_case(&self.written, reason),
-        }
-    }
 }
 
 impl RawRelay {
@@ -171,11 +103,11 @@ impl RawRelay {
         self.exchange.settle();
     }
 
-    /// Charges what the events have said, if they are the ones to say it.
+    /// Charges what has come. The first time counts.
     fn charge(&mut self, reason: Reason) {
         let Some(mut tally) = self.tally.take() else { return };
         tally.end();
-        self.exchange.usage = tally.usage;
+        self.exchange.usage = tally.usage();
         self.exchange.answered(|account| tally.charge(account, reason));
     }
 }
@@ -224,48 +156,5 @@ impl Drop for RawRelay {
             self.exchange.client_gone();
             self.charge(Reason::ClientGone);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EVENTS: &str = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"some words\"}\r\n\r\n\
-        data: {\"type\":\"transcript.text.done\",\"usage\":{\"input_tokens\":7,\"output_tokens\":2}}";
-
-    fn tally(operation: Operation, pieces: &[&str]) -> Tally {
-        let mut tally = Tally::of(operation);
-        for piece in pieces {
-            tally.take(Bytes::copy_from_slice(piece.as_bytes()));
-        }
-        tally.end();
-        tally
-    }
-
-    #[test]
-    fn the_last_event_counts_however_it_ends_and_wherever_it_is_cut() {
-        for ending in ["\n\n", "\r\r", "\n", ""] {
-            let whole = format!("{EVENTS}{ending}");
-            for at in 0..=whole.len() {
-                let tally = tally(Operation::Transcriptions, &[&whole[..at], &whole[at..]]);
-                let usage = tally.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens));
-                assert_eq!(usage, Some((7, 2)), "cut at {at} before {ending:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_broke_off_was_written() {
-        let event = "data: {\"delta\":\"a long word";
-        let tally = tally(Operation::Transcriptions, &[event]);
-        assert!(tally.usage.is_none() && tally.written.tokens() > 0);
-    }
-
-    #[test]
-    fn an_image_is_not_text() {
-        let event = "data: {\"b64_json\":\"aaaa\",\"usage\":{\"input_tokens\":7,\"output_tokens\":2}}\n\n";
-        let tally = tally(Operation::ImageEdits, &[event]);
-        assert_eq!((tally.written.tokens(), tally.usage.unwrap().completion_tokens), (0, 2));
     }
 }
