@@ -40,6 +40,8 @@ static X_OVERHEAD: HeaderName = HeaderName::from_static("x-peerway-overhead-us")
 pub enum CacheResult {
     Miss,
     HitDirect,
+    /// By the answer to a request that was the same and under way.
+    HitCoalesced,
     Bypass,
 }
 
@@ -48,6 +50,7 @@ impl CacheResult {
         match self {
             Self::Miss => "miss",
             Self::HitDirect => "hit-direct",
+            Self::HitCoalesced => "hit-coalesced",
             Self::Bypass => "bypass",
         }
     }
@@ -185,7 +188,7 @@ impl Exchange {
 
     /// What this request costs, once that is known. A hit costs nothing; an unknown price or usage is not nothing.
     pub fn cost(&self) -> Option<NanoUsd> {
-        if self.cache == CacheResult::HitDirect {
+        if matches!(self.cache, CacheResult::HitDirect | CacheResult::HitCoalesced) {
             return Some(NanoUsd::ZERO);
         }
         self.account.as_ref()?.cost()

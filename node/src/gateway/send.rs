@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use rand::RngExt;
-use tokio::time::Instant as Moment;
+use tokio::time::{Instant as Moment, timeout_at};
 
 use super::Exchange;
 use super::attempt::{Attempt, Client, Sent, charge, dress};
 use super::hooks::{Outgoing, Refusal};
 use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
+use super::verdict::judge_unsent;
 use crate::governance::{Charge, PriceBook, Reserved};
 use crate::health::{Barred, Closed, Retry, Verdict};
 use crate::http::error::ApiError;
@@ -89,6 +90,7 @@ pub(super) async fn send(
                 }
                 longer => {
                     next = longer;
+                    story.attempts.answered();
                     too_long.get_or_insert((sent, prepared.dropped));
                 }
             },
@@ -129,8 +131,10 @@ async fn try_target(
     let gateway = Arc::clone(&exchange.worker().gateway);
     let mut failed_keys: Vec<Arc<str>> = Vec::new();
     let (mut retries, mut is_granted) = (0, false);
+    // The key to try again with.
+    let mut again = None;
     loop {
-        let Some(key) = ladder.key(rung, &failed_keys, &*gateway.observed) else {
+        let Some(key) = again.take().or_else(|| ladder.key(rung, &failed_keys, &*gateway.observed)) else {
             if failed_keys.is_empty() {
                 story.tell(target, None, "no key of this provider may be used for the model");
             }
@@ -159,10 +163,20 @@ async fn try_target(
         exchange.set_target(target);
         let started = Instant::now();
         let call = prepared.call(&target.model, outbound.envelope.stream);
-        let mut request = match target.upstream.request(&call, key, prepared.body.clone()).await {
+        let making = target.upstream.request(&call, key, prepared.body.clone());
+        let made = match exchange.deadline {
+            None => making.await,
+            Some(deadline) => match timeout_at(deadline, making).await {
+                Ok(made) => made,
+                // What it waited for goes on without it.
+                Err(_) => return Err(story.late()),
+            },
+        };
+        let mut request = match made {
             Ok(request) => request,
             // Nothing was sent: this key has no credential to show, or there is no such call at the provider.
             Err(error) => {
+                watch.end(judge_unsent(&error), None);
                 story.tell(target, key, &error.to_string());
                 match key {
                     Some(key) => failed_keys.push(Arc::clone(&key.id)),
@@ -201,6 +215,11 @@ async fn try_target(
         let is_impatient = failure.class == "deadline" && is_late(exchange, Duration::ZERO);
         let verdict = if is_impatient { Verdict::CLIENT } else { failure.verdict };
         watch.end(verdict, failure.retry_after);
+        if verdict.is_whole_key
+            && let Some(key) = key
+        {
+            key.refused();
+        }
         exchange.worker().shard.attempt(&target.upstream.name, failure.class);
         if exchange.is_client_gone() {
             return Err(ApiError::ClientGone);
@@ -224,17 +243,14 @@ async fn try_target(
                 is_granted = true;
                 tokio::time::sleep(pause).await;
                 retries += 1;
+                again = Some(key);
             }
             (Retry::SameKey, _) => return Ok(Tried::Failed),
             // Not the client's fault, which would have gone on to it: this node itself was in the way.
             (Retry::Never, _) => return Err(gateway.admission.shed(Shed::Memory)),
         }
         if is_late(exchange, Duration::ZERO) {
-            return Err(ApiError::Upstream {
-                status: StatusCode::GATEWAY_TIMEOUT,
-                attempts: format!("{}; the client waits no longer", story.text),
-                retry_after: None,
-            });
+            return Err(story.late());
         }
     }
 }
@@ -297,6 +313,16 @@ impl Story {
         exchange.worker().shard.withheld(&withheld.provider);
         self.tell(target, None, &withheld.to_string());
         true
+    }
+
+    /// Nobody waits for another attempt.
+    fn late(&self) -> ApiError {
+        let between = if self.text.is_empty() { "" } else { "; " };
+        ApiError::Upstream {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            attempts: format!("{}{between}the client waits no longer", self.text),
+            retry_after: None,
+        }
     }
 
     /// A target that was not asked.

@@ -9,6 +9,7 @@ use peerway_dialect::canonical;
 use crate::dialect::openai::Usage;
 use crate::governance::{Reason, Written};
 use crate::health::{Fault, Outcome, Verdict};
+use crate::provider::RequestError;
 use crate::relay::{Broken, Facts};
 
 /// How one attempt failed.
@@ -63,6 +64,15 @@ pub(crate) fn judge_broken(broken: &Broken) -> Verdict {
         _ if said.is_of_upstream() => Outcome::Cut,
         _ => Outcome::Status { status: 200, failure: said },
     })
+}
+
+/// Whose fault it is that there was no request to send. A service account's tokens are a part of its provider.
+pub(super) fn judge_unsent(error: &RequestError) -> Verdict {
+    match error {
+        RequestError::Credential(error) if error.is_refusal() => Verdict::KEY,
+        RequestError::Credential(_) => Verdict::of(&Outcome::Transport),
+        RequestError::Model | RequestError::NoEndpoint { .. } | RequestError::Body => Verdict::CLIENT,
+    }
 }
 
 impl Failure {

@@ -52,6 +52,11 @@ impl Health {
         self.service.board().set_settings(bounds(settings));
     }
 
+    /// The provider's key of this id has another value: it is not the one that was refused.
+    pub fn renew_key(&self, provider: &str, key: &str) {
+        self.service.board().renew_key(self.service.now(), provider, key);
+    }
+
     /// Keeps averages and weights, writes the log and tells the peers, until it is dropped.
     pub async fn run(self, cluster: Option<Cluster>) {
         self.service.run(cluster).await;

@@ -215,6 +215,11 @@ impl UpstreamKey {
         self.weight
     }
 
+    /// The provider has refused it as a whole: an access token that was made from it is not shown again.
+    pub fn refused(&self) {
+        self.credential.refused();
+    }
+
     /// Whether it may be used for a model.
     pub fn fits(&self, model: &str) -> bool {
         self.models.iter().any(|pattern| pattern.matches(model))

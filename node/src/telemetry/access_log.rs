@@ -13,7 +13,7 @@ use serde::Serialize;
 const QUEUE: usize = 8192;
 
 /// How long a line may wait for others.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 
 /// What is logged of a request: ids and figures, never keys, prompts or answers.
 #[derive(Debug, Serialize)]

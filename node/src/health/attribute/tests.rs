@@ -130,6 +130,19 @@ const TABLE: &[(Decode, u16, &str, Fault)] = &[
         Fault::Client,
     ),
     (OPENAI, 200, r#"{"error":{"message":"blocked","code":"content_filter"}}"#, Fault::Client),
+    (
+        OPENAI,
+        200,
+        r#"{"error":{"message":"the request exceeds the available context size","code":400,"type":"exceed_context_size_error"}}"#,
+        Fault::Client,
+    ),
+    (
+        OPENAI,
+        500,
+        r#"{"error":{"message":"The decoder prompt (length 9000) is longer than the maximum model length of 8192."}}"#,
+        Fault::Client,
+    ),
+    (OPENAI, 502, r#"{"error":{"message":"`inputs` tokens + `max_new_tokens` must be <= 4097"}}"#, Fault::Client),
     // Anthropic.
     (
         ANTHROPIC,
