@@ -63,6 +63,7 @@ pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<J
         size: &Told { prompt_tokens: asked.prompt_tokens, output_tokens: asked.output_tokens },
         prices: &plan.prices,
         observed: &*gateway.observed,
+        key_providers: key.map_or(&[], |key| &key.providers),
         explain: true,
     };
     // Where the key's budgets can count nobody, that is what it says of each.

@@ -432,7 +432,7 @@ fn yes() -> bool {
 pub struct KeyProvider {
     /// The name of a provider.
     pub provider: String,
-    /// Share of the key's requests relative to its other providers. Not used by this version.
+    /// What this provider's targets weigh for the key, times their weight in their route; 1 for providers that are not here.
     #[serde(default = "default_weight")]
     pub weight: f64,
     /// What the key may spend there.

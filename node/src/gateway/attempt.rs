@@ -1,7 +1,6 @@
 //! One attempt at an upstream: what is sent, what comes back in whichever words, how it failed, and what it cost.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -12,7 +11,7 @@ use peerway_dialect::{Dialect, Dropped};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Read, read_answer, stated_beside};
-use super::headers::{forward, returned};
+use super::headers::{forward, is_events, is_of_type, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
 use super::verdict::{Failure, Spent, judge, judge_broken};
@@ -190,21 +189,9 @@ impl Attempt<'_> {
         Reader::translating(self.dialect, client, manner, self.naming())
     }
 
-    /// What an answer is called that has no name of its own, as its client's dialect has it.
+    /// What an answer is called that has no name of its own. Bytes that pass through have one.
     fn naming(&self) -> Naming {
-        let prefix = match self.outbound.call.dialect {
-            Dialect::OpenAiChat => "chatcmpl-",
-            Dialect::OpenAiCompletions => "cmpl-",
-            Dialect::OpenAiResponses => "resp_",
-            Dialect::Anthropic => "msg_",
-            Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Naming {
-            id: format!("{prefix}{}", self.request_id.to_str().unwrap_or_default()),
-            model: Arc::clone(&self.target.model),
-            created: now.as_secs(),
-        }
+        Naming::new(self.outbound.call.dialect, self.request_id, &self.target.model)
     }
 
     async fn stream(&self, response: Response<Body>) -> Result<Sent, Failure> {
@@ -389,8 +376,7 @@ impl Attempt<'_> {
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {
-    const TYPES: [&[u8]; 2] = [b"text/event-stream", b"application/vnd.amazon.eventstream"];
-    headers.get(CONTENT_TYPE).is_some_and(|value| TYPES.iter().any(|kind| value.as_bytes().starts_with(kind)))
+    is_events(headers) || is_of_type(headers, "application/vnd.amazon.eventstream")
 }
 
 fn without_type(mut headers: HeaderMap) -> HeaderMap {

@@ -90,6 +90,7 @@ pub(super) fn ladder(
         size: asked,
         prices: &plan.prices,
         observed: &*exchange.worker().gateway.observed,
+        key_providers: exchange.key().map_or(&[], |key| &key.providers),
         explain,
     };
     let (ladder, priced) = ordered(route, &request, charges);

@@ -9,6 +9,7 @@ use super::size::need;
 use super::strategy::{Candidate, order, shares};
 use super::{Facts, Observed, Route, Session, Size, Standing, Target, keys};
 use crate::config::Strategy;
+use crate::governance::access::KeyProvider;
 use crate::governance::{Mode, NanoUsd, PriceBook};
 use crate::provider::UpstreamKey;
 
@@ -26,8 +27,18 @@ pub struct LadderRequest<'a> {
     pub size: &'a dyn Size,
     pub prices: &'a PriceBook,
     pub observed: &'a dyn Observed,
+    /// Those of the virtual key, each with its weight; a provider that is not among them has 1.
+    pub key_providers: &'a [KeyProvider],
     /// Whether somebody wants to know why.
     pub explain: bool,
+}
+
+impl LadderRequest<'_> {
+    /// A target's weight in its route, times what the virtual key gives to its provider.
+    fn weight(&self, target: &Target) -> f64 {
+        let of_key = self.key_providers.iter().find(|known| known.provider == target.upstream.name);
+        target.weight * of_key.map_or(1.0, |known| known.weight)
+    }
 }
 
 impl std::fmt::Debug for LadderRequest<'_> {
@@ -214,14 +225,14 @@ impl Route {
             .map(|target| {
                 let needs_cost = self.strategy == Strategy::Cheapest || request.explain;
                 let cost = if needs_cost { cost(target, request) } else { None };
-                Candidate { weight: target.weight, facts: request.observed.of_target(target), cost }
+                Candidate { weight: request.weight(target), facts: request.observed.of_target(target), cost }
             })
             .collect();
         let shares = if request.explain { shares(self.strategy, &candidates) } else { None };
         let order = match request.session {
             Some(session) => {
-                let names = self.targets.iter().map(|target| ([&*target.upstream.name, &*target.model], target.weight));
-                session.order(names)
+                let targets = self.targets.iter();
+                session.order(targets.map(|target| ([&*target.upstream.name, &*target.model], request.weight(target))))
             }
             None => order(self.strategy, &candidates, draw),
         };
@@ -248,7 +259,7 @@ impl Route {
                 Standing::ProbeDue => "its breaker is half open: one request tries it".to_owned(),
                 Standing::Down(reason) => format!("last, as it is down: {reason}"),
             },
-            weight: step.target.weight,
+            weight: request.weight(&step.target),
             share: step.share,
             health: step.facts.health,
             latency_ms: step.facts.latency.map(|latency| latency.as_millis() as u64),

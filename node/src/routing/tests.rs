@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::gateway::Plan;
+use crate::governance::access::KeyProvider;
 
 const PROVIDERS: usize = 4;
 const MODELS: [(&str, Option<u64>); 3] = [("short", Some(100)), ("long", Some(10_000)), ("unknown", None)];
@@ -84,6 +85,7 @@ proptest! {
             size: &Told { prompt_tokens, output_tokens: None },
             prices: &plan.prices,
             observed: &Standings(standings),
+            key_providers: &[],
             explain: true,
         };
         let ladder = route.ladder(&request);
@@ -147,6 +149,7 @@ fn what_is_left_out_later_is_told_too() {
         size: &Told::default(),
         prices: &plan.prices,
         observed: &Unobserved,
+        key_providers: &[],
         explain: true,
     });
     ladder.retain("nobody likes it", |target| &*target.upstream.name != "p1");
@@ -155,4 +158,33 @@ fn what_is_left_out_later_is_told_too() {
         ladder.explanation().unwrap().candidates.iter().map(|one| (one.place, &*one.target)).collect();
     assert_eq!(told, [(Some(1), "p0/short"), (Some(2), "p2/short"), (None, "p1/short")]);
     assert_eq!(ladder.explanation().unwrap().candidates[2].why, "nobody likes it");
+}
+
+#[test]
+fn a_keys_weights_steer_among_the_providers_of_a_route() {
+    let plan = plan("weighted", &[vec![(0, 0), (1, 0), (2, 0)], vec![], vec![]]);
+    let route = plan.routes.resolve("route").unwrap();
+    let key = |provider: &str, weight| KeyProvider { provider: provider.into(), weight, caps: Box::default() };
+    let key_providers = [key("p0", 6.0), key("p1", 3.0), key("p3", 100.0)];
+    let request = LadderRequest {
+        session: None,
+        fallbacks: &[],
+        size: &Told::default(),
+        prices: &plan.prices,
+        observed: &Unobserved,
+        key_providers: &key_providers,
+        explain: true,
+    };
+    let ladder = route.ladder(&request);
+    let mut told: Vec<(&str, f64, Option<f64>)> =
+        ladder.explanation().unwrap().candidates.iter().map(|one| (&*one.target, one.weight, one.share)).collect();
+    told.sort_by(|one, two| one.0.cmp(two.0));
+    assert_eq!(told, [("p0/short", 6.0, Some(0.6)), ("p1/short", 3.0, Some(0.3)), ("p2/short", 1.0, Some(0.1))]);
+    // Sessions spread by the same.
+    let first = |session: u16| {
+        let session = Some(Session::new("key", &session.to_le_bytes()));
+        route.ladder(&LadderRequest { session, ..request }).targets()[0].name()
+    };
+    let at_p0 = (0..1_000).filter(|session| first(*session) == "p0/short").count();
+    assert!((500..700).contains(&at_p0), "{at_p0}");
 }
