@@ -432,7 +432,8 @@ fn yes() -> bool {
 pub struct KeyProvider {
     /// The name of a provider.
     pub provider: String,
-    /// Share of the key's requests relative to its other providers. Not used by this version.
+    /// Times the weights of a route's targets there. Providers that serve a model by its bare name share the key's requests
+    /// by it.
     #[serde(default = "default_weight")]
     pub weight: f64,
     /// What the key may spend there.

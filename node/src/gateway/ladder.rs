@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Exchange;
 use super::plan::Plan;
-use super::reserve::{is_priced, only_priced};
+use super::reserve::is_priced;
+pub(crate) use super::reserve::only_priced;
 use crate::governance::account::Asked;
 use crate::governance::{Charges, VirtualKey};
 use crate::http::error::ApiError;
@@ -21,15 +22,16 @@ pub(super) static X_EXPLANATION: HeaderName = HeaderName::from_static("x-peerway
 /// The route of the model, if the key may use it. The hints name only what this key may use.
 pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Arc<Route>, ApiError> {
     let may_use = |names: &[&str]| key.is_none_or(|key| key.allows(names));
-    let route = plan.routes.resolve_for(model, may_use).map_err(|missing| {
+    let is_named = |provider: &str| key.is_some_and(|key| key.provider(provider).is_some());
+    let route = plan.routes.resolve_for(model, may_use, is_named).map_err(|missing| {
         let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
         let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
         let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
         ApiError::ModelNotFound { model: model.chars().take(MOST_SHOWN).collect(), hint }
     })?;
     let Some(key) = key else { return Ok(route) };
-    let full = route.full_name();
-    let names: Vec<&str> = [Some(model), full.as_deref()].into_iter().flatten().collect();
+    let full = route.full_names();
+    let names: Vec<&str> = std::iter::once(model).chain(full.iter().map(String::as_str)).collect();
     if key.allows(&names) {
         return Ok(route);
     }
@@ -82,28 +84,23 @@ pub(super) fn ladder(
     });
     let explain =
         wish(headers, "x-peerway-explain", "x-bf-explain").is_some_and(|wish| wish == b"true" || wish == b"1");
-    let request = LadderRequest {
+    let mut ladder = route.ladder(&LadderRequest {
         session,
         fallbacks,
         size: asked,
         prices: &plan.prices,
+        weighs: &|provider| weight(exchange.key().map(|key| &**key), provider),
         observed: &*exchange.worker().gateway.observed,
         explain,
-    };
-    let (ladder, priced) = ordered(route, &request, charges);
+    });
+    let priced = charges.map_or(Ok(()), |charges| only_priced(charges, &plan.prices, &mut ladder));
     exchange.explanation = ladder.explanation().and_then(header_value);
     priced.map(|()| ladder)
 }
 
-/// The ladder, and whether its budgets can count anybody on it.
-pub(crate) fn ordered(
-    route: &Route,
-    request: &LadderRequest<'_>,
-    charges: Option<&Charges>,
-) -> (Ladder, Result<(), ApiError>) {
-    let mut ladder = route.ladder(request);
-    let priced = charges.map_or(Ok(()), |charges| only_priced(charges, request.prices, &mut ladder));
-    (ladder, priced)
+/// What a key makes of a provider's weight.
+pub(crate) fn weight(key: Option<&VirtualKey>, provider: &str) -> f64 {
+    key.and_then(|key| key.provider(provider)).map_or(1.0, |provider| provider.weight)
 }
 
 /// What the client asks for in a header of ours, or in Bifrost's of the same meaning. An empty one asks for nothing.

@@ -14,7 +14,7 @@ use super::attempt::{Attempt, Client, Sent, charge, dress};
 use super::hooks::{Outgoing, Refusal};
 use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
-use super::verdict::{Next, judge_unsent};
+use super::verdict::Next;
 use crate::governance::{Charge, PriceBook, Reserved};
 use crate::health::{Barred, Closed, Verdict};
 use crate::http::error::ApiError;
@@ -176,7 +176,7 @@ async fn try_target(
             Ok(request) => request,
             // Nothing was sent: this key has no credential to show, or there is no such call at the provider.
             Err(error) => {
-                watch.end(judge_unsent(&error), None);
+                watch.end(super::verdict::judge_unsent(&error), None);
                 story.tell(target, key, &error.to_string());
                 match key {
                     Some(key) => failed_keys.push(Arc::clone(&key.id)),
@@ -241,9 +241,9 @@ async fn try_target(
                     return Ok(Tried::Failed);
                 }
                 is_granted = true;
+                again = Some(key);
                 tokio::time::sleep(pause).await;
                 retries += 1;
-                again = Some(key);
             }
             (Next::Retry, _) => return Ok(Tried::Failed),
             (Next::Nothing, _) => return Err(gateway.admission.shed(Shed::Memory)),

@@ -25,6 +25,8 @@ pub struct LadderRequest<'a> {
     pub fallbacks: &'a [Arc<Route>],
     pub size: &'a dyn Size,
     pub prices: &'a PriceBook,
+    /// What its key makes of a provider's weight.
+    pub weighs: &'a dyn Fn(&str) -> f64,
     pub observed: &'a dyn Observed,
     /// Whether somebody wants to know why.
     pub explain: bool,
@@ -214,20 +216,21 @@ impl Route {
             .map(|target| {
                 let needs_cost = self.strategy == Strategy::Cheapest || request.explain;
                 let cost = if needs_cost { cost(target, request) } else { None };
-                Candidate { weight: target.weight, facts: request.observed.of_target(target), cost }
+                let weight = target.weight * (request.weighs)(&target.upstream.name);
+                Candidate { weight, facts: request.observed.of_target(target), cost }
             })
             .collect();
         let shares = if request.explain { shares(self.strategy, &candidates) } else { None };
         let order = match request.session {
             Some(session) => {
-                let names = self.targets.iter().map(|target| ([&*target.upstream.name, &*target.model], target.weight));
-                session.order(names)
+                let targets = self.targets.iter().zip(&candidates);
+                session.order(targets.map(|(target, it)| ([&*target.upstream.name, &*target.model], it.weight)))
             }
             None => order(self.strategy, &candidates, draw),
         };
         let why = if request.session.is_some() { "by the session's hash" } else { reason(self.strategy) };
         let step = |index: usize| Step {
-            target: self.targets[index].clone(),
+            target: Target { weight: candidates[index].weight, ..self.targets[index].clone() },
             role,
             facts: candidates[index].facts.clone(),
             window: window(&self.targets[index], request),

@@ -83,6 +83,7 @@ proptest! {
             fallbacks: &fallbacks,
             size: &Told { prompt_tokens, output_tokens: None },
             prices: &plan.prices,
+            weighs: &|_| 1.0,
             observed: &Standings(standings),
             explain: true,
         };
@@ -146,6 +147,7 @@ fn what_is_left_out_later_is_told_too() {
         fallbacks: &[],
         size: &Told::default(),
         prices: &plan.prices,
+        weighs: &|_| 1.0,
         observed: &Unobserved,
         explain: true,
     });
