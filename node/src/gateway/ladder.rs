@@ -18,6 +18,10 @@ use crate::routing::{Ladder, LadderRequest, Named, Route, Session, fallbacks, he
 const MOST_SHOWN: usize = 256;
 
 pub(super) static X_EXPLANATION: HeaderName = HeaderName::from_static("x-peerway-explanation");
+static SESSION: [HeaderName; 2] =
+    [HeaderName::from_static("x-peerway-session-id"), HeaderName::from_static("x-bf-session-id")];
+static EXPLAIN: [HeaderName; 2] =
+    [HeaderName::from_static("x-peerway-explain"), HeaderName::from_static("x-bf-explain")];
 
 /// The route of the model, if the key may use it. The hints name only what this key may use.
 pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Arc<Route>, ApiError> {
@@ -30,9 +34,8 @@ pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Resul
         ApiError::ModelNotFound { model: model.chars().take(MOST_SHOWN).collect(), hint }
     })?;
     let Some(key) = key else { return Ok(route) };
-    let full = route.full_names();
-    let names: Vec<&str> = std::iter::once(model).chain(full.iter().map(String::as_str)).collect();
-    if key.allows(&names) {
+    // A client that names the provider too, as most do, is let in by the first.
+    if key.allows(&[model]) || route.full_names().iter().any(|full| key.allows(&[full.as_str()])) {
         return Ok(route);
     }
     let hint = format!("It may use: {}.", key.models());
@@ -78,12 +81,11 @@ pub(super) fn ladder(
     headers: &HeaderMap,
     asked: &Asked,
 ) -> Result<Ladder, ApiError> {
-    let session = wish(headers, "x-peerway-session-id", "x-bf-session-id").map(|id| {
+    let session = wish(headers, &SESSION).map(|id| {
         let tenant = exchange.key().map_or("", |key| &*key.id);
         Session::new(tenant, id)
     });
-    let explain =
-        wish(headers, "x-peerway-explain", "x-bf-explain").is_some_and(|wish| wish == b"true" || wish == b"1");
+    let explain = wish(headers, &EXPLAIN).is_some_and(|wish| wish == b"true" || wish == b"1");
     let mut ladder = route.ladder(&LadderRequest {
         session,
         fallbacks,
@@ -104,7 +106,7 @@ pub(crate) fn weight(key: Option<&VirtualKey>, provider: &str) -> f64 {
 }
 
 /// What the client asks for in a header of ours, or in Bifrost's of the same meaning. An empty one asks for nothing.
-fn wish<'a>(headers: &'a HeaderMap, ours: &str, theirs: &str) -> Option<&'a [u8]> {
+fn wish<'a>(headers: &'a HeaderMap, [ours, theirs]: &[HeaderName; 2]) -> Option<&'a [u8]> {
     let value = headers.get(ours).or_else(|| headers.get(theirs)).map(HeaderValue::as_bytes)?.trim_ascii();
     (!value.is_empty()).then_some(value)
 }

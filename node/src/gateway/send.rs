@@ -14,16 +14,14 @@ use super::attempt::{Attempt, Client, Sent, charge, dress};
 use super::hooks::{Outgoing, Refusal};
 use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
-use super::verdict::Next;
+use super::verdict::judge_unsent;
 use crate::governance::{Charge, PriceBook, Reserved};
-use crate::health::{Barred, Closed, Verdict};
+use crate::health::{Barred, Closed, Retry, Verdict};
 use crate::http::error::ApiError;
 use crate::http::shed::Shed;
 use crate::provider::UpstreamKey;
-use crate::relay::Naming;
 use crate::routing::retry_budget::Attempts;
 use crate::routing::{Ladder, Target, Why};
-use peerway_dialect::Dialect;
 
 const BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -87,6 +85,7 @@ pub(super) async fn send(
             Tried::Answered(sent) => match longer(ladder, rung, &sent) {
                 None => {
                     exchange.dropped = prepared.dropped;
+                    exchange.dropped.absorb(sent.unread());
                     return Ok(sent);
                 }
                 longer => {
@@ -176,7 +175,7 @@ async fn try_target(
             Ok(request) => request,
             // Nothing was sent: this key has no credential to show, or there is no such call at the provider.
             Err(error) => {
-                watch.end(super::verdict::judge_unsent(&error), None);
+                watch.end(judge_unsent(&error), None);
                 story.tell(target, key, &error.to_string());
                 match key {
                     Some(key) => failed_keys.push(Arc::clone(&key.id)),
@@ -196,7 +195,7 @@ async fn try_target(
             dialect: prepared.dialect,
             asks: prepared.asks.as_ref(),
             outbound,
-            naming: naming(outbound.call.dialect, &request_id, target),
+            request_id: &request_id,
             deadline: exchange.deadline,
             memory: gateway.admission.memory(),
         };
@@ -228,10 +227,10 @@ async fn try_target(
         story.is_asked = true;
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
         story.retry_after = failure.retry_after;
-        match (failure.next, key) {
-            (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
-            (Next::OtherKey, None) => return Ok(Tried::Failed),
-            (Next::Retry, _) if retries < target.upstream.retries => {
+        match (failure.verdict.retry(), key) {
+            (Retry::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
+            (Retry::OtherKey, None) => return Ok(Tried::Failed),
+            (Retry::SameKey, _) if retries < target.upstream.retries => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
                 if pause > MAX_BACKOFF || is_late(exchange, pause) {
                     return Ok(Tried::Failed);
@@ -245,8 +244,9 @@ async fn try_target(
                 tokio::time::sleep(pause).await;
                 retries += 1;
             }
-            (Next::Retry, _) => return Ok(Tried::Failed),
-            (Next::Nothing, _) => return Err(gateway.admission.shed(Shed::Memory)),
+            (Retry::SameKey, _) => return Ok(Tried::Failed),
+            // Not the client's fault, which would have gone on to it: this node itself was in the way.
+            (Retry::Never, _) => return Err(gateway.admission.shed(Shed::Memory)),
         }
         if is_late(exchange, Duration::ZERO) {
             return Err(story.late());
@@ -270,23 +270,6 @@ fn refused_by_hook(exchange: &Exchange, target: &Target, prepared: &Prepared, st
     };
     let hooks = &exchange.worker().gateway.hooks;
     hooks.before(&outgoing).map_err(|Refusal(why)| ApiError::Refused(why))
-}
-
-/// What an answer is called that has no name of its own, as its client's dialect has it.
-fn naming(client: Dialect, request_id: &http::HeaderValue, target: &Target) -> Naming {
-    let prefix = match client {
-        Dialect::OpenAiChat => "chatcmpl-",
-        Dialect::OpenAiCompletions => "cmpl-",
-        Dialect::OpenAiResponses => "resp_",
-        Dialect::Anthropic => "msg_",
-        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
-    };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Naming {
-        id: format!("{prefix}{}", request_id.to_str().unwrap_or_default()),
-        model: Arc::clone(&target.model),
-        created: now.as_secs(),
-    }
 }
 
 /// Takes what a request to this provider may cost from what the key may spend there.
@@ -349,7 +332,13 @@ impl Story {
 
     /// A target that is left alone. When no other was asked, the client hears when it may come again.
     fn closed(&mut self, target: &Target, key: Option<&UpstreamKey>, closed: &Closed) {
-        self.tell(target, key, &format!("not asked, as {}", closed.reason.as_str()));
+        let wait = closed.again_in.as_secs_f64();
+        let next = match closed.reason {
+            Barred::Breaker if closed.again_in.is_zero() => "a probe is under way".to_owned(),
+            Barred::Breaker => format!("the next probe is due in {wait:.1} s"),
+            Barred::Capacity | Barred::Key | Barred::Rate => format!("it may be asked again in {wait:.1} s"),
+        };
+        self.tell(target, key, &format!("not asked, as {}: {next}", closed.reason.as_str()));
         if !self.is_asked {
             self.status = match closed.reason {
                 Barred::Capacity | Barred::Rate => StatusCode::TOO_MANY_REQUESTS,

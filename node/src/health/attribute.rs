@@ -6,15 +6,12 @@
 //! | 400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451 and the like | client | nothing |
 //! | too long a context, or a refused content, whatever the status | client | nothing |
 //! | 401, 402, 403; a refused key in a 400 | key | another key |
-//! | 429, 529; a quota that is used up, whatever the status | capacity | another key, after the pause asked for |
+//! | 429, 529; a quota that is used up, whatever the status | capacity | another key |
 //! | other 5xx, 408, 424, a redirect | provider | the same key again |
 //! | no connection, no answer in time, a cut or unreadable answer | provider | the same key again |
 //! | an error in place of an answer, or in a stream | by its own words | as above |
-//! | the client is gone | client | nothing |
 //!
 //! A fault of the client must never move a breaker: else one client takes a provider from all others.
-
-use std::time::Duration;
 
 use peerway_dialect::canonical::{Failure, FailureKind};
 
@@ -37,8 +34,6 @@ pub enum Outcome<'a> {
     Cut,
     /// The answer cannot be read, or has no end.
     Malformed,
-    /// Nobody waits for the answer any more.
-    ClientGone,
 }
 
 /// What may still help after a failed attempt.
@@ -46,8 +41,8 @@ pub enum Outcome<'a> {
 pub enum Retry {
     /// The same again after a short while: the fault was the way or the server.
     SameKey,
-    /// Another key or another target; this one is left alone for so long, if the provider says so.
-    OtherKey { cool: Option<Duration> },
+    /// Another key or another target: this key is refused or full.
+    OtherKey,
     /// Nothing: any target would say the same.
     Never,
 }
@@ -105,7 +100,6 @@ const KEY_WORDS: [&str; 3] = ["api key not valid", "invalid api key", "api key e
 pub fn attribute(outcome: &Outcome<'_>) -> Fault {
     match outcome {
         Outcome::Ok => Fault::None,
-        Outcome::ClientGone => Fault::Client,
         Outcome::Transport | Outcome::Deadline | Outcome::Cut | Outcome::Malformed => Fault::Provider,
         Outcome::Status { status, failure } => said(*status, failure),
     }
@@ -182,15 +176,14 @@ impl Verdict {
         };
         Self { fault, is_whole_key: fault == Fault::Key && is_whole_key }
     }
-}
 
-/// What may still help, as long as nothing went to the client.
-pub fn retry(outcome: &Outcome<'_>, retry_after: Option<Duration>) -> Retry {
-    match attribute(outcome) {
-        Fault::None | Fault::Client => Retry::Never,
-        Fault::Key => Retry::OtherKey { cool: None },
-        Fault::Capacity => Retry::OtherKey { cool: retry_after },
-        Fault::Provider => Retry::SameKey,
+    /// What may still help, as long as nothing went to the client.
+    pub fn retry(self) -> Retry {
+        match self.fault {
+            Fault::None | Fault::Client => Retry::Never,
+            Fault::Key | Fault::Capacity => Retry::OtherKey,
+            Fault::Provider => Retry::SameKey,
+        }
     }
 }
 

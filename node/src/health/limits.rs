@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName};
 
 use super::Quota;
 
@@ -21,8 +21,15 @@ const FAMILIES: [[&str; 3]; 6] = [
     ["x-ratelimit-limit", "x-ratelimit-remaining", ""],
 ];
 
+/// How all those names begin: of most answers nothing is looked up.
+const BEGINNINGS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
+
 /// The limit that is nearest, if any is stated.
 pub fn quota(headers: &HeaderMap) -> Option<Quota> {
+    let says_limit = |name: &HeaderName| BEGINNINGS.iter().any(|beginning| name.as_str().starts_with(beginning));
+    if !headers.keys().any(says_limit) {
+        return None;
+    }
     let mut nearest: Option<Quota> = None;
     for (index, [limit, remaining, reset]) in FAMILIES.into_iter().enumerate() {
         let (Some(limit), Some(remaining)) = (number(headers, limit), number(headers, remaining)) else { continue };
@@ -86,7 +93,7 @@ fn period(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

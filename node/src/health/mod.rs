@@ -23,7 +23,7 @@ use peerway_cluster::identity::Identity;
 
 use crate::config;
 
-pub use attribute::{Outcome, Retry, Verdict, attribute, retry};
+pub use attribute::{Outcome, Retry, Verdict, attribute};
 pub use call::Call;
 pub use limits::{quota, retry_after};
 pub use peerway_cluster::health::entry::{Barred, Closed};
