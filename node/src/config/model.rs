@@ -432,7 +432,8 @@ fn yes() -> bool {
 pub struct KeyProvider {
     /// The name of a provider.
     pub provider: String,
-    /// What this provider's targets weigh for the key, times their weight in their route; 1 for providers that are not here.
+    /// Times the weights of a route's targets there. Providers that serve a model by its bare name share the key's requests
+    /// by it.
     #[serde(default = "default_weight")]
     pub weight: f64,
     /// What the key may spend there.

@@ -241,9 +241,9 @@ async fn try_target(
                     return Ok(Tried::Failed);
                 }
                 is_granted = true;
+                again = Some(key);
                 tokio::time::sleep(pause).await;
                 retries += 1;
-                again = Some(key);
             }
             (Retry::SameKey, _) => return Ok(Tried::Failed),
             // Not the client's fault, which would have gone on to it: this node itself was in the way.

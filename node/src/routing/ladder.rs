@@ -9,7 +9,6 @@ use super::size::need;
 use super::strategy::{Candidate, order, shares};
 use super::{Facts, Observed, Route, Session, Size, Standing, Target, keys};
 use crate::config::Strategy;
-use crate::governance::access::KeyProvider;
 use crate::governance::{Mode, NanoUsd, PriceBook};
 use crate::provider::UpstreamKey;
 
@@ -26,18 +25,17 @@ pub struct LadderRequest<'a> {
     pub fallbacks: &'a [Arc<Route>],
     pub size: &'a dyn Size,
     pub prices: &'a PriceBook,
+    /// What its key makes of a provider's weight.
+    pub weighs: &'a dyn Fn(&str) -> f64,
     pub observed: &'a dyn Observed,
-    /// Those of the virtual key, each with its weight; a provider that is not among them has 1.
-    pub key_providers: &'a [KeyProvider],
     /// Whether somebody wants to know why.
     pub explain: bool,
 }
 
 impl LadderRequest<'_> {
-    /// A target's weight in its route, times what the virtual key gives to its provider.
+    /// A target's weight in its route, times what the key makes of its provider's.
     fn weight(&self, target: &Target) -> f64 {
-        let of_key = self.key_providers.iter().find(|known| known.provider == target.upstream.name);
-        target.weight * of_key.map_or(1.0, |known| known.weight)
+        target.weight * (self.weighs)(&target.upstream.name)
     }
 }
 
@@ -225,20 +223,21 @@ impl Route {
             .map(|target| {
                 let needs_cost = self.strategy == Strategy::Cheapest || request.explain;
                 let cost = if needs_cost { cost(target, request) } else { None };
-                Candidate { weight: request.weight(target), facts: request.observed.of_target(target), cost }
+                let weight = request.weight(target);
+                Candidate { weight, facts: request.observed.of_target(target), cost }
             })
             .collect();
         let shares = if request.explain { shares(self.strategy, &candidates) } else { None };
         let order = match request.session {
             Some(session) => {
-                let targets = self.targets.iter();
-                session.order(targets.map(|target| ([&*target.upstream.name, &*target.model], request.weight(target))))
+                let targets = self.targets.iter().zip(&candidates);
+                session.order(targets.map(|(target, it)| ([&*target.upstream.name, &*target.model], it.weight)))
             }
             None => order(self.strategy, &candidates, draw),
         };
         let why = if request.session.is_some() { "by the session's hash" } else { reason(self.strategy) };
         let step = |index: usize| Step {
-            target: self.targets[index].clone(),
+            target: Target { weight: candidates[index].weight, ..self.targets[index].clone() },
             role,
             facts: candidates[index].facts.clone(),
             window: window(&self.targets[index], request),

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::gateway::Plan;
-use crate::governance::access::KeyProvider;
 
 const PROVIDERS: usize = 4;
 const MODELS: [(&str, Option<u64>); 3] = [("short", Some(100)), ("long", Some(10_000)), ("unknown", None)];
@@ -84,8 +83,8 @@ proptest! {
             fallbacks: &fallbacks,
             size: &Told { prompt_tokens, output_tokens: None },
             prices: &plan.prices,
+            weighs: &|_| 1.0,
             observed: &Standings(standings),
-            key_providers: &[],
             explain: true,
         };
         let ladder = route.ladder(&request);
@@ -148,8 +147,8 @@ fn what_is_left_out_later_is_told_too() {
         fallbacks: &[],
         size: &Told::default(),
         prices: &plan.prices,
+        weighs: &|_| 1.0,
         observed: &Unobserved,
-        key_providers: &[],
         explain: true,
     });
     ladder.retain("nobody likes it", |target| &*target.upstream.name != "p1");
@@ -164,15 +163,18 @@ fn what_is_left_out_later_is_told_too() {
 fn a_keys_weights_steer_among_the_providers_of_a_route() {
     let plan = plan("weighted", &[vec![(0, 0), (1, 0), (2, 0)], vec![], vec![]]);
     let route = plan.routes.resolve("route").unwrap();
-    let key = |provider: &str, weight| KeyProvider { provider: provider.into(), weight, caps: Box::default() };
-    let key_providers = [key("p0", 6.0), key("p1", 3.0), key("p3", 100.0)];
+    let weighs = |provider: &str| match provider {
+        "p0" => 6.0,
+        "p1" => 3.0,
+        _ => 1.0,
+    };
     let request = LadderRequest {
         session: None,
         fallbacks: &[],
         size: &Told::default(),
         prices: &plan.prices,
         observed: &Unobserved,
-        key_providers: &key_providers,
+        weighs: &weighs,
         explain: true,
     };
     let ladder = route.ladder(&request);
