@@ -82,7 +82,7 @@ mod tests {
             assert_eq!(weight(byte), expected, "{byte}");
         }
         let text = "1: a line, \u{6f22}\u{5b57}\n".repeat(40);
-        assert_eq!(sixths(&text), text.bytes().map(|byte| u64::from(weight(byte))).sum());
+        assert_eq!(sixths(&text), text.bytes().map(|byte| u64::from(weight(byte))).sum::<u64>());
         assert_eq!(sixths(""), 0);
     }
 
