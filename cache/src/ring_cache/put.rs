@@ -52,6 +52,7 @@ impl RingCache {
             // Who asked once is likely to ask again.
             inner.near.put(message.entry.clone());
         }
+        inner.flights.kept(&message.entry);
         Some((message, placement))
     }
 }

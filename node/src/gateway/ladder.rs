@@ -13,6 +13,9 @@ use crate::governance::{Charges, VirtualKey};
 use crate::http::error::ApiError;
 use crate::routing::{Ladder, LadderRequest, Named, Route, Session, fallbacks, header_value};
 
+/// So much of a name that leads nowhere is repeated to whoever sent it.
+const MOST_SHOWN: usize = 256;
+
 pub(super) static X_EXPLANATION: HeaderName = HeaderName::from_static("x-peerway-explanation");
 static SESSION: [HeaderName; 2] =
     [HeaderName::from_static("x-peerway-session-id"), HeaderName::from_static("x-bf-session-id")];
@@ -26,7 +29,7 @@ pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Resul
         let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
         let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
         let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
-        ApiError::ModelNotFound { model: model.to_owned(), hint }
+        ApiError::ModelNotFound { model: model.chars().take(MOST_SHOWN).collect(), hint }
     })?;
     let Some(key) = key else { return Ok(route) };
     // A client that names the provider too, as most do, is let in by the first.
@@ -81,17 +84,28 @@ pub(super) fn ladder(
         Session::new(tenant, id)
     });
     let explain = wish(headers, &EXPLAIN).is_some_and(|wish| wish == b"true" || wish == b"1");
-    let mut ladder = route.ladder(&LadderRequest {
+    let request = LadderRequest {
         session,
         fallbacks,
         size: asked,
         prices: &plan.prices,
         observed: &*exchange.worker().gateway.observed,
         explain,
-    });
-    let priced = charges.map_or(Ok(()), |charges| only_priced(charges, &plan.prices, &mut ladder));
+    };
+    let (ladder, priced) = ordered(route, &request, charges);
     exchange.explanation = ladder.explanation().and_then(header_value);
     priced.map(|()| ladder)
+}
+
+/// The ladder, and whether its budgets can count anybody on it.
+pub(crate) fn ordered(
+    route: &Route,
+    request: &LadderRequest<'_>,
+    charges: Option<&Charges>,
+) -> (Ladder, Result<(), ApiError>) {
+    let mut ladder = route.ladder(request);
+    let priced = charges.map_or(Ok(()), |charges| only_priced(charges, request.prices, &mut ladder));
+    (ladder, priced)
 }
 
 /// What the client asks for in a header of ours, or in Bifrost's of the same meaning. An empty one asks for nothing.

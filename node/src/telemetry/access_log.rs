@@ -48,6 +48,9 @@ pub struct Line<'a> {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_because: Option<&'static str>,
+    /// What a translation left out of the request or the answer, by its names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<String>,
     /// `ok`, an error code, `cut` or `client_gone`.
     pub outcome: &'a str,
 }

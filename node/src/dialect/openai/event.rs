@@ -121,14 +121,6 @@ fn value_follows(data: &[u8], key: &Finder<'_>, first: u8) -> bool {
         .any(|at| value_at(data, at + key.needle().len()).is_some_and(|value| value.first() == Some(&first)))
 }
 
-/// The event that tells a client that its stream broke. Without it the SDKs would end quietly, as if all was well.
-pub fn error_event(message: &str, code: &str) -> Vec<u8> {
-    let mut event = b"data: ".to_vec();
-    event.extend_from_slice(&super::error_body(message, "upstream_error", None, code));
-    event.extend_from_slice(b"\n\n");
-    event
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
