@@ -108,6 +108,9 @@ struct OutageArgs {
     /// `health.probe_interval` of the nodes.
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
     probe_interval: Duration,
+    /// Ask for streams.
+    #[arg(long)]
+    streams: bool,
     /// Each of the providers' timeouts.
     #[arg(long, default_value = "1s", value_parser = parse_duration)]
     patience: Duration,
@@ -176,10 +179,17 @@ impl OutageArgs {
             "give 2s <= --begins < --ends < --duration"
         );
         anyhow::ensure!(!self.folder.exists(), "{} exists; give a folder that does not", self.folder.display());
-        let (whole, probe_interval) = (self.duration, self.probe_interval);
+        let timing = Timing {
+            rate: self.rate,
+            begins: self.begins,
+            ends: self.ends,
+            whole: self.duration,
+            probe_interval: self.probe_interval,
+            streams: self.streams,
+        };
         Ok(Order {
             faults: if self.fault.is_empty() { Fault::ALL.to_vec() } else { self.fault },
-            timing: Timing { rate: self.rate, begins: self.begins, ends: self.ends, whole, probe_interval },
+            timing,
             peerway: self.peerway,
             folder: self.folder,
             patience: self.patience,

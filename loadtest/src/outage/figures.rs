@@ -161,7 +161,14 @@ mod tests {
     }
 
     fn timing() -> Timing {
-        Timing { rate: 100.0, begins: ms(2_000), ends: ms(9_000), whole: ms(12_000), probe_interval: ms(2_000) }
+        Timing {
+            rate: 100.0,
+            begins: ms(2_000),
+            ends: ms(9_000),
+            whole: ms(12_000),
+            probe_interval: ms(2_000),
+            streams: false,
+        }
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub(crate) struct Timing {
     pub(crate) ends: Duration,
     pub(crate) whole: Duration,
     pub(crate) probe_interval: Duration,
+    /// Streams are asked for.
+    pub(crate) streams: bool,
 }
 
 /// What is to be done.

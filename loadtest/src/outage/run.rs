@@ -103,8 +103,9 @@ pub(super) fn run(fault: Fault, setup: &Setup, timing: &Timing) -> Result<Seen> 
 }
 
 fn plan(rig: &Rig, timing: &Timing) -> Result<Plan> {
+    let kind = if timing.streams { "stream" } else { "miss" };
     let scenario =
-        format!("{{ key: {KEY}, model: smart, mix: [ {{ kind: miss, prompt_bytes: 200, max_tokens: 64 }} ] }}");
+        format!("{{ key: {KEY}, model: smart, mix: [ {{ kind: {kind}, prompt_bytes: 200, max_tokens: 64 }} ] }}");
     let scenario = Scenario::parse("outage", &scenario)?;
     let urls = rig.nodes.iter().map(|node| format!("http://{}", node.http)).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
