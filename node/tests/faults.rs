@@ -74,6 +74,17 @@ async fn a_silent_provider_is_a_gateway_timeout() {
 }
 
 #[tokio::test]
+async fn a_silent_provider_is_waited_for_once_where_another_one_may_answer() {
+    let setup = setup(|config| config["providers"][0]["timeouts"]["first_byte"] = json!("200ms")).await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"hang": true}})).await;
+    let mut body = hello();
+    body["model"] = json!("smart");
+    let answer = setup.chat(body).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"));
+    assert_eq!(answer.header("x-peerway-attempts"), "2", "not tried again where it hung");
+}
+
+#[tokio::test]
 async fn an_unreachable_provider_is_a_bad_gateway() {
     let setup = setup(|config| config["providers"][0]["base_url"] = json!("http://127.0.0.1:9/v1")).await;
     let answer = setup.chat(hello()).await;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::Timing;
-use super::fault::Fault;
-use super::figures::Figures;
+use super::fault::{Fault, RETRY_AFTER};
+use super::figures::{AT_A_TIME, Figures};
 use super::run::{Seen, State};
 
 const SUCCESS: f64 = 0.999;
 const AMPLIFICATION: f64 = 1.1;
-const NEWS: Duration = Duration::from_millis(300);
+/// A node may learn of an opening so late.
+const NEWS: Duration = AT_A_TIME;
 /// Of the interval: what a call takes to reach the provider varies.
 const DISTANCE: f64 = 0.95;
 /// Of a weight: it follows the latency, which is never quite the same.
@@ -62,22 +63,16 @@ fn kept_apart(fault: Fault, figures: &Figures, seen: &Seen, timing: &Timing) -> 
     if skipped.beyond() > 0 {
         broken.push(format!("{} calls failed beyond the threshold and what was in flight", skipped.beyond()));
     }
-    let outage = seen.ended.saturating_sub(seen.began).saturating_sub(skipped.after);
-    let most = outage.as_secs_f64() / timing.probe_interval.as_secs_f64();
-    if skipped.probes as f64 > most {
-        broken.push(format!(
-            "{} probes in {:.1} s, one every {:?} may be",
-            skipped.probes,
-            outage.as_secs_f64(),
-            timing.probe_interval
-        ));
+    // Of a provider that is full there is no probe: when its pause is over calls go until it turns one away.
+    let (most, interval) = match fault {
+        Fault::Full => ((timing.rate * NEWS.as_secs_f64()) as usize, RETRY_AFTER),
+        _ => (1, timing.probe_interval),
+    };
+    if skipped.at_a_time > most {
+        broken.push(format!("{} calls at a time tried the provider, {most} may be", skipped.at_a_time));
     }
-    if let Some(least) = skipped.least_distance.filter(|least| *least < timing.probe_interval.mul_f64(DISTANCE)) {
-        broken.push(format!(
-            "two probes were {} ms apart, the interval is {:?}",
-            least.as_millis(),
-            timing.probe_interval
-        ));
+    if let Some(least) = skipped.least_distance.filter(|least| *least < interval.mul_f64(DISTANCE)) {
+        broken.push(format!("it was tried again after {} ms, the interval is {interval:?}", least.as_millis()));
     }
     if fault == Fault::Full && seen.states[1].iter().any(|state| state.breaker != "closed") {
         broken.push("a breaker opened, although the provider was only full".to_owned());

@@ -1,5 +1,7 @@
 //! The ways in which the first provider breaks.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 /// One way to break.
@@ -22,6 +24,9 @@ pub(crate) enum Fault {
     /// Not its fault: it refuses 10,000 requests as their clients' mistakes.
     ClientFaults,
 }
+
+/// What a provider that is full asks for, as [`Fault::means`] has it.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// How a fault is brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,6 +43,9 @@ pub(super) struct Skipped {
     pub(super) last: Duration,
     /// The calls that tried the provider while it was left alone.
     pub(super) probes: usize,
+    /// The most of them at a time: with less than [`AT_A_TIME`] between one and the next.
+    pub(super) at_a_time: usize,
+    /// Between the first ones of two such times.
     pub(super) least_distance: Option<Duration>,
     /// From the end of the fault to the first client that was served by the provider.
     pub(super) back: Option<Duration>,
@@ -54,6 +57,9 @@ impl Skipped {
         self.first_calls.saturating_sub(FAILURES + self.under_way + self.begun_later)
     }
 }
+
+/// News are everywhere after this.
+pub(super) const AT_A_TIME: Duration = Duration::from_millis(300);
 
 /// The figures of an outage.
 pub(super) fn figures(seen: &Seen, timing: &Timing) -> Figures {
@@ -101,7 +107,8 @@ fn skipped(fates: &[Fate], calls: &[Call], seen: &Seen, timing: &Timing) -> Opti
     let (first, probes): (Vec<&Call>, Vec<&Call>) = calls.iter().partition(|call| call.at <= settled);
     let under_way =
         fates.iter().filter(|fate| failed_attempts(fate) > 0 && (fate.sent..=fate.end).contains(&opened)).count();
-    let distances = probes.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at));
+    let times: Vec<&[&Call]> = probes.chunk_by(|a, b| b.at.saturating_sub(a.at) < AT_A_TIME).collect();
+    let distances = times.windows(2).map(|pair| pair[1][0].at.saturating_sub(pair[0][0].at));
     let back = fates.iter().filter(|fate| fate.sent >= seen.ended && fate.result.is_ok() && is_from(fate, BREAKS));
     Some(Skipped {
         after: opened.saturating_sub(seen.began),
@@ -110,6 +117,7 @@ fn skipped(fates: &[Fate], calls: &[Call], seen: &Seen, timing: &Timing) -> Opti
         begun_later: first.iter().filter(|call| call.at > opened).count(),
         last: first.last().map_or(Duration::ZERO, |call| call.at.saturating_sub(opened)),
         probes: probes.len(),
+        at_a_time: times.iter().map(|calls| calls.len()).max().unwrap_or(0),
         least_distance: distances.min(),
         back: back.map(|fate| fate.sent.saturating_sub(seen.ended)).min(),
     })
@@ -197,6 +205,7 @@ mod tests {
             begun_later: 1,
             last: ms(40),
             probes: 2,
+            at_a_time: 1,
             least_distance: Some(ms(2_100)),
             back: Some(ms(500)),
         };
@@ -209,10 +218,14 @@ mod tests {
     fn the_providers_own_record_goes_before_what_clients_saw() {
         let fates = vec![fate(0, 2_100, 3_100, 2, STEADY), fate(1, 3_090, 3_140, 1, STEADY)];
         let at = |node, at| Call { node, at: ms(at) };
-        let calls = (0..9).map(|number| at(0, 2_100 + number)).chain([at(2, 3_100), at(1, 5_200)]).collect();
+        let calls = (0..9)
+            .map(|number| at(0, 2_100 + number))
+            .chain([at(2, 3_100), at(1, 5_200), at(0, 5_300), at(1, 7_300)])
+            .collect();
         let found = figures(&seen(fates, Some(Counted { hits: 11, calls })), &timing()).skipped.unwrap();
         assert_eq!((found.first_calls, found.under_way, found.begun_later, found.beyond()), (10, 1, 1, 3));
-        assert_eq!((found.last, found.probes, found.least_distance), (ms(10), 1, None));
+        assert_eq!(found.last, ms(10));
+        assert_eq!((found.probes, found.at_a_time, found.least_distance), (3, 2, Some(ms(2_100))));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::output::{millis, say};
 
 pub(super) fn head() {
     say(&format!(
-        "{:<14} {:>7} {:>9} {:>6} {:>8} {:>25} {:>9} {:>16} {:>8} {:>21} {:>21} {:>21}",
+        "{:<14} {:>7} {:>9} {:>6} {:>8} {:>25} {:>9} {:>22} {:>8} {:>21} {:>21} {:>21}",
         "fault",
         "sent",
         "success",
@@ -14,7 +14,7 @@ pub(super) fn head() {
         "failing",
         "= thr. + flight + news",
         "last call",
-        "probes, apart",
+        "tries (at once), apart",
         "back",
         "before p50/p99",
         "during",
@@ -36,7 +36,7 @@ pub(super) fn row(fault: Fault, figures: &Figures) {
     let probes = skipped
         .map_or_else(none, |skipped| format!("{}, {}", skipped.probes, skipped.least_distance.map_or_else(none, ms)));
     say(&format!(
-        "{:<14} {:>7} {:>7.3} % {:>6.3} {:>8} {:>25} {:>9} {:>16} {:>8} {:>21} {:>21} {:>21}",
+        "{:<14} {:>7} {:>7.3} % {:>6.3} {:>8} {:>25} {:>9} {:>22} {:>8} {:>21} {:>21} {:>21}",
         fault.name(),
         figures.sent,
         figures.succeeded as f64 / figures.sent.max(1) as f64 * 100.0,
