@@ -90,6 +90,9 @@ struct OutageArgs {
     /// The binary that nodes and providers are started from.
     #[arg(long, default_value = "target/release/peerway")]
     peerway: PathBuf,
+    /// The binary that the providers are started from, if another one; its record must say when a request came.
+    #[arg(long)]
+    provider: Option<PathBuf>,
     /// For configurations, data and logs; must not exist.
     #[arg(long)]
     folder: PathBuf,
@@ -190,6 +193,7 @@ impl OutageArgs {
         Ok(Order {
             faults: if self.fault.is_empty() { Fault::ALL.to_vec() } else { self.fault },
             timing,
+            provider: self.provider.unwrap_or_else(|| self.peerway.clone()),
             peerway: self.peerway,
             folder: self.folder,
             patience: self.patience,

@@ -51,6 +51,7 @@ pub(crate) struct Order {
     pub(crate) faults: Vec<Fault>,
     pub(crate) timing: Timing,
     pub(crate) peerway: PathBuf,
+    pub(crate) provider: PathBuf,
     pub(crate) folder: PathBuf,
     /// The provider's timeouts.
     pub(crate) patience: Duration,
@@ -63,6 +64,7 @@ pub(crate) fn outage(order: &Order) -> Result<bool> {
         let timing = timing(*fault, &order.timing);
         let setup = Setup {
             peerway: order.peerway.clone(),
+            provider: order.provider.clone(),
             folder: order.folder.join(fault.name()),
             latency: LATENCY,
             patience: order.patience,

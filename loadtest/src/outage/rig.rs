@@ -22,6 +22,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct Setup {
     /// The binary under test.
     pub(super) peerway: PathBuf,
+    /// The binary with the simulated provider.
+    pub(super) provider: PathBuf,
     /// For configurations, data and logs.
     pub(super) folder: PathBuf,
     /// What a provider takes to answer.
@@ -120,7 +122,7 @@ fn is_whole(status: &Value) -> bool {
 }
 
 fn provider(setup: &Setup, name: &str, address: SocketAddr) -> Result<Process> {
-    let mut command = Command::new(&setup.peerway);
+    let mut command = Command::new(&setup.provider);
     command.args(["simulate-provider", "--listen", &address.to_string()]);
     command.args(["--latency", &format!("{}ms", setup.latency.as_millis())]).stdin(Stdio::null());
     spawn(command, &setup.folder, name)
