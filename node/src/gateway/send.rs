@@ -206,6 +206,10 @@ async fn try_target(
         if exchange.is_client_gone() {
             return Err(ApiError::ClientGone);
         }
+        // Its client has waited for as long as one target may take; another one gets the next turn.
+        if failure.class == "deadline" && ladder.next(rung, Why::Failed).is_some() {
+            retries = target.upstream.retries;
+        }
         story.tell(target, key, &failure.detail);
         story.is_asked = true;
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
@@ -213,10 +217,6 @@ async fn try_target(
         match (failure.next, key) {
             (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
             (Next::OtherKey, None) => return Ok(Tried::Failed),
-            // Its client has waited for as long as one target may take; another one gets the next turn.
-            (Next::Retry, _) if failure.class == "deadline" && ladder.next(rung, Why::Failed).is_some() => {
-                return Ok(Tried::Failed);
-            }
             (Next::Retry, _) if retries < target.upstream.retries => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
                 if pause > MAX_BACKOFF || is_late(exchange, pause) {
