@@ -102,7 +102,9 @@ fn calls_of_clients(fates: &[Fate], seen: &Seen) -> Vec<Call> {
 }
 
 fn skipped(fates: &[Fate], calls: &[Call], seen: &Seen, timing: &Timing) -> Option<Skipped> {
-    let opened = fates.iter().filter(|fate| fate.sent >= seen.began && is_skip(fate)).map(|fate| fate.sent).min()?;
+    let during = seen.began..seen.ended;
+    let skips = fates.iter().filter(|fate| during.contains(&fate.sent) && is_skip(fate));
+    let opened = skips.map(|fate| fate.sent).min()?;
     let settled = opened + timing.probe_interval / 2;
     let (first, probes): (Vec<&Call>, Vec<&Call>) = calls.iter().partition(|call| call.at <= settled);
     let under_way =

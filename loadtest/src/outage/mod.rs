@@ -30,6 +30,7 @@ const STEADY: &str = "steady";
 const FAILURES: usize = 5;
 const LATENCY: Duration = Duration::from_millis(50);
 const CLIENT_FAULTS: f64 = 10_000.0;
+const UNHURRIED: Duration = Duration::from_secs(30);
 
 /// How the nodes are loaded, and when the provider breaks.
 #[derive(Clone, Debug)]
@@ -67,7 +68,8 @@ pub(crate) fn outage(order: &Order) -> Result<bool> {
             provider: order.provider.clone(),
             folder: order.folder.join(fault.name()),
             latency: LATENCY,
-            patience: order.patience,
+            // Nothing is to run out of time where nothing is slow.
+            patience: if *fault == Fault::ClientFaults { UNHURRIED } else { order.patience },
             probe_interval: timing.probe_interval,
         };
         output::heading(&format!("{}: {} requests a second for {:?}", fault.name(), timing.rate, timing.whole));
@@ -85,7 +87,8 @@ pub(crate) fn outage(order: &Order) -> Result<bool> {
         }
         let figures = figures::figures(&seen, &timing);
         let lines = bounds::broken(*fault, &figures, &seen, &timing);
-        broken.extend(lines.into_iter().map(|line| format!("{}: {line}", fault.name())));
+        let care = if verdict.kept { "" } else { " (with care: the generator could not keep its rate)" };
+        broken.extend(lines.into_iter().map(|line| format!("{}: {line}{care}", fault.name())));
         rows.push((*fault, figures));
     }
     table::head();
