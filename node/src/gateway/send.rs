@@ -224,6 +224,10 @@ async fn try_target(
         if exchange.is_client_gone() {
             return Err(ApiError::ClientGone);
         }
+        // Its client has waited for as long as one target may take; another one gets the next turn.
+        if failure.class == "deadline" && ladder.next(rung, Why::Failed).is_some() {
+            retries = target.upstream.retries;
+        }
         story.tell(target, key, &failure.detail);
         story.is_asked = true;
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
