@@ -10,6 +10,7 @@
 //! - [`store`]: entries in memory, bounded.
 //! - [`ring_cache`]: one cache over all nodes: get, put, purge, and the answers to peers.
 //! - `generations`: what a purge is.
+//! - [`vector`]: which entries are near a vector.
 //! - [`message`], [`peers`], [`ClusterPeers`]: how the nodes' caches talk.
 
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod policy;
 pub mod record;
 pub mod ring_cache;
 pub mod store;
+pub mod vector;
 
 pub use clock::Clock;
 pub use cluster_peers::ClusterPeers;
