@@ -85,7 +85,7 @@ impl Export {
             });
             (self.at, self.row) = if next == usize::MAX { (self.at + 1, 0) } else { (self.at, next) };
         }
-        (!rows.is_empty()).then(|| Chunk { version: VERSION, dimension: self.dimension as u32, rows })
+        (!rows.is_empty()).then_some(Chunk { version: VERSION, dimension: self.dimension as u32, rows })
     }
 }
 
