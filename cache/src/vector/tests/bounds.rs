@@ -21,6 +21,15 @@ fn over_its_bound_it_drops_what_expires_soonest_and_never_the_newest() {
 }
 
 #[test]
+fn an_insertion_drops_what_has_expired() {
+    let index = filled(0..100, 8);
+    index.insert(id(200), &clustered(200, 8), NOW + 20_000_000, NOW + 10_000_000).unwrap();
+    let stats = index.stats();
+    assert_eq!((stats.vectors, stats.rows, stats.segments), (1, 1, 1));
+    assert_eq!(index.bytes(), index.recount());
+}
+
+#[test]
 fn the_smallest_bound_still_holds_the_newest() {
     let index = Index::new(8, 0);
     for number in 0..10 {
