@@ -40,6 +40,12 @@ counters! {
     hits_local,
     /// Look-ups answered by a peer.
     hits_remote,
+    /// Look-ups answered by a request that was the same and under way.
+    hits_coalesced,
+    /// Look-ups answered by the backend behind the ring.
+    hits_backend,
+    /// Look-ups and writes that the backend failed at.
+    backend_failures,
     /// Look-ups without an answer.
     misses,
     /// Questions sent to peers.

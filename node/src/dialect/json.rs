@@ -55,6 +55,13 @@ impl Value {
     }
 }
 
+/// The number that a text stands for, where providers take one for a number. Nothing that has no end.
+pub fn told_number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let number: f64 = if text.contains('_') { text.replace('_', "").parse() } else { text.parse() }.ok()?;
+    number.is_finite().then_some(number)
+}
+
 fn unescape(quoted: &[u8]) -> Option<Cow<'_, str>> {
     let inner = &quoted[1..quoted.len() - 1];
     if memchr::memchr(b'\\', inner).is_none() {

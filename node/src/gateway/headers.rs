@@ -5,28 +5,41 @@ use http::{HeaderMap, HeaderName};
 use peerway_dialect::Dialect;
 
 /// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
-const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "idempotency-key"];
-const FORWARDED_TO_OPENAI: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
-const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+static FORWARDED: [HeaderName; 3] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("idempotency-key"),
+];
+static FORWARDED_TO_OPENAI: [HeaderName; 3] = [
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("openai-beta"),
+];
+static FORWARDED_TO_ANTHROPIC: [HeaderName; 2] =
+    [HeaderName::from_static("anthropic-version"), HeaderName::from_static("anthropic-beta")];
 /// Headers of the upstream's answer that are its client's business.
-const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-errortype"];
+static RETURNED: [HeaderName; 3] = [
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
+    HeaderName::from_static("x-amzn-errortype"),
+];
 
 /// Puts the client's headers that a provider of this dialect understands into its request, all values of each, in the
 /// place of what stands there.
 pub fn forward(client: &HeaderMap, client_dialect: Dialect, dialect: Dialect, request: &mut HeaderMap) {
-    let own: &[&'static str] = match dialect {
+    let own: &[HeaderName] = match dialect {
         _ if dialect != client_dialect => &[],
         Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::OpenAiResponses => &FORWARDED_TO_OPENAI,
         Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
         Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => &[],
     };
     for name in FORWARDED.iter().chain(own) {
-        let mut values = client.get_all(*name).iter();
+        let mut values = client.get_all(name).iter();
         if let Some(first) = values.next() {
-            request.insert(HeaderName::from_static(name), first.clone());
+            request.insert(name, first.clone());
         }
         for more in values {
-            request.append(HeaderName::from_static(name), more.clone());
+            request.append(name, more.clone());
         }
     }
 }
@@ -37,12 +50,26 @@ pub fn returned(headers: &HeaderMap) -> HeaderMap {
     if let Some(kind) = headers.get(CONTENT_TYPE) {
         kept.insert(CONTENT_TYPE, kind.clone());
     }
-    for name in RETURNED {
+    for name in &RETURNED {
         if let Some(value) = headers.get(name) {
-            kept.insert(HeaderName::from_static(name), value.clone());
+            kept.insert(name, value.clone());
         }
     }
     kept
+}
+
+/// Whether an answer is server-sent events.
+pub fn is_events(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "text/event-stream")
+}
+
+/// Whether a body is of this media type, whatever its parameters. Names of media types know no case (RFC 9110, 8.3.1).
+pub fn is_of_type(headers: &HeaderMap, name: &str) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().split(|byte| *byte == b';').next())
+    else {
+        return false;
+    };
+    kind.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
 }
 
 #[cfg(test)]
@@ -72,6 +99,20 @@ mod tests {
         let mut sent = HeaderMap::new();
         forward(&client, Dialect::Anthropic, Dialect::OpenAiChat, &mut sent);
         assert_eq!(sent, headers(&[("traceparent", "00-1")]), "what is of another dialect stays");
+    }
+
+    #[test]
+    fn a_media_type_is_told_by_its_name_alone() {
+        for (kind, expected) in [
+            ("text/event-stream", true),
+            ("text/event-stream;charset=utf-8", true),
+            ("Text/Event-Stream ; charset=utf-8", true),
+            ("text/event-stream-of-another-kind", false),
+            ("application/json", false),
+        ] {
+            assert_eq!(is_events(&headers(&[("content-type", kind)])), expected, "{kind}");
+        }
+        assert!(!is_events(&HeaderMap::new()));
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! What a reader puts out: pieces for the client, the facts of the stream, and how it broke if it did.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use peerway_dialect::canonical::{Failure, FailureKind, StreamEvent};
+use http::HeaderValue;
+use peerway_dialect::Dialect;
+use peerway_dialect::canonical::{Failure, FailureKind, StreamEvent, UPSTREAM_ERROR};
 
 use super::Facts;
 use crate::governance::Reason;
+use crate::http::scrub;
 
 /// A piece of the client's stream: one event or more, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +47,15 @@ impl Broken {
     pub fn off(why: &str, reason: Reason) -> Self {
         let kind = if reason == Reason::Deadline { FailureKind::Timeout } else { FailureKind::Upstream };
         let message = format!("the stream broke off: {why}; what was received is incomplete");
-        let failure = Failure::new(kind, message).with_code("upstream_error");
+        let failure = Failure::new(kind, message).with_code(UPSTREAM_ERROR);
         Self { failure, reason, told: None, goes_on: false }
     }
 
-    /// The provider says so.
-    pub fn told(failure: Failure) -> Self {
+    /// The provider says so. It may repeat a key of ours.
+    pub fn told(mut failure: Failure) -> Self {
+        if let Cow::Owned(clean) = scrub::text(&failure.message) {
+            failure.message = clean;
+        }
         Self { failure, reason: Reason::Cut, told: None, goes_on: false }
     }
 }
@@ -62,6 +70,20 @@ pub struct Naming {
 }
 
 impl Naming {
+    /// The id is the request's, as the client's dialect writes ids.
+    pub fn new(client: Dialect, request_id: &HeaderValue, model: &Arc<str>) -> Self {
+        let prefix = match client {
+            Dialect::OpenAiChat => "chatcmpl-",
+            Dialect::OpenAiCompletions => "cmpl-",
+            Dialect::OpenAiResponses => "resp_",
+            Dialect::Anthropic => "msg_",
+            Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let id = format!("{prefix}{}", request_id.to_str().unwrap_or_default());
+        Self { id, model: Arc::clone(model), created: now.as_secs() }
+    }
+
     /// Fills in what the beginning of a stream does not say.
     pub fn fill(&self, event: &mut StreamEvent) {
         if let StreamEvent::Start { id, model, created } = event {

@@ -1,5 +1,5 @@
-//! Answers that go on as they come: sound, and events of operations that are not chats. Speech is charged when it begins,
-//! for its provider has the whole text by then; events say at their end what they took.
+//! Answers that go on as they come: sound, and events of operations that are not chats. Events say at their end what
+//! they took. Of sound nobody says it, so its bytes are counted as they go on.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,21 +7,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
-use super::usage;
+use super::tally::Tally;
 use crate::gateway::{Exchange, Outcome};
-use crate::governance::{Reason, Written};
+use crate::governance::Reason;
 use crate::health::{self, Verdict};
 use crate::operation::Operation;
 use crate::provider;
 use crate::routing::Target;
-
-/// Longer lines of events are not kept to be read. The last event of an image holds all of it, and its usage.
-const LONGEST_LINE: usize = 16 << 20;
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -42,19 +38,13 @@ impl Raw {
         Self { target: target.clone(), status, headers, body }
     }
 
-    /// Whether it will say what it took.
-    pub(in crate::gateway) fn is_events(&self) -> bool {
-        self.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
-    }
-
     pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
         let (idle, total) = (self.target.upstream.idle, self.target.upstream.total);
         RawRelay {
-            tally: self.is_events().then(Tally::default),
+            tally: Some(Tally::of(operation, &self.headers)),
             body: self.body,
             exchange,
-            operation,
             idle,
             deadline: now + total,
             last_piece: now,
@@ -78,7 +68,7 @@ pub(super) enum Cut {
 pub(super) struct RawRelay {
     body: provider::Body,
     exchange: Exchange,
-    operation: Operation,
+    /// Until it is charged.
     tally: Option<Tally>,
     idle: Duration,
     deadline: Instant,
@@ -86,31 +76,6 @@ pub(super) struct RawRelay {
     /// Moved only when it fires, not with each piece.
     alarm: Pin<Box<Sleep>>,
     over: bool,
-}
-
-/// What the events have said so far.
-#[derive(Debug, Default)]
-struct Tally {
-    line: Vec<u8>,
-    usage: Option<crate::dialect::openai::Usage>,
-    written: Written,
-}
-
-impl Tally {
-    fn take(&mut self, piece: &[u8]) {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            if self.line.len() + part.len() <= LONGEST_LINE {
-                self.line.extend_from_slice(part);
-            }
-            if part.ends_with(b"\n") {
-                if let Some(data) = self.line.strip_prefix(b"data:") {
-                    self.usage = usage::stated(data).or(self.usage);
-                    self.written.text(&String::from_utf8_lossy(data));
-                }
-                self.line.clear();
-            }
-        }
-    }
 }
 
 impl RawRelay {
@@ -138,19 +103,12 @@ impl RawRelay {
         self.exchange.settle();
     }
 
-    /// Charges what the events have said, if they are the ones to say it.
+    /// Charges what has come. The first time counts.
     fn charge(&mut self, reason: Reason) {
-        let Some(Tally { usage, written, .. }) = self.tally.take() else { return };
-        self.exchange.usage = usage;
-        let operation = self.operation;
-        self.exchange.answered(|account| match usage {
-            Some(usage) => account.stated(&usage),
-            // What an image is made of is not text.
-            None if matches!(operation, Operation::ImageGenerations | Operation::ImageEdits) => {
-                account.worst_case(&Written::default(), reason);
-            }
-            None => account.counted(&written, None, reason),
-        });
+        let Some(mut tally) = self.tally.take() else { return };
+        tally.end();
+        self.exchange.usage = tally.usage();
+        self.exchange.answered(|account| tally.charge(account, reason));
     }
 }
 
@@ -170,7 +128,7 @@ impl Body for RawRelay {
                     let Ok(piece) = frame.into_data() else { continue };
                     relay.exchange.first_event_seen();
                     if let Some(tally) = &mut relay.tally {
-                        tally.take(&piece);
+                        tally.take(piece.clone());
                     }
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
