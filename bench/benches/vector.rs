@@ -60,9 +60,9 @@ fn insert(criterion: &mut Criterion) {
             bencher.iter_batched(
                 || {
                     number += 1;
-                    vector(number)
+                    (id(number), vector(number))
                 },
-                |vector| index.insert(id(number), &vector, LATER, NOW).expect("a vector"),
+                |(id, vector)| index.insert(id, &vector, LATER, NOW).expect("a vector"),
                 BatchSize::SmallInput,
             );
         });

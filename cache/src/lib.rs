@@ -11,9 +11,11 @@
 //! - [`store`]: entries in memory, bounded.
 //! - [`ring_cache`]: one cache over all nodes: get, put, purge, and the answers to peers.
 //! - `generations`: what a purge is.
+//! - [`backend`]: a store behind the ring, for who runs one.
 //! - [`vector`]: which entries are near a vector.
 //! - [`message`], [`peers`], [`ClusterPeers`]: how the nodes' caches talk.
 
+pub mod backend;
 pub mod clock;
 mod cluster_peers;
 pub mod config;
