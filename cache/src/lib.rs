@@ -23,6 +23,7 @@ pub mod peers;
 pub mod policy;
 pub mod record;
 pub mod ring_cache;
+pub mod semantic;
 pub mod store;
 
 pub use clock::Clock;
