@@ -1,4 +1,4 @@
-//! Prints what the guard's forest looks at, a line of tab-separated numbers for each pair of a JSON-lines file: what
+//! Prints what the guard weighs, a line of tab-separated numbers for each pair of a JSON-lines file: what
 //! `cache/semantic/train/fit.py` learns from. `cargo run -p peerway-cache --example guard_features -- PAIRS`
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a tool")]

@@ -1,6 +1,6 @@
 """Pairs of prompts that have nothing to do with each other but words: `python cross.py PAIRS... > cross.jsonl`.
 
-Each first prompt beside the second prompt of another line that shares the most words with it. They teach the forest what
+Each first prompt beside the second prompt of another line that shares the most words with it. They teach the weights what
 a candidate of a crowded index looks like; no answer of one line serves another line.
 """
 

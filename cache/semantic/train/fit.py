@@ -1,8 +1,8 @@
-"""Trains, checks and writes the guard's forest: `python fit.py SERVED OWN CROSS FEATURES OUT`.
+"""Trains, checks and writes the guard's weights: `python fit.py SERVED OWN CROSS FEATURES OUT`.
 
 SERVED, OWN and CROSS are files of pairs; FEATURES is what `cargo run -p peerway-cache --example guard_features -- SERVED OWN
 CROSS` prints for them, so that training sees the very numbers that serving computes. Pairs that a deterministic check
-contradicts never reach the forest and are left out of its training, and count as refused in every figure printed here.
+contradicts never reach the weights and are left out of its training, and count as refused in every figure printed here.
 """
 
 import json
@@ -10,26 +10,19 @@ import sys
 from collections import defaultdict
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 SEED = 7
+REFUSED, SAME = -99.0, 99.0
 THRESHOLD = 0.85
 TYPES = len(sys.argv) > 6
-# Features that can only speak for a hit (1) or against it (-1), so that no tree learns the opposite from a coincidence.
-SIGNS = {
-    "cosine": 1, "covered_low": 1, "covered_high": 1, "said_low": 1, "said_high": 1, "heavy_low": 1, "heavy_high": 1,
-    "worst_low": -1, "worst_high": -1, "open_low": -1, "open_high": -1, "open_share_low": -1, "open_share_high": -1,
-    "siblings": -1, "numbers_shared": 1, "numbers_low": -1, "numbers_high": -1, "names_low": -1, "names_high": -1,
-    "code_high": -1, "named_shared": 1, "question": 1, "logic": -1, "opposites": -1,
-}  # fmt: skip
+CUT_RATE = 0.01
 
 
-def forest(names, trees=300):
-    return RandomForestClassifier(
-        n_estimators=trees, max_depth=7, min_samples_leaf=4, max_features=0.35, random_state=SEED, n_jobs=1,
-        monotonic_cst=[SIGNS.get(name, 0) for name in names],
-    )  # fmt: skip
+def model():
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
 
 
 class Data:
@@ -53,16 +46,16 @@ class Data:
         self.strict = self.reason == "same"
         self.weight = np.where(self.kind == "cross", 0.4, 1.0)
 
-    def fit(self, mask, trees=300):
+    def fit(self, mask):
         mask = mask & self.open
-        return forest(self.names, trees).fit(self.x[mask], self.y[mask], sample_weight=self.weight[mask])
+        return model().fit(self.x[mask], self.y[mask], logisticregression__sample_weight=self.weight[mask])
 
-    def score(self, model, mask):
-        """Means of the trees; -1 for what a check refuses."""
-        out = np.where(self.strict[mask], 1.0, -1.0)
+    def score(self, fitted, mask):
+        """Weighed sums; REFUSED for what a check refuses, SAME for what is the same but for a mark."""
+        out = np.where(self.strict[mask], SAME, REFUSED)
         reached = self.open[mask]
         if reached.any():
-            out[reached] = model.predict_proba(self.x[mask][reached])[:, 1]
+            out[reached] = fitted.decision_function(self.x[mask][reached])
         return out
 
 
@@ -84,8 +77,7 @@ def folds(data, groups):
     scores = np.full(len(data.y), np.nan)
     for group in sorted({g for g in groups if g is not None}):
         held = np.array([g == group for g in groups])
-        model = data.fit(~held, trees=60)
-        scores[held] = data.score(model, held)
+        scores[held] = data.score(data.fit(~held), held)
     return scores
 
 
@@ -105,51 +97,27 @@ def table(data, scores, mask, threshold):
         print(f"  {'near-miss ' if wrong else 'paraphrase'} {type_:22} {int(sum(found)):3} of {len(found):3}")
 
 
-def write(path, model, names, curve):
+def write(path, fitted, names, slope, shift):
+    scaler, weights = fitted[0], fitted[1]
     with open(path, "w", encoding="ascii") as out:
-        out.write("# Written by cache/semantic/train/fit.py: do not edit. Format: cache/src/semantic/guard/forest.rs.\n")
-        for tree in model.estimators_:
-            inner = tree.tree_
-            out.write("tree\n")
-            for node in range(inner.node_count):
-                if inner.children_left[node] < 0:
-                    value = inner.value[node][0]
-                    out.write(f"leaf {value[1] / value.sum():.4f}\n")
-                else:
-                    out.write(f"{names[inner.feature[node]]} {inner.threshold[node]:.5f} {inner.children_left[node]} {inner.children_right[node]}\n")
-        out.write("curve\n")
-        for mean, confidence in curve:
-            out.write(f"{mean:.4f} {confidence:.4f}\n")
+        out.write("# Written by cache/semantic/train/fit.py: do not edit. Format: cache/src/semantic/guard/weights.rs.\n")
+        for row in zip(names, scaler.mean_, scaler.scale_, weights.coef_[0]):
+            out.write("{} {:.5f} {:.5f} {:.5f}\n".format(*row))
+        out.write(f"bias {weights.intercept_[0]:.5f}\nslope {slope:.5f}\nshift {shift:.5f}\n")
 
 
 def calibration(data, scores, cut):
-    """Isotonic confidence over out-of-fold scores, at the mix of right and wrong candidates that puts `cut` at THRESHOLD."""
-    mask = (scores >= 0) & ~np.isnan(scores)
-    grid = np.linspace(0, 1, 41)
-
-    def curve(wrong):
-        weight = np.where(data.y[mask] == 1, 1.0, wrong)
-        fitted = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=0.99).fit(scores[mask], data.y[mask], sample_weight=weight)
-        smooth = fitted.predict(grid)
-        return np.maximum.accumulate(np.convolve(np.pad(smooth, 2, mode="edge"), [0.1, 0.2, 0.4, 0.2, 0.1], mode="valid"))
-
-    low, high = 0.02, 50.0
-    for _ in range(40):
-        middle = (low * high) ** 0.5
-        if np.interp(cut, grid, curve(middle)) > THRESHOLD:
-            low = middle
-        else:
-            high = middle
-    values = curve(high)
-    # The isotonic steps are pinned so that the chosen cut is exactly the threshold.
-    before = values[grid < cut]
-    after = values[grid >= cut]
-    points = [(g, min(v, THRESHOLD - 0.01)) for g, v in zip(grid[grid < cut], before)]
-    points.append((cut - 1e-4, THRESHOLD - 0.005))
-    points.append((cut, THRESHOLD))
-    points += [(g, max(v, THRESHOLD)) for g, v in zip(grid[grid >= cut], after) if g > cut]
-    print(f"calibrated for {high:.2f} wrong candidates to each right one")
-    return points
+    """Platt's curve over out-of-fold sums, at the mix of right and wrong candidates that puts `cut` at THRESHOLD."""
+    mask = (scores > REFUSED) & (scores < SAME)
+    y = data.y[mask]
+    weight = data.weight[mask]
+    slope = LogisticRegression(C=100.0).fit(scores[mask, None], y, sample_weight=weight).coef_[0][0]
+    shift = np.log(THRESHOLD / (1 - THRESHOLD)) - slope * cut
+    confidence = 1 / (1 + np.exp(-(slope * scores[mask] + shift)))
+    # How many wrong candidates stand to each right one where this confidence is what it says.
+    wrong = (confidence[y == 1] < 2).sum() and ((1 - confidence[y == 1]).sum() / np.maximum(1e-9, (confidence * weight)[y == 0].sum()))
+    print(f"slope {slope:.3f} shift {shift:.3f}: calibrated for {wrong:.2f} times the wrong candidates of these files")
+    return slope, shift
 
 
 def main(served, own, cross, features, out):
@@ -171,15 +139,18 @@ def main(served, own, cross, features, out):
         print(f"ten folds, {name}:", [(r, round(at_false_rate(data, by_line[mask], mask, r)[0], 3)) for r in (0.0, 0.005, 0.01, 0.03)])
     by_type = folds(data, [t if k != "cross" else None for t, k in zip(data.type, data.kind)]) if TYPES else by_line
     print("leaving types out:", [(r, round(at_false_rate(data, by_type[judged], judged, r)[0], 3)) for r in (0.0, 0.005, 0.01, 0.03)])
-    _, cut = at_false_rate(data, by_line[judged], judged, 0.006)
+    _, cut = at_false_rate(data, by_line[judged], judged, CUT_RATE)
     print("cut", cut, "served", rates(data, by_line[is_served], is_served, cut), "own", rates(data, by_line[is_own], is_own, cut))
     table(data, by_line[is_served], is_served, cut)
-    for i in np.where((data.y == 0) & judged & (by_line >= cut - 0.12))[0]:
+    for i in np.where((data.y == 0) & judged & (by_line >= cut - 0.5))[0]:
         print("  near the cut:", round(by_line[i], 3), data.pairs[i]["id"], data.type[i], data.pairs[i]["a"][:90].replace("\n", " "), "||", data.pairs[i]["b"][:110].replace("\n", " "))
-    model = data.fit(np.ones(len(data.y), dtype=bool), trees=150)
-    importance = sorted(zip(model.feature_importances_, data.names), reverse=True)
-    print("weighty features:", ", ".join(f"{name} {value:.2f}" for value, name in importance[:14]))
-    write(out, model, data.names, calibration(data, by_line, cut))
+    if TYPES:
+        for i in np.where((data.y == 1) & judged & data.open & (by_line < cut))[0]:
+            print("  missed:", round(by_line[i] - cut, 2), data.pairs[i]["id"], data.type[i], data.pairs[i]["a"][:70].replace("\n", " "), "||", data.pairs[i]["b"][:90].replace("\n", " "))
+    fitted = data.fit(np.ones(len(data.y), dtype=bool))
+    strongest = sorted(zip(fitted[1].coef_[0], data.names), key=lambda found: -abs(found[0]))
+    print("weightiest:", ", ".join(f"{name} {value:.2f}" for value, name in strongest[:20]))
+    write(out, fitted, data.names, *calibration(data, by_line, cut))
 
 
 if __name__ == "__main__":

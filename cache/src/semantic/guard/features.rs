@@ -1,4 +1,4 @@
-//! What the forest looks at: some thirty numbers about a pair, each with a name and the same whichever prompt comes first.
+//! What is weighed: some thirty numbers about a pair, each with a name and the same whichever prompt comes first.
 
 use super::align::{Alignment, Bond, Link};
 use super::checks::{frame, named, only, said_share};
@@ -44,6 +44,25 @@ pub const NAMES: [&str; 31] = [
     "opposites",
 ];
 
+/// Features that count something; their logarithms are weighed, so that a long prompt does not outweigh all else.
+const COUNTS: [&str; 15] = [
+    "open_low",
+    "open_high",
+    "siblings",
+    "kin",
+    "numbers_shared",
+    "numbers_low",
+    "numbers_high",
+    "names_low",
+    "names_high",
+    "code_high",
+    "differing_checks",
+    "length_low",
+    "logic",
+    "named_shared",
+    "opposites",
+];
+
 #[derive(Debug, Default, Clone, Copy)]
 struct Side {
     covered: f32,
@@ -82,7 +101,7 @@ pub(super) fn of(a: &Reading, b: &Reading, alignment: &Alignment, checks: &[Chec
             })
             .count() as f32
     };
-    [
+    let mut row = [
         cosine(&a.vector, &b.vector),
         low(|side| side.covered),
         high(|side| side.covered),
@@ -110,11 +129,17 @@ pub(super) fn of(a: &Reading, b: &Reading, alignment: &Alignment, checks: &[Chec
         inversions(a, alignment),
         lengths.0.min(lengths.1) / lengths.0.max(lengths.1).max(1.0),
         lengths.0.min(lengths.1),
-        question(&a.words, &b.words),
+        question(a, b),
         logic(&a.words, &alignment.first) + logic(&b.words, &alignment.second),
         shared(|word| word.named || word.kind == Kind::Code),
         bonds(Bond::Opposite),
-    ]
+    ];
+    for (value, name) in row.iter_mut().zip(NAMES) {
+        if COUNTS.contains(&name) {
+            *value = value.ln_1p();
+        }
+    }
+    row
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of some hundred words at most")]
@@ -164,11 +189,24 @@ fn inversions(a: &Reading, alignment: &Alignment) -> f32 {
     turned as f32 / pairs().count().max(1) as f32
 }
 
+/// What kind of thing is asked for, by its cues; the first cue found decides, so that "how often" is not "how".
+const QUESTIONS: [(&str, &[&str]); 10] = [
+    ("often", &["how often", "how frequently", "how many times", "how regularly"]),
+    ("duration", &["how long", "how much time", "duration", "how many hours", "how many minutes", "how many days"]),
+    ("count", &["how many", "number of", "count"]),
+    ("amount", &["how much", "what does it cost", "price", "cost"]),
+    ("cause", &["why", "reason", "cause", "how come"]),
+    ("person", &["who ", "whom", "which company", "which person"]),
+    ("place", &["where"]),
+    ("moment", &["when ", "what time", "which year", "which month", "what year", "which date", "what date"]),
+    ("choice", &["which ", "what is the best", "recommend", "suggest"]),
+    ("method", &["how ", "way to", "steps", "process"]),
+];
+
 /// 1 where both prompts ask the same kind of question, 0 where they ask different ones, one half where one asks none.
-fn question(a: &[Word], b: &[Word]) -> f32 {
-    const KINDS: [&str; 6] = ["why", "who", "when", "where", "which", "how"];
-    let of = |words: &[Word]| words.iter().take(8).find_map(|word| KINDS.iter().position(|kind| *kind == word.text));
-    match (of(a), of(b)) {
+fn question(a: &Reading, b: &Reading) -> f32 {
+    let of = |plain: &str| QUESTIONS.iter().position(|(_, cues)| cues.iter().any(|cue| plain.contains(cue)));
+    match (of(&a.plain), of(&b.plain)) {
         (Some(one), Some(other)) if one == other => 1.0,
         (Some(_), Some(_)) => 0.0,
         _ => 0.5,

@@ -1,20 +1,20 @@
 //! The guard: two prompts to one number, the calibrated confidence that the answer to the first answers the second.
 //!
 //! Deterministic checks come first ([`checks`]): a contradiction makes the similarity 0 and names its reason. What no check
-//! contradicts is weighed by a small forest over readable features (`features`, `forest`), trained and calibrated by
+//! contradicts is weighed by a logistic table over readable features (`features`, `weights`), trained and calibrated by
 //! `cache/semantic/train/fit.py`. Doubt is a miss. The judgement is symmetric, and a text always answers itself.
 //!
 //! - `align`: which word of one prompt stands for which of the other.
 //! - `checks`: what makes two prompts different, each with its reason.
-//! - `features`: what the forest looks at.
-//! - `forest`: the trained table.
+//! - `features`: what is weighed.
+//! - `weights`: the trained table.
 //! - `verdict`: the answer.
 
 mod align;
 mod checks;
 mod features;
-mod forest;
 mod verdict;
+mod weights;
 
 pub use verdict::{Check, CheckVerdict, Reason, Verdict};
 
@@ -53,27 +53,14 @@ impl Guard {
         if first.len() > LONGEST_PROMPT || second.len() > LONGEST_PROMPT {
             return Verdict::refused(Reason::TooLong, Vec::new());
         }
-        let (a, b) = (Reading::of(first), Reading::of(second));
-        if a.words.len() > MOST_WORDS || b.words.len() > MOST_WORDS {
-            return Verdict::refused(Reason::TooLong, Vec::new());
-        }
-        if a.words.is_empty() || b.words.is_empty() || !a.english || !b.english {
-            return strict(&a, &b);
-        }
-        let alignment = Alignment::of(&a, &b);
-        let checks = checks::run(&a, &b, &alignment);
-        if let Some(reason) =
-            checks.iter().find(|check| check.verdict == CheckVerdict::Contradicts).map(|check| check.name)
-        {
-            return Verdict::refused(reason, checks);
-        }
-        let similarity = forest::confidence(&features::of(&a, &b, &alignment, &checks));
-        Verdict { similarity, reason: (similarity < SURE).then_some(Reason::Doubt), checks }
+        // One order for every pair, so that the judgement is the same both ways.
+        if first <= second { compare(first, second) } else { compare(second, first).turned() }
     }
 
-    /// What the forest would look at for two prompts, by [`FEATURE_NAMES`]; for training, and to explain a verdict.
+    /// What the table weighs for two prompts, by [`FEATURE_NAMES`]; for training, and to explain a verdict.
     #[must_use]
     pub fn features(&self, first: &str, second: &str) -> Vec<f32> {
+        let (first, second) = if first <= second { (first, second) } else { (second, first) };
         let (a, b) = (Reading::of(first), Reading::of(second));
         let alignment = Alignment::of(&a, &b);
         features::of(&a, &b, &alignment, &checks::run(&a, &b, &alignment)).to_vec()
@@ -82,6 +69,24 @@ impl Guard {
 
 /// Below this the verdict carries [`Reason::Doubt`], whatever threshold the caller holds it against.
 const SURE: f32 = 0.85;
+
+fn compare(first: &str, second: &str) -> Verdict {
+    let (a, b) = (Reading::of(first), Reading::of(second));
+    if a.words.len() > MOST_WORDS || b.words.len() > MOST_WORDS {
+        return Verdict::refused(Reason::TooLong, Vec::new());
+    }
+    if a.words.is_empty() || b.words.is_empty() || !a.english || !b.english {
+        return strict(&a, &b);
+    }
+    let alignment = Alignment::of(&a, &b);
+    let checks = checks::run(&a, &b, &alignment);
+    if let Some(reason) = checks.iter().find(|check| check.verdict == CheckVerdict::Contradicts).map(|check| check.name)
+    {
+        return Verdict::refused(reason, checks);
+    }
+    let similarity = weights::confidence(&features::of(&a, &b, &alignment, &checks));
+    Verdict { similarity, reason: (similarity < SURE).then_some(Reason::Doubt), checks }
+}
 
 /// Where the tables do not apply (another language, another script), only the same words in the same order are a hit.
 fn strict(a: &Reading, b: &Reading) -> Verdict {

@@ -136,6 +136,16 @@ impl Verdict {
         Self { similarity: 1.0, reason: None, checks: Vec::new() }
     }
 
+    /// The same verdict with the prompts the other way round.
+    pub(super) fn turned(mut self) -> Self {
+        for check in &mut self.checks {
+            if let Some((first, second)) = check.detail.split_once(" | ") {
+                check.detail = format!("{second} | {first}");
+            }
+        }
+        self
+    }
+
     pub(super) fn refused(reason: Reason, checks: Vec<Check>) -> Self {
         Self { similarity: 0.0, reason: Some(reason), checks }
     }

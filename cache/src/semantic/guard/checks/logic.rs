@@ -33,11 +33,16 @@ pub(super) fn comparison(pair: &Pair<'_>) -> Check {
     both(pair, Reason::Comparison, &first, &second)
 }
 
+/// The share of words in common from which an "only" on one side contradicts.
+const NARROWED: f32 = 0.45;
+
 pub(super) fn scope(pair: &Pair<'_>) -> Check {
     let (first, second) = exclusive(pair, Role::Scope);
     let only = |words: &[&str]| words.iter().any(|word| matches!(*word, "only" | "except" | "excluding"));
     let differs = !first.is_empty() || !second.is_empty();
-    let wrong = pair.close && ((!first.is_empty() && !second.is_empty()) || only(&first) || only(&second));
+    // "only" narrows a question even where a good deal of the rest is put in other words.
+    let narrowed = pair.frame >= NARROWED && (only(&first) || only(&second));
+    let wrong = narrowed || (pair.close && !first.is_empty() && !second.is_empty());
     check(Reason::Scope, outcome(wrong, differs), sides(&first, &second))
 }
 

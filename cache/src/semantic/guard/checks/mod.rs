@@ -21,6 +21,8 @@ pub(super) struct Pair<'p> {
     pub(super) a: &'p Reading,
     pub(super) b: &'p Reading,
     pub(super) alignment: &'p Alignment,
+    /// The share of words, function words included, that both have.
+    pub(super) frame: f32,
     /// Whether so much is the same that what is left over is the point.
     pub(super) close: bool,
 }
@@ -30,8 +32,9 @@ const CLOSE: f32 = 0.55;
 
 /// Runs every check, in the order in which a reason is the more telling.
 pub(super) fn run(a: &Reading, b: &Reading, alignment: &Alignment) -> Vec<Check> {
-    let close = frame(a, b) >= CLOSE;
-    let pair = Pair { a, b, alignment, close };
+    let frame = frame(a, b);
+    let close = frame >= CLOSE;
+    let pair = Pair { a, b, alignment, frame, close };
     let mut checks = vec![
         order::direction(&pair),
         order::swap(&pair),
@@ -67,10 +70,10 @@ pub(super) fn said_share(a: &Reading, b: &Reading, alignment: &Alignment) -> f32
 /// The share of words, function words included, that both prompts have as they stand.
 #[allow(clippy::cast_precision_loss, reason = "some hundred words at most")]
 pub(super) fn frame(a: &Reading, b: &Reading) -> f32 {
-    let mut left: Vec<&str> = b.words.iter().map(|word| word.text.as_str()).collect();
+    let mut left: Vec<&str> = b.words.iter().map(|word| word.base.as_str()).collect();
     let mut shared = 0_usize;
     for word in &a.words {
-        if let Some(at) = left.iter().position(|other| *other == word.text) {
+        if let Some(at) = left.iter().position(|other| *other == word.base) {
             left.swap_remove(at);
             shared += 1;
         }
