@@ -105,7 +105,7 @@ fn relate(a: &Word, b: &Word) -> (Bond, f32) {
         return match lexicon().kinship(one, other) {
             Kinship::Antonym => (Bond::Opposite, 0.0),
             Kinship::Family => (Bond::Alike, 0.92),
-            Kinship::Synonym if !a.named && !b.named => (Bond::Alike, 0.75 + 0.2 * near),
+            Kinship::Synonym if !(a.named && b.named) => (Bond::Alike, 0.75 + 0.2 * near),
             Kinship::ParentOrChild => (Bond::Kin, (0.4 + 0.5 * near).min(0.85)),
             Kinship::Sibling => (Bond::Sibling, near.min(0.6)),
             _ if same_stem(&a.text, &b.text) => (Bond::Alike, 0.85),
