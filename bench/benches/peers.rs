@@ -25,7 +25,7 @@ fn question() -> Get {
     let (id, namespace) = cache
         .identify(&TenantScope::key("search"), "faq", "chat/completions", b"{\"model\":\"m\"}")
         .expect("the request is valid");
-    Get { id, namespace, bulk: false }
+    Get { id, namespace, bulk: false, board: None }
 }
 
 fn codec(c: &mut Criterion) {

@@ -15,7 +15,7 @@ use peerway_cluster::wire::Request;
 
 use crate::config::LANE_ENTRY;
 use crate::identity::EntryId;
-use crate::message::{Get, Got, PurgeCall, Purged, Put, PutDone};
+use crate::message::{Follow, Followed, Get, Got, Landed, PurgeCall, Purged, Put, PutDone};
 use crate::peers::{PeerError, Peers, Placement};
 use crate::ring_cache::RingCache;
 
@@ -135,6 +135,14 @@ impl Peers for ClusterPeers {
 
     async fn put(&self, peer: &NodeId, message: &Put, deadline: Duration) -> Result<PutDone, PeerError> {
         self.call(peer, message, message.entry.weight() > LANE_ENTRY, deadline).await
+    }
+
+    async fn follow(&self, peer: &NodeId, message: &Follow, deadline: Duration) -> Result<Followed, PeerError> {
+        self.call(peer, message, true, deadline).await
+    }
+
+    async fn landed(&self, peer: &NodeId, message: &Landed, deadline: Duration) -> Result<(), PeerError> {
+        self.call(peer, message, false, deadline).await.map(|_| ())
     }
 
     async fn purge(&self, peer: &NodeId, message: &PurgeCall, deadline: Duration) -> Result<Purged, PeerError> {

@@ -23,10 +23,14 @@ pub struct CacheConfig {
     pub near_ttl: Duration,
     /// How long a request waits for peers; what comes later is a miss.
     pub get_deadline: Duration,
+    /// How long it waits for the owner's word on who asks the provider, when otherwise it would.
+    pub board_deadline: Duration,
     /// How long it waits for an entry that is there, but large.
     pub bulk_deadline: Duration,
     /// How long an owner has to acknowledge an entry.
     pub put_deadline: Duration,
+    /// How long a node that is asked what comes next of a flight may wait for it.
+    pub follow_poll: Duration,
     /// How long a purge waits for each peer.
     pub purge_deadline: Duration,
     /// After how long without an answer the replica is asked too, until enough answers were timed.
@@ -46,8 +50,11 @@ impl CacheConfig {
             max_entry: 4 * 1024 * 1024,
             near_ttl: Duration::from_secs(30),
             get_deadline: Duration::from_millis(10),
+            // Ten times as long as a miss waits: a call to the provider is at stake.
+            board_deadline: Duration::from_millis(100),
             bulk_deadline: Duration::from_millis(250),
             put_deadline: Duration::from_millis(250),
+            follow_poll: Duration::from_millis(300),
             purge_deadline: Duration::from_secs(1),
             first_hedge: Duration::from_millis(2),
             look_back: Duration::from_secs(600),

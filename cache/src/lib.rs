@@ -6,6 +6,7 @@
 //! - [`identity`]: which requests are the same.
 //! - [`policy`]: which requests take part and which answers are kept.
 //! - [`record`]: a stream on its way to become an entry.
+//! - [`flight`]: one call to the provider for all requests that are the same and under way at once.
 //! - [`entry`]: one answer, immutable.
 //! - [`store`]: entries in memory, bounded.
 //! - [`ring_cache`]: one cache over all nodes: get, put, purge, and the answers to peers.
@@ -16,6 +17,7 @@ pub mod clock;
 mod cluster_peers;
 pub mod config;
 pub mod entry;
+pub mod flight;
 mod generations;
 pub mod identity;
 pub mod message;
@@ -30,7 +32,8 @@ pub use clock::Clock;
 pub use cluster_peers::ClusterPeers;
 pub use config::CacheConfig;
 pub use entry::{Content, Entry, Recorded, RecordedEvent, Usage};
+pub use flight::{Ending, Follower, Lead, Next, Origin};
 pub use identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 pub use peers::{Alone, Peers};
 pub use record::Recorder;
-pub use ring_cache::{CacheService, CacheStats, Purge, PurgeError, PurgeReport, RingCache, Stored};
+pub use ring_cache::{Boarding, CacheService, CacheStats, Purge, PurgeError, PurgeReport, RingCache, Stored};

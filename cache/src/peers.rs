@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use peerway_cluster::identity::NodeId;
 
 use crate::identity::EntryId;
-use crate::message::{Get, Got, PurgeCall, Purged, Put, PutDone};
+use crate::message::{Follow, Followed, Get, Got, Landed, PurgeCall, Purged, Put, PutDone};
 
 /// Who holds an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,11 @@ impl Placement {
     /// Whether the node is to hold the entry.
     pub fn holds(&self, node: &NodeId) -> bool {
         self.owner.as_ref() == Some(node) || self.replica.as_ref() == Some(node)
+    }
+
+    /// Whether the node is the one to hold the entry, and nobody else is.
+    pub fn is_only(&self, node: &NodeId) -> bool {
+        self.owner.as_ref() == Some(node) && self.replica.as_ref().is_none_or(|replica| replica == node)
     }
 }
 
@@ -61,6 +66,10 @@ pub trait Peers: Debug + Send + Sync + 'static {
     async fn get(&self, peer: &NodeId, message: &Get, deadline: Duration) -> Result<Got, PeerError>;
     /// Gives a peer an entry; in bulk when it is large.
     async fn put(&self, peer: &NodeId, message: &Put, deadline: Duration) -> Result<PutDone, PeerError>;
+    /// Asks a peer for what comes next of a flight, in a call of its own.
+    async fn follow(&self, peer: &NodeId, message: &Follow, deadline: Duration) -> Result<Followed, PeerError>;
+    /// Tells a peer that a flight ended without an entry.
+    async fn landed(&self, peer: &NodeId, message: &Landed, deadline: Duration) -> Result<(), PeerError>;
     /// Tells a peer of a purge.
     async fn purge(&self, peer: &NodeId, message: &PurgeCall, deadline: Duration) -> Result<Purged, PeerError>;
     /// Makes the purges that this node knows of known to all, also to those who come later.
@@ -100,6 +109,14 @@ impl Peers for Alone {
     }
 
     async fn put(&self, peer: &NodeId, _: &Put, _: Duration) -> Result<PutDone, PeerError> {
+        Err(PeerError::Unreachable(peer.clone()))
+    }
+
+    async fn follow(&self, peer: &NodeId, _: &Follow, _: Duration) -> Result<Followed, PeerError> {
+        Err(PeerError::Unreachable(peer.clone()))
+    }
+
+    async fn landed(&self, peer: &NodeId, _: &Landed, _: Duration) -> Result<(), PeerError> {
         Err(PeerError::Unreachable(peer.clone()))
     }
 

@@ -1,6 +1,7 @@
 //! Entries in memory, bounded by bytes and by time.
 
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ const SETTLE_SHARE: u64 = 32;
 /// A bounded table of entries. The least recently used goes first: an admission filter would do better under scans,
 /// but would also refuse a new entry for which a user waits to see a hit.
 pub struct Store {
-    table: Cache<EntryId, Arc<Entry>>,
+    table: Cache<EntryId, Arc<Entry>, BuildHasherDefault<IdHasher>>,
     capacity: u64,
     /// Bytes put since the table last enforced its bound. It does so by itself after 64 writes only, which with large
     /// entries is far too late.
@@ -34,7 +35,7 @@ impl Store {
             .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(Lifetime { longest, clock })
-            .build();
+            .build_with_hasher(BuildHasherDefault::default());
         Store { table, capacity, unsettled: AtomicU64::new(0) }
     }
 
@@ -69,6 +70,26 @@ impl Store {
     pub fn size(&self) -> (u64, u64) {
         self.table.run_pending_tasks();
         (self.table.entry_count(), self.table.weighted_size())
+    }
+}
+
+/// An entry's id is a keyed hash: it needs no other.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        self.0 = part;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
     }
 }
 

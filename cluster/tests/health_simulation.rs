@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use health_support::{Answer, SECOND, Sim, node, target};
 use peerway_cluster::health::breaker::Phase;
+use peerway_cluster::health::entry::Barred;
 use peerway_cluster::health::messages::{Cool, News, Report, Said, Why};
 use peerway_cluster::health::{Admission, Fault, Observation, Settings};
 
@@ -280,15 +281,58 @@ fn a_bad_peer_opens_no_breaker_and_takes_little_memory() {
     assert!(board.statuses(now).len() <= 4096 / 2, "{}", board.statuses(now).len());
     assert!(matches!(entry.admit(now), Admission::Go), "one peer's word opens nothing");
     let rest = Said { believed: 0, phase: Phase::Closed, failures: 0, first_hand: false, ..said };
-    let cool = Some(Cool { left_ms: u32::MAX, why: Why::Key });
-    board.hear(
-        now,
-        &node(1),
-        &News { epoch: 1, reports: vec![report("m".into(), version + 1, Said { cool, ..rest })] },
-    );
+    let mut cooled = |why| {
+        version += 1;
+        let cool = Some(Cool { left_ms: u32::MAX, why });
+        let reports = vec![report("m".into(), version, Said { cool, ..rest })];
+        board.hear(now, &node(1), &News { epoch: 1, reports });
+    };
+    cooled(Why::Key);
+    assert_eq!(entry.barred(now), None, "its key may be another one");
+    cooled(Why::Capacity);
+    assert_eq!(entry.barred(now), Some(Barred::Capacity));
     let Admission::Closed(closed) = entry.admit(now) else { panic!("it is believed of a pause") };
     assert!(closed.again_in <= Duration::from_secs(60), "but for a minute only: {closed:?}");
     // Own targets find a place in spite of it.
     let own = board.target(now, &target("mine"));
     assert!(board.statuses(now).iter().any(|status| status.target == *own.target()));
+}
+
+#[test]
+fn what_there_is_to_tell_of_outlasts_made_up_names() {
+    let sim = Sim::new(1, 1, settings(), 0.0);
+    let (board, now) = (&sim.nodes[0].board, Duration::from_secs(5));
+    // It has not answered since the node began, so it is not proven either.
+    let down = board.target(now, &target("down"));
+    for _ in 0..settings().failures {
+        down.observe(now, &Observation::ended(Fault::Provider, Duration::from_millis(5)));
+    }
+    drop(down);
+    for number in 0..20_000 {
+        board.target(now, &target(&format!("made-up-{number}")));
+    }
+    assert!(board.statuses(now).len() <= 4096);
+    assert!(matches!(board.target(now, &target("down")).admit(now), Admission::Closed(_)), "its breaker is open still");
+}
+
+#[test]
+fn a_key_with_another_value_is_not_the_one_that_was_refused() {
+    let sim = Sim::new(1, 1, settings(), 0.0);
+    let (board, now) = (&sim.nodes[0].board, Duration::from_secs(5));
+    let (one, other) = (board.target(now, &target("one")), board.target(now, &target("other")));
+    let refused = Observation::ended(Fault::Key, Duration::from_millis(5));
+    one.observe(now, &Observation { is_whole_key: true, ..refused });
+    other.observe(now, &refused);
+    let is_out =
+        |entry: &std::sync::Arc<peerway_cluster::health::Entry>| matches!(entry.admit(now), Admission::Closed(_));
+    assert!(is_out(&one) && is_out(&other));
+    board.renew_key(now, "p", "another");
+    board.renew_key(now, "q", "k");
+    assert!(is_out(&one) && is_out(&other));
+    board.renew_key(now, "p", "k");
+    assert!(!is_out(&one) && !is_out(&other));
+    // Full is full, whatever the key's value.
+    one.observe(now, &Observation::ended(Fault::Capacity, Duration::from_millis(5)));
+    board.renew_key(now, "p", "k");
+    assert!(is_out(&one));
 }

@@ -16,8 +16,8 @@ pub struct Dropped {
 }
 
 impl Dropped {
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { names: Vec::new(), more: 0 }
     }
 
     /// Notes a field by its name in the client's dialect or, where dialects differ, in the canonical model.

@@ -144,7 +144,7 @@ impl Service for Rooms {
             self.drain.notify_one();
             return Answer::Now(wire::encode(&Draining {}).map_err(|_| Refusal::Malformed));
         }
-        let answer = self.cache.answer(kind, &payload);
+        let answer = self.cache.answer(from, kind, &payload);
         let answer = answer.or_else(|| self.ledger.answer(from, kind, &payload));
         let answer = answer.or_else(|| self.health.answer(from, kind, &payload));
         let answer = answer.or_else(|| self.registry.answer(from, kind, &payload));

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, ConfigErrors, Loaded};
+use crate::config::{Config, ConfigErrors, Http, Loaded, Provider, ProviderKey};
 use crate::gateway::{Gateway, Plan};
 
 /// Editors and Kubernetes write in several steps; the last one counts.
@@ -101,6 +101,9 @@ impl Reload {
                 self.gateway.plan.store(Arc::new(plan));
                 self.gateway.access.reload(&loaded.config);
                 self.gateway.health.reload(&loaded.config.health);
+                for (provider, key) in replaced_keys(&self.current, &loaded.config) {
+                    self.gateway.health.renew_key(provider, key);
+                }
                 self.success.store(true, Ordering::Relaxed);
                 info!(file = %self.source.file.display(), "the changed configuration is in force");
                 for setting in needs_restart(&self.current, &loaded.config) {
@@ -116,6 +119,18 @@ impl Reload {
     }
 }
 
+/// Keys of providers, by provider and id, that have another value than before.
+fn replaced_keys<'n>(old: &Config, new: &'n Config) -> Vec<(&'n str, &'n str)> {
+    let secrets = |key: &ProviderKey| (key.value.clone(), key.access_key_id.clone(), key.session_token.clone());
+    let keys = new.providers.iter().flat_map(|provider| provider.keys.iter().map(move |key| (provider, key)));
+    let is_replaced = |(provider, key): &(&Provider, &ProviderKey)| {
+        let before = old.providers.iter().find(|before| before.name == provider.name);
+        let before = before.and_then(|before| before.keys.iter().find(|before| before.id == key.id));
+        before.is_some_and(|before| secrets(before) != secrets(key))
+    };
+    keys.filter(is_replaced).map(|(provider, key)| (provider.name.as_str(), key.id.as_str())).collect()
+}
+
 /// Settings that only the start looks at, if they differ.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let text = |value: Result<serde_json::Value, _>| {
@@ -126,14 +141,21 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if differ(serde_json::to_value(&old.node), serde_json::to_value(&new.node)) {
         settings.push("node");
     }
-    if old.http.listen != new.http.listen || old.http.workers != new.http.workers {
-        settings.push("http.listen, http.workers");
+    // All of the block but how bodies are read.
+    let as_before = Http { max_body: old.http.max_body, decompress: old.http.decompress, ..new.http.clone() };
+    if differ(serde_json::to_value(&old.http), serde_json::to_value(&as_before)) {
+        settings.push("http, but for http.max_body and http.decompress");
     }
     if old.admin.listen != new.admin.listen || old.admin.token != new.admin.token {
         settings.push("admin");
     }
-    if differ(serde_json::to_value(&old.cluster), serde_json::to_value(&new.cluster)) {
+    // A secret is no text that could be compared.
+    let secret = |config: &Config| config.cluster.as_ref().and_then(|cluster| cluster.secret.clone());
+    if differ(serde_json::to_value(&old.cluster), serde_json::to_value(&new.cluster)) || secret(old) != secret(new) {
         settings.push("cluster");
+    }
+    if old.governance.gather != new.governance.gather {
+        settings.push("governance.gather");
     }
     if old.cache.max_memory != new.cache.max_memory || old.cache.max_entry != new.cache.max_entry {
         settings.push("cache.max_memory, cache.max_entry");
@@ -161,6 +183,53 @@ fn watch_folder(file: &Path, changed: Arc<Notify>) -> Option<notify::Recommended
         Err(error) => {
             warn!(%error, folder = %folder.display(), "the configuration's folder cannot be watched: use SIGHUP");
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn config(change: impl FnOnce(&mut Value)) -> Config {
+        let mut config = json!({
+            "http": {"max_body": "1MiB"},
+            "cluster": {"secret": "a secret of sixteen"},
+            "providers": [
+                {"name": "p", "type": "openai", "keys": [{"id": "a", "value": "sk-1"}, {"id": "b", "value": "sk-2"}]},
+                {"name": "q", "type": "openai", "keys": [{"id": "a", "value": "sk-1"}]},
+            ],
+        });
+        change(&mut config);
+        serde_json::from_value(config).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_replaced_by_another_value_under_its_id() {
+        let old = config(|_| {});
+        assert!(replaced_keys(&old, &config(|_| {})).is_empty());
+        let new = config(|new| {
+            new["providers"][0]["keys"][1]["value"] = json!("sk-3");
+            new["providers"][1]["keys"][0]["id"] = json!("other");
+        });
+        assert_eq!(replaced_keys(&old, &new), [("p", "b")]);
+    }
+
+    #[test]
+    fn what_waits_for_the_next_start_is_told() {
+        let old = config(|_| {});
+        let told = |change: fn(&mut Value)| needs_restart(&old, &config(change)).join("; ");
+        assert_eq!(told(|new| new["http"]["max_body"] = json!("2MiB")), "");
+        assert_eq!(told(|new| new["providers"] = json!([])), "");
+        for (change, setting) in [
+            ((|new| new["http"]["max_concurrent"] = json!(7)) as fn(&mut Value), "http"),
+            (|new| new["http"]["timeouts"] = json!({"idle": "9s"}), "http"),
+            (|new| new["cluster"]["secret"] = json!("another of sixteen"), "cluster"),
+            (|new| new["governance"] = json!({"gather": "9ms"}), "governance.gather"),
+        ] {
+            assert!(told(change).starts_with(setting), "{setting}: {}", told(change));
         }
     }
 }

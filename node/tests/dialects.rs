@@ -6,7 +6,8 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::dialects::{CLIENTS, PROVIDERS, everyone};
+use support::dialects::{CLIENTS, Client, PROVIDERS, everyone};
+use support::scripted::Scripted;
 
 #[tokio::test]
 async fn everybody_is_answered_by_everybody() {
@@ -180,6 +181,41 @@ async fn what_is_left_out_is_named_and_what_cannot_be_told_is_refused() {
     assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "alike"), "{answer:?}");
     let answer = setup.chat(ask(json!({"messages": "hi"}))).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["error"]["param"]), (400, &json!("messages")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_an_answer_is_named() {
+    let whole = json!({"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "hi"}, {"type": "server_thing", "id": "x"}],
+        "usage": {"input_tokens": 1, "output_tokens": 1}});
+    let events = [
+        json!({"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "model": "m",
+            "content": [], "stop_reason": null, "usage": {"input_tokens": 1, "output_tokens": 1}}}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "content_block_start", "index": 1, "content_block": {"type": "server_thing", "id": "x"}}),
+        json!({"type": "content_block_stop", "index": 1}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}),
+        json!({"type": "message_stop"}),
+    ];
+    let events: String =
+        events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())).collect();
+    for (kind, body) in [("application/json", whole.to_string()), ("text/event-stream", events)] {
+        let provider = Scripted::answering(200, kind, &body).await;
+        let url = format!("{}/v1", provider.url);
+        let setup = everyone(|config| config["providers"][2]["base_url"] = json!(url)).await;
+        let is_stream = kind == "text/event-stream";
+        let answer = Client::Chat.say(&setup, "anthropic", "hello", is_stream).await;
+        assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+        // A stream's head is gone before anybody knows.
+        assert_eq!(answer.header("x-peerway-dropped"), if is_stream { "" } else { "content.server_thing" }, "{kind}");
+        assert_eq!(setup.next_log_line()["dropped"], "content.server_thing", "{kind}");
+        // In its own words it goes on as it is.
+        let answer = Client::Anthropic.say(&setup, "anthropic", "hello", is_stream).await;
+        assert_eq!(answer.header("x-peerway-dropped"), "", "{answer:?}");
+        assert_eq!(setup.next_log_line().get("dropped"), None);
+    }
 }
 
 #[tokio::test]

@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use support::{hello, hello_stream, setup};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use support::scripted::{Scripted, Then};
+use support::{Setup, hello, hello_stream, setup};
 
 fn last_error(events: &[String]) -> Value {
     let last = events.last().expect("there is an event");
@@ -120,11 +122,13 @@ async fn an_error_as_the_second_event_is_tried_again_silently() {
 
 #[tokio::test]
 async fn a_stream_that_says_nothing_of_its_answer_is_left_for_another() {
-    let url = silent_after(
+    let provider = Scripted::saying(
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
          data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+        Then::Silence,
     )
     .await;
+    let url = format!("{}/v1", provider.url);
     let setup = setup(|config| config["providers"][0]["base_url"] = json!(url)).await;
     let mut body = hello_stream();
     body["model"] = json!("smart");
@@ -158,37 +162,97 @@ async fn nobody_works_longer_than_the_client_waits() {
         let began = std::time::Instant::now();
         let answer = setup.chat_with(hello().to_string(), &[(header, "0.3")]).await;
         assert_eq!(answer.status.as_u16(), 504, "{answer:?}");
-        assert!(began.elapsed() < std::time::Duration::from_millis(1_500), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+        let told = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(told.contains("the client's own timeout"), "no timeout of the provider's: {told}");
     }
 }
 
-/// A provider that answers whoever asks with these bytes, and then says nothing more.
-async fn silent_after(answer: &'static str) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut asked = [0; 4096];
-                let _ = connection.read(&mut asked).await;
-                let _ = connection.write_all(answer.as_bytes()).await;
-                std::future::pending::<()>().await;
-            });
+/// A gateway before a provider whose streams say a word and then nothing more.
+async fn silent_after_a_word(change: impl FnOnce(&mut Value)) -> Setup {
+    let begin = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+         data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+    let provider = Scripted::saying(begin, Then::Silence).await;
+    setup(|config| {
+        config["providers"][0]["base_url"] = json!(format!("{}/v1", provider.url));
+        change(config);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_silent_stream_ends_by_the_total_timeout_where_that_is_the_shorter() {
+    let setup = silent_after_a_word(|config| {
+        config["providers"][0]["timeouts"] = json!({"idle": "1h", "total": "300ms"});
+    })
+    .await;
+    let answer = tokio::time::timeout(Duration::from_secs(60), setup.chat(hello_stream())).await;
+    let events = answer.expect("long before the idle timeout").events();
+    let told = last_error(&events)["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("no end within 300ms, the total timeout of provider `demo`"), "{events:?}");
+}
+
+/// What a client is told of a timeout: which, how long it is, and whose.
+#[tokio::test]
+async fn a_timeout_is_named() {
+    let timeouts = |timeouts: Value| {
+        move |config: &mut Value| {
+            config["providers"][0]["timeouts"] = timeouts;
+            config["providers"][0]["retries"] = json!(0);
         }
-    });
-    format!("http://{address}/v1")
+    };
+    for (given, fault, stream, told) in [
+        (
+            json!({"first_byte": "250ms"}),
+            json!({"hang": true}),
+            false,
+            "no answer within 250ms, the first-byte timeout of provider `demo`",
+        ),
+        (
+            json!({"idle": "250ms"}),
+            json!({"slow_bytes": 60_000}),
+            false,
+            "nothing came for 250ms, the idle timeout of provider `demo`",
+        ),
+        (
+            json!({"idle": "250ms"}),
+            json!({"slow_bytes": 60_000}),
+            true,
+            "nothing came for 250ms, the idle timeout of provider `demo`",
+        ),
+        (
+            json!({"total": "250ms"}),
+            json!({"slow_bytes": 60_000}),
+            false,
+            "no end within 250ms, the total timeout of provider `demo`",
+        ),
+    ] {
+        let setup = setup(timeouts(given)).await;
+        setup.fault(json!({"match": {}, "do": fault})).await;
+        let answer = setup.chat(if stream { hello_stream() } else { hello() }).await;
+        assert_eq!(answer.status.as_u16(), 504, "{answer:?}");
+        assert!(answer.json()["error"]["message"].as_str().unwrap().contains(told), "{answer:?}");
+    }
+    // It accepts connections and never says a word of TLS.
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/v1", deaf.local_addr().unwrap());
+    let setup = setup(|config| {
+        timeouts(json!({"connect": "250ms"}))(config);
+        config["providers"][0]["base_url"] = json!(url);
+    })
+    .await;
+    let answer = setup.chat(hello()).await;
+    assert_eq!(answer.status.as_u16(), 502, "{answer:?}");
+    let told = "no connection within 250ms, the connect timeout of provider `demo`";
+    assert!(answer.json()["error"]["message"].as_str().unwrap().contains(told), "{answer:?}");
 }
 
 #[tokio::test]
 async fn a_stream_that_falls_silent_is_ended() {
-    let url = silent_after(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
-         data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n",
-    )
-    .await;
-    let setup = setup(|config| config["providers"][0]["base_url"] = json!(url)).await;
+    let setup = silent_after_a_word(|_| {}).await;
     let events = setup.chat(hello_stream()).await.events();
-    assert!(last_error(&events)["message"].as_str().unwrap().contains("idle timeout"), "{events:?}");
+    let told = last_error(&events)["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("nothing came for 500ms, the idle timeout of provider `demo`"), "{events:?}");
 }
 
 #[tokio::test]
@@ -219,4 +283,22 @@ async fn a_plain_answer_that_falls_silent_is_given_up() {
     let answer = setup.chat(hello()).await;
     assert_eq!(answer.status.as_u16(), 504);
     assert!(answer.json()["error"]["message"].as_str().unwrap().contains("nothing came for 200ms"), "{answer:?}");
+}
+
+/// One that is down is left alone for all: the client hears when it is tried again.
+#[tokio::test]
+async fn a_provider_that_is_left_alone_says_when_it_is_tried_again() {
+    let setup = setup(|config| {
+        config["providers"][0]["retries"] = json!(0);
+        config["health"] = json!({"failures": 1, "probe_interval": "1h"});
+    })
+    .await;
+    setup.fault(json!({"match": {}, "do": {"status": 503}})).await;
+    assert_eq!(setup.chat(hello()).await.header("x-peerway-attempts"), "1");
+    let answer = setup.chat(hello()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-peerway-attempts")), (503, "0"), "{answer:?}");
+    let told = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("its breaker is open: the next probe is due in "), "{told}");
+    let wait: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=3_600).contains(&wait), "{answer:?}");
 }

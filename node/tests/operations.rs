@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
+use support::scripted::Scripted;
 use support::{Answer, KEY, Setup, setup};
 
 /// The provider in its other dialects, beside `demo` and `other`.
@@ -284,8 +285,10 @@ async fn speech_is_handed_on_as_it_comes() {
     let answer = post(&setup, "/v1/audio/speech", &body).await;
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "audio/mpeg"));
     assert_eq!((answer.body.len(), answer.header("transfer-encoding")), (7 * 417, "chunked"));
-    assert!(answer.header("x-peerway-cost-usd").parse::<f64>().unwrap() > 0.0, "charged when it begins");
-    never_below(&setup, "no_usage").await;
+    let line = setup.next_log_line();
+    assert_eq!(line["completion_tokens"], (7_u64 * 417).div_ceil(100), "by its bytes: {line}");
+    assert!(line["cost_nano_usd"].as_u64().unwrap() >= setup.bill().await, "{line}");
+    assert_eq!((&line["estimated_because"], &line["outcome"]), (&json!("no_usage"), &json!("ok")), "{line}");
 }
 
 #[tokio::test]
@@ -300,7 +303,26 @@ async fn speech_that_breaks_off_breaks_off_for_the_client() {
     let error = setup.try_send(request).await.expect_err("an end that looks whole");
     assert!(!error.is_empty());
     let line = setup.next_log_line();
-    assert_eq!(line["outcome"], "cut", "{line}");
+    assert_eq!((&line["outcome"], &line["estimated_because"]), (&json!("cut"), &json!("cut")), "{line}");
+    assert!(line["completion_tokens"].as_u64().unwrap() > 0, "what came is charged: {line}");
+}
+
+#[tokio::test]
+async fn speech_costs_what_its_bytes_can_be() {
+    let body = json!({"model": "demo/echo", "input": "hello", "voice": "alloy"});
+    let mut charged = Vec::new();
+    for (kind, bytes) in [("audio/mpeg", 2_000), ("audio/pcm", 8_000), ("audio/wav", 8_000), ("audio/opus", 1 << 20)] {
+        let provider = Scripted::answering(200, kind, &"s".repeat(bytes)).await;
+        let setup = setup(|config| config["providers"][0]["base_url"] = json!(format!("{}/v1", provider.url))).await;
+        assert_eq!(post(&setup, "/v1/audio/speech", &body).await.body.len(), bytes);
+        let line = setup.next_log_line();
+        charged.push(line["completion_tokens"].as_u64().unwrap());
+        if bytes == 1 << 20 {
+            let text = line["prompt_tokens"].as_u64().unwrap();
+            assert_eq!(charged.pop(), Some(16 * text), "more than so few words can be: {line}");
+        }
+    }
+    assert_eq!(charged, [20, 10, 10]);
 }
 
 #[tokio::test]

@@ -347,13 +347,22 @@ async fn a_request_goes_where_it_fits() {
 }
 
 /// A provider for which every request is too long.
+/// Finds every request too long, but for those to the model `longer`.
 async fn short_provider() -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
             let mut request = [0; 16_384];
-            let _ = connection.read(&mut request).await;
+            let read = connection.read(&mut request).await.unwrap_or_default();
+            let text = String::from_utf8_lossy(&request[..read]).into_owned();
+            if text.contains("longer") {
+                let body = r#"{"id":"1","object":"chat.completion","created":1,"model":"longer","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+                let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+                let _ = connection.write_all(answer.as_bytes()).await;
+                continue;
+            }
             let body = r#"{"error":{"message":"This model's maximum context length is 9 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
             let head = format!(
                 "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
@@ -389,9 +398,114 @@ async fn a_provider_that_finds_a_request_too_long_leads_to_the_context_fallbacks
 }
 
 #[tokio::test]
+async fn a_request_that_is_too_long_is_no_failure_that_uses_up_retries() {
+    let address = short_provider().await;
+    let setup = setup(move |config| {
+        config["providers"].as_array_mut().unwrap().push(json!({"name": "short", "type": "openai_compatible",
+            "base_url": format!("http://{address}/v1"), "allow_private": true}));
+        config["routes"] = json!([{"model": "smart", "targets": [{"provider": "short", "model": "m"}],
+            "context_fallbacks": [{"provider": "short", "model": "longer"}]}]);
+        config["retries"] = json!({"budget": 0.1, "minimum": 0});
+    })
+    .await;
+    for _ in 0..20 {
+        let answer = ask(&setup, &smart(), &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-model")), (200, "longer"), "{answer:?}");
+    }
+}
+
+/// What the provider was shown last, the latest last.
+async fn keys_shown(setup: &Setup, last: usize) -> Vec<String> {
+    let seen = setup.provider("GET", &format!("/requests?last={last}"), "").await;
+    let key = |request: &Value| request["headers"]["authorization"].to_string();
+    seen["requests"].as_array().unwrap().iter().map(key).collect()
+}
+
+#[tokio::test]
+async fn a_failure_of_the_server_is_tried_again_with_the_same_key() {
+    let setup = setup(|config| {
+        let key = |id: usize| json!({"id": format!("k{id}"), "value": format!("sk-up-{id}")});
+        config["providers"][0]["keys"] = (0..8).map(key).collect();
+    })
+    .await;
+    for _ in 0..10 {
+        setup.fault(json!({"match": {"first": 1}, "do": {"status": 500}})).await;
+        let answer = ask(&setup, &support::hello(), &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-attempts")), (200, "2"), "{answer:?}");
+        let keys = keys_shown(&setup, 2).await;
+        assert_eq!(keys[0], keys[1]);
+        setup.fault(json!({"match": {"first": 1}, "do": {"status": 401}})).await;
+        let answer = ask(&setup, &support::hello(), &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-attempts")), (200, "2"), "{answer:?}");
+        let keys = keys_shown(&setup, 2).await;
+        assert_ne!(keys[0], keys[1], "a refused key is another matter");
+        // As if the operator had replaced all of them.
+        (0..8).for_each(|id| setup.state.health.renew_key("demo", &format!("k{id}")));
+    }
+}
+
+/// The first provider is Vertex, whose tokens come from this address; the second one stands in.
+async fn with_tokens_from(address: std::net::SocketAddr) -> Setup {
+    let account = json!({"client_email": "gateway@p.iam.example", "project_id": "p",
+        "private_key": include_str!("providers/fixtures/service_account.pem"), "token_uri": format!("http://{address}/token")});
+    setup(move |config| {
+        config["providers"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "google", "type": "vertex", "location": "global",
+            "allow_private": true, "keys": [{"id": "main", "value": account.to_string()}]}));
+        config["routes"] = json!([{"model": "smart", "targets": [{"provider": "google", "model": "gemini"}],
+            "fallbacks": [{"provider": "other", "model": "echo"}]}]);
+        config["health"] = json!({"failures": 3, "probe_interval": "1h"});
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_provider_whose_tokens_cannot_be_had_is_left_alone_like_one_that_fails() {
+    let (refuses, closes) = (short_provider().await, tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let closed = closes.local_addr().unwrap();
+    drop(closes);
+    for (address, requests, why) in [(refuses, 1, "the key was refused"), (closed, 3, "its breaker is open")] {
+        let setup = with_tokens_from(address).await;
+        for attempts in std::iter::repeat_n("2", requests).chain(["1"]) {
+            let answer = ask(&setup, &smart(), &[("x-peerway-explain", "true")]).await;
+            assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"), "{answer:?}");
+            assert_eq!(answer.header("x-peerway-attempts"), attempts, "{why}");
+        }
+        let told = explanation(&ask(&setup, &smart(), &[("x-peerway-explain", "true")]).await);
+        assert_eq!(told["candidates"][1]["why"], format!("last, as it is down: {why}"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_longer_for_a_token_than_the_client_does() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let setup = with_tokens_from(silent.local_addr().unwrap()).await;
+    let asked = std::time::Instant::now();
+    let answer = ask(&setup, &smart(), &[("x-peerway-timeout", "300ms")]).await;
+    assert_eq!(answer.status.as_u16(), 504, "{answer:?}");
+    assert!(asked.elapsed() < Duration::from_secs(9), "the endpoint has ten: {:?}", asked.elapsed());
+    let told =
+        explanation(&ask(&setup, &smart(), &[("x-peerway-timeout", "300ms"), ("x-peerway-explain", "true")]).await);
+    assert_eq!(told["candidates"][0]["target"], "google/gemini", "an impatient client moves no breaker");
+}
+
+#[tokio::test]
+async fn names_without_end_lead_nowhere_and_are_not_kept() {
+    let setup = setup(|config| config["providers"][0]["models"] = json!([])).await;
+    let body = json!({"model": format!("demo/{}", "x".repeat(50_000)), "messages": []});
+    let answer = setup.chat(body).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-peerway-error")), (404, "model_not_found"));
+    assert!(answer.body.len() < 2_000, "{} bytes", answer.body.len());
+    assert!(setup.state.health.snapshot().is_empty());
+}
+
+#[tokio::test]
 async fn further_attempts_stay_within_their_budget() {
     let setup = setup(|config| {
-        config["retries"] = json!({"budget": 0.1, "minimum": 1});
+        // What there is a second would be more, the slower the machine.
+        config["retries"] = json!({"budget": 0.1, "minimum": 0});
         // A breaker would open long before.
         config["health"] = json!({"failures": 1_000_000, "ratio": 1.0});
         config["routes"][0]["fallbacks"] = json!([{"provider": "other", "model": "echo"}]);
@@ -408,9 +522,14 @@ async fn further_attempts_stay_within_their_budget() {
     let withheld: u64 = setup.metric("peerway_retries_withheld_total{provider=\"demo\"}").parse().unwrap();
     assert_eq!(attempts + withheld, 600, "each was tried again or not");
     let alone = json!({"model": "demo/echo", "messages": [{"role": "user", "content": "hello"}]});
-    let answer = ask(&setup, &alone, &[]).await;
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    assert!(answer.status.as_u16() == 500 && text.contains("(`retries.budget`)"), "the failure itself is told: {text}");
+    // Every tenth one may be tried again.
+    let mut texts = Vec::new();
+    for _ in 0..3 {
+        let answer = ask(&setup, &alone, &[]).await;
+        assert_eq!(answer.status.as_u16(), 500, "the failure itself is told: {answer:?}");
+        texts.push(String::from_utf8_lossy(&answer.body).into_owned());
+    }
+    assert!(texts.iter().any(|text| text.contains("(`retries.budget`)")), "{texts:?}");
 }
 
 /// Failovers are rare in an outage: as soon as the breaker is open, the next target is the first one.

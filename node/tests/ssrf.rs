@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 /// Hosts, for `http://HOST:PORT/v1`.
-const HOSTS: [&str; 62] = [
+const HOSTS: [&str; 63] = [
     // IPv4, as it is and in every other notation
     "127.0.0.1",
     "127.1.2.3",
@@ -30,6 +30,7 @@ const HOSTS: [&str; 62] = [
     "100.100.100.200",
     "169.254.169.254",
     "169.254.170.2",
+    "168.63.129.16",
     "172.16.0.1",
     "172.31.255.255",
     "192.0.0.192",
@@ -325,7 +326,9 @@ async fn allowed_is_what_the_operator_allows_and_no_more() {
         let fate = try_it(&provider(&json!({"base_url": url, "allow_private": true})), &resolver).await;
         assert!(matches!(fate, Fate::Answered(http::StatusCode::OK)), "{host}: {fate:?}");
     }
-    for host in ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "[fe80::1]", "224.0.0.1"] {
+    for host in
+        ["169.254.169.254", "168.63.129.16", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "[fe80::1]", "224.0.0.1"]
+    {
         let url = format!("http://{host}:{}/v1", canary.port);
         let fate = try_it(&provider(&json!({"base_url": url, "allow_private": true})), &resolver).await;
         assert!(matches!(fate, Fate::RefusedAtLoad), "{host}: {fate:?}");

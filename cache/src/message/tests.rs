@@ -50,8 +50,8 @@ fn golden<M: Message + PartialEq + std::fmt::Debug>(message: &M, expected: &str)
 #[test]
 fn golden_get() {
     golden(
-        &Get { id: [0xab; 32].into(), namespace: namespace(), bulk: true },
-        "ababababababababababababababababababababababababababababababababfeb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada76501",
+        &Get { id: [0xab; 32].into(), namespace: namespace(), bulk: true, board: Some(9) },
+        "ababababababababababababababababababababababababababababababababfeb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada765010109",
     );
 }
 
@@ -63,6 +63,27 @@ fn golden_got() {
     );
     golden(&Got::Large, "01");
     golden(&Got::Miss { young: true }, "0201");
+    golden(&Got::UnderWay, "03");
+}
+
+#[test]
+fn golden_follow() {
+    golden(
+        &Follow { id: [0xab; 32].into(), namespace: namespace(), seen: 300 },
+        "ababababababababababababababababababababababababababababababababfeb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada765fb2c01",
+    );
+    let origin = Origin { provider: "openai".to_owned(), model: "gpt".to_owned() };
+    golden(&Followed::Nothing, "00");
+    golden(
+        &Followed::Events { origin, events: stream() },
+        "01066f70656e6169036770740102fbe80309050e646174613a20610a0a646174613a205b444f4e455d0a0a",
+    );
+    golden(&Followed::Over, "03");
+    golden(&Followed::Lost, "04");
+    golden(
+        &Landed { id: [0xab; 32].into(), number: 9, over: true },
+        "abababababababababababababababababababababababababababababababab0901",
+    );
 }
 
 #[test]
@@ -125,5 +146,6 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_without_harm(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = (decode::<Get>(&payload), decode::<Got>(&payload), decode::<Put>(&payload), decode::<PurgeCall>(&payload));
+        let _ = (decode::<Follow>(&payload), decode::<Followed>(&payload), decode::<Landed>(&payload));
     }
 }

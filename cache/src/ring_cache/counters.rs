@@ -40,6 +40,8 @@ counters! {
     hits_local,
     /// Look-ups answered by a peer.
     hits_remote,
+    /// Look-ups answered by a request that was the same and under way.
+    hits_coalesced,
     /// Look-ups without an answer.
     misses,
     /// Questions sent to peers.

@@ -23,6 +23,8 @@ enum Word {
     Miss {
         young: bool,
     },
+    /// It knows who asks the provider for it.
+    UnderWay(NodeId),
     /// It said nothing; nobody knows whether it has the entry.
     Silence,
 }
@@ -31,6 +33,15 @@ impl Word {
     fn is_find(&self) -> bool {
         matches!(self, Word::Hit(_) | Word::Large(_))
     }
+}
+
+/// What the peers have.
+#[derive(Debug)]
+pub(super) enum Found {
+    Entry(Arc<Entry>),
+    /// To be followed at this node.
+    UnderWay(NodeId),
+    Nothing,
 }
 
 impl RingCache {
@@ -51,25 +62,35 @@ impl RingCache {
         if let Some(entry) = self.get_local(id, namespace) {
             return Some(entry);
         }
-        let found = self.ask_peers(id, namespace).await;
+        let placement = self.inner.peers.placement(id);
         let counters = &self.inner.counters;
-        if found.is_some() {
-            counters.hits_remote.add()
-        } else {
-            counters.misses.add()
+        match self.ask_peers(id, namespace, &placement, None).await {
+            Found::Entry(entry) => {
+                counters.hits_remote.add();
+                Some(entry)
+            }
+            Found::UnderWay(_) | Found::Nothing => {
+                counters.misses.add();
+                None
+            }
         }
-        found
     }
 
-    async fn ask_peers(&self, id: &EntryId, namespace: &NamespaceId) -> Option<Arc<Entry>> {
+    pub(super) async fn ask_peers(
+        &self,
+        id: &EntryId,
+        namespace: &NamespaceId,
+        placement: &Placement,
+        board: Option<u64>,
+    ) -> Found {
         let inner = &self.inner;
-        let placement = inner.peers.placement(id);
         inner.notice_ring(placement.ring);
         let look_up = LookUp {
             inner,
-            question: Get { id: *id, namespace: *namespace, bulk: false },
-            until: Instant::now() + inner.config.get_deadline,
-            placement: &placement,
+            question: Get { id: *id, namespace: *namespace, bulk: false, board },
+            until: Instant::now()
+                + if board.is_some() { inner.config.board_deadline } else { inner.config.get_deadline },
+            placement,
         };
         let first = look_up.ask_holders().await;
         let owner_lacks_it = matches!(first, Word::Miss { .. });
@@ -79,8 +100,12 @@ impl RingCache {
         };
         let entry = match word {
             Word::Hit(entry) => entry,
-            Word::Large(peer) => look_up.fetch_large(&peer).await?,
-            Word::Miss { .. } | Word::Silence => return None,
+            Word::Large(peer) => match look_up.fetch_large(&peer).await {
+                Some(entry) => entry,
+                None => return Found::Nothing,
+            },
+            Word::UnderWay(peer) => return Found::UnderWay(peer),
+            Word::Miss { .. } | Word::Silence => return Found::Nothing,
         };
         if placement.holds(inner.peers.me()) {
             inner.store.put(entry.clone());
@@ -88,9 +113,9 @@ impl RingCache {
             inner.near.put(entry.clone());
         }
         if owner_lacks_it {
-            self.bring_back(&placement, &entry);
+            self.bring_back(placement, &entry);
         }
-        Some(entry)
+        Found::Entry(entry)
     }
 
     /// Gives the owner what it should have had, beside the request's way and only if few others do so.
@@ -180,7 +205,7 @@ impl LookUp<'_> {
     }
 
     async fn fetch_large(&self, peer: &NodeId) -> Option<Arc<Entry>> {
-        let question = Get { bulk: true, ..self.question };
+        let question = Get { bulk: true, board: None, ..self.question };
         match self.put_question(peer, question, Instant::now() + self.inner.config.bulk_deadline).await {
             Word::Hit(entry) => Some(entry),
             _ => None,
@@ -189,7 +214,9 @@ impl LookUp<'_> {
 
     async fn ask(&self, peer: &NodeId) -> Word {
         let asked = Instant::now();
-        let word = self.put_question(peer, self.question, self.until).await;
+        // Who asks the provider is for the owner alone to say.
+        let board = self.question.board.filter(|_| self.placement.owner.as_ref() == Some(peer));
+        let word = self.put_question(peer, Get { board, ..self.question }, self.until).await;
         if !matches!(word, Word::Silence) {
             self.inner.p95.record(asked.elapsed());
         }
@@ -211,6 +238,7 @@ impl LookUp<'_> {
             Ok(Ok(Got::Hit(_))) => Word::Miss { young: false },
             Ok(Ok(Got::Large)) => Word::Large(peer.clone()),
             Ok(Ok(Got::Miss { young })) => Word::Miss { young },
+            Ok(Ok(Got::UnderWay)) => Word::UnderWay(peer.clone()),
             Err(_) | Ok(Err(PeerError::Late(_))) => {
                 counters.remote_timeouts.add();
                 self.inner.p95.record(Duration::MAX);

@@ -3,10 +3,12 @@
 //! An entry lies with its owner and its replica by the ring ([`put`]); every other node finds it there ([`get`]) and
 //! keeps a copy for a short while. Whatever is wrong with a peer, a look-up is a miss and never an error.
 
+mod board;
 mod counters;
 mod credit;
 mod get;
 mod latency;
+mod mirror;
 mod purge;
 mod put;
 mod service;
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+pub use board::Boarding;
 pub use counters::CacheStats;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
@@ -24,6 +27,7 @@ pub use service::CacheService;
 
 use crate::config::{CacheConfig, MAX_ENTRY};
 use crate::entry::Entry;
+use crate::flight::Flights;
 use crate::generations::Generations;
 use crate::identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 use crate::peers::Peers;
@@ -49,6 +53,7 @@ struct Inner {
     peers: Arc<dyn Peers>,
     store: Store,
     near: Store,
+    flights: Arc<Flights>,
     generations: Generations,
     counters: Counters,
     p95: Percentile,
@@ -68,6 +73,7 @@ impl RingCache {
         let inner = Inner {
             store: Store::new(config.max_memory - near, None, config.clock.clone()),
             near: Store::new(near, Some(config.near_ttl), config.clock.clone()),
+            flights: Arc::new(Flights::new(config.max_entry)),
             generations: Generations::default(),
             counters: Counters::default(),
             p95: Percentile::new(config.first_hedge, config.get_deadline / 2),

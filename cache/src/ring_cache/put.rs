@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join;
+use futures_util::future::{Either, Ready, join, ready};
 use peerway_cluster::identity::NodeId;
 use tokio::time::timeout;
 
@@ -23,17 +23,16 @@ pub enum Stored {
 }
 
 impl RingCache {
-    /// Gives an entry to the cluster. This node has it when the call returns; the future gives it to the peers and takes
-    /// up to the deadline of the configuration when one is slow, so a caller that has an answer to give spawns it.
-    pub fn put(&self, entry: Entry) -> impl Future<Output = Stored> + Send + 'static {
-        let given = self.keep(entry);
-        let inner = self.inner.clone();
-        async move {
-            match given {
-                Some((message, placement)) => inner.give_to_holders(&message, &placement).await,
-                None => Stored::Refused,
-            }
+    /// Gives an entry to the cluster. This node has it when the call returns. `Left`: nobody else is to have it. `Right`
+    /// gives it to the peers and takes up to the deadline of the configuration when one is slow, so a caller that has an
+    /// answer to give spawns it.
+    pub fn put(&self, entry: Entry) -> Either<Ready<Stored>, impl Future<Output = Stored> + Send + 'static> {
+        let Some((message, placement)) = self.keep(entry) else { return Either::Left(ready(Stored::Refused)) };
+        if placement.is_only(self.inner.peers.me()) {
+            return Either::Left(ready(Stored::Acknowledged));
         }
+        let inner = self.inner.clone();
+        Either::Right(async move { inner.give_to_holders(&message, &placement).await })
     }
 
     /// This node's own copy of the entry, and who else is to have one.
@@ -53,6 +52,7 @@ impl RingCache {
             // Who asked once is likely to ask again.
             inner.near.put(message.entry.clone());
         }
+        inner.flights.kept(&message.entry);
         Some((message, placement))
     }
 }

@@ -7,7 +7,7 @@ use peerway_cluster::wire::{Kind, Message, decode, encode};
 
 use super::{Inner, RingCache};
 use crate::config::LANE_ENTRY;
-use crate::message::{Get, Got, PurgeCall, Purged, Put, PutDone};
+use crate::message::{Get, Got, LandedTaken, PurgeCall, Purged, Put, PutDone};
 
 /// The cache's part of what a node serves.
 #[derive(Clone, Debug)]
@@ -21,14 +21,22 @@ impl CacheService {
     }
 
     /// The answer to a message of the cache; none to a message of another room.
-    pub fn answer(&self, kind: Kind, payload: &[u8]) -> Option<Answer> {
+    pub fn answer(&self, from: &NodeId, kind: Kind, payload: &[u8]) -> Option<Answer> {
         let inner = &self.cache.inner;
         let answer = match kind {
-            Kind::CacheGet => read(payload).and_then(|get| write(&inner.serve_get(&get))),
+            Kind::CacheGet => read(payload).and_then(|get| write(&inner.serve_get(from, &get))),
             Kind::CachePut => read(payload).and_then(|put| write(&inner.serve_put(put))),
             Kind::CachePurge => {
                 read(payload).and_then(|PurgeCall(order)| write(&Purged { held: inner.carry_out(order) }))
             }
+            Kind::CacheFollow => match read(payload) {
+                Ok(follow) => return Some(inner.serve_follow(follow)),
+                Err(refusal) => Err(refusal),
+            },
+            Kind::CacheLanded => read(payload).and_then(|landed| {
+                inner.serve_landed(from, &landed);
+                write(&LandedTaken)
+            }),
             _ => return None,
         };
         Some(Answer::Now(answer))
@@ -36,8 +44,8 @@ impl CacheService {
 }
 
 impl Service for CacheService {
-    fn serve(&self, _from: &NodeId, kind: Kind, payload: Bytes) -> Answer {
-        self.answer(kind, &payload).unwrap_or(Answer::Now(Err(Refusal::NotServed)))
+    fn serve(&self, from: &NodeId, kind: Kind, payload: Bytes) -> Answer {
+        self.answer(from, kind, &payload).unwrap_or(Answer::Now(Err(Refusal::NotServed)))
     }
 }
 
@@ -45,12 +53,12 @@ fn read<M: Message>(payload: &[u8]) -> Result<M, Refusal> {
     decode(payload).map_err(|_| Refusal::Malformed)
 }
 
-fn write<M: Message>(message: &M) -> Result<Bytes, Refusal> {
+pub(super) fn write<M: Message>(message: &M) -> Result<Bytes, Refusal> {
     encode(message).map_err(|error| Refusal::Failed(error.to_string()))
 }
 
 impl Inner {
-    fn serve_get(&self, get: &Get) -> Got {
+    fn serve_get(&self, from: &NodeId, get: &Get) -> Got {
         self.counters.served_gets.add();
         match self.held(&self.store, &get.id, &get.namespace) {
             Some(entry) if !get.bulk && entry.weight() > LANE_ENTRY => Got::Large,
@@ -58,7 +66,10 @@ impl Inner {
                 self.counters.served_hits.add();
                 Got::Hit(entry)
             }
-            None => Got::Miss { young: self.young() },
+            None => match get.board {
+                Some(number) => self.board_for(from, get, number),
+                None => Got::Miss { young: self.young() },
+            },
         }
     }
 
@@ -66,7 +77,8 @@ impl Inner {
         let kept = self.may_keep(&put.entry);
         if kept {
             self.counters.served_puts.add();
-            self.store.put(put.entry);
+            self.store.put(put.entry.clone());
+            self.flights.kept(&put.entry);
         } else {
             self.counters.puts_refused.add();
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use peerway_cache::message::{Get, Got, PurgeCall, Purged, Put, PutDone};
+use peerway_cache::message::{Follow, Followed, Get, Got, Landed, PurgeCall, Purged, Put, PutDone};
 use peerway_cache::peers::{PeerError, Placement};
 use peerway_cache::{
     CacheConfig, Clock, Content, Entry, EntryId, NamespaceId, Peers, Recorded, RingCache, TenantScope,
@@ -88,6 +88,7 @@ impl Simulation {
         let mut config = CacheConfig {
             // Long enough that a loaded machine does not decide a test; what must not wait is told to hang for ever.
             get_deadline: Duration::from_secs(10),
+            board_deadline: Duration::from_secs(10),
             put_deadline: Duration::from_millis(100),
             purge_deadline: Duration::from_millis(100),
             first_hedge: Duration::from_secs(5),
@@ -175,9 +176,15 @@ impl Simulation {
             }
         }
         let service = self.cache(to).service();
-        let Answer::Now(Ok(payload)) = service.serve(from, M::KIND, encode(message).unwrap()) else {
-            panic!("{to} did not answer {}", M::KIND);
+        let answer = match service.serve(from, M::KIND, encode(message).unwrap()) {
+            Answer::Now(answer) => answer,
+            Answer::Later(answer) => answer.await,
         };
+        let payload = answer.unwrap_or_else(|error| panic!("{to} did not answer {}: {error}", M::KIND));
+        // Who dies before its answer has come does not answer.
+        if way(to) == Way::Dead {
+            return Err(PeerError::Unreachable(to.clone()));
+        }
         // As a network would, let others run between question and answer.
         tokio::task::yield_now().await;
         self.answered.fetch_add(1, Ordering::SeqCst);
@@ -217,6 +224,14 @@ impl Peers for SimulatedPeers {
 
     async fn put(&self, peer: &NodeId, message: &Put, _: Duration) -> Result<PutDone, PeerError> {
         self.simulation().call(&self.me, peer, message).await
+    }
+
+    async fn follow(&self, peer: &NodeId, message: &Follow, _: Duration) -> Result<Followed, PeerError> {
+        self.simulation().call(&self.me, peer, message).await
+    }
+
+    async fn landed(&self, peer: &NodeId, message: &Landed, _: Duration) -> Result<(), PeerError> {
+        self.simulation().call(&self.me, peer, message).await.map(|_| ())
     }
 
     async fn purge(&self, peer: &NodeId, message: &PurgeCall, _: Duration) -> Result<Purged, PeerError> {

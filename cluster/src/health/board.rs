@@ -96,8 +96,8 @@ impl Board {
         self.shared.settings.store(Arc::new(settings));
     }
 
-    /// The target; made when it is new. When there are too many, one that never answered makes room, else it is known to
-    /// the caller only.
+    /// The target; made when it is new. When there are too many, one that never answered makes room, and rather one of
+    /// which there is nothing to tell; else it is known to the caller only.
     pub fn target(&self, now: Duration, target: &Target) -> Arc<Entry> {
         if let Some(entry) = self.find(target) {
             entry.mark_used();
@@ -125,8 +125,9 @@ impl Board {
             if limit < MAX_TARGETS {
                 return None;
             }
-            let useless = |entry: &&Arc<Entry>| !entry.target().is_key() && !entry.is_proven();
-            let useless = entries.values().find(useless)?.target().clone();
+            let unproven = || entries.values().filter(|entry| !entry.target().is_key() && !entry.is_proven());
+            let useless = unproven().find(|entry| entry.reported().is_none()).or_else(|| unproven().next());
+            let useless = useless?.target().clone();
             entries.remove(&useless);
         }
         let key = if target.is_key() {
@@ -240,6 +241,16 @@ impl Board {
             // One hold is the map's own.
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             entries.retain(|_, entry| Arc::strong_count(entry) > 1 || !entry.is_idle(now));
+        }
+    }
+
+    /// A key has another value than the one that was refused: what was said of that holds no longer.
+    pub fn renew_key(&self, now: Duration, provider: &str, key: &str) {
+        for entry in self.all() {
+            let target = entry.target();
+            if &*target.provider == provider && &*target.key == key {
+                entry.renew_key(now);
+            }
         }
     }
 

@@ -305,6 +305,10 @@ impl Entry {
         self.with(now, |state, _| (state.forget(node), None));
     }
 
+    pub(super) fn renew_key(&self, now: Duration) {
+        self.with(now, |state, _| (state.renew_key(), None));
+    }
+
     pub(super) fn report(&self, now: Duration) -> Option<(u64, Said)> {
         self.read(now, |state, here| state.report(here))
     }

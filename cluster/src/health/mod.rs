@@ -8,7 +8,8 @@
 //!   node with a bad way out takes the provider from nobody else.
 //! - A peer's word is void once this node has seen a call succeed that began after it.
 //! - Of the nodes whose breaker is open one at a time tries a call, once an interval, and the others hear what came of it.
-//! - A provider that is full is left alone by all nodes, and taken up again slowly.
+//! - A provider that is full is left alone by all nodes, and taken up again slowly. A key that was refused is left alone
+//!   by the node whose key it is: the others may have another value under its id.
 //!
 //! The map, from the bottom up:
 //!

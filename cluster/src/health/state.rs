@@ -164,7 +164,8 @@ impl State {
     pub(super) fn hear(&mut self, here: Here<'_>, from: &NodeId, version: u64, said: Said) -> Option<Shift> {
         let Here { now, settings, .. } = here;
         let before = self.witnesses.hear(now, from, version, said)?;
-        if let Some(cool) = said.cool {
+        // A refused key is the peer's own: its configuration may have another value under the same id.
+        if let Some(cool) = said.cool.filter(|cool| cool.why == Why::Capacity) {
             if self.cool.left(now).is_none() {
                 self.why = cool.why;
             }
@@ -292,7 +293,7 @@ impl State {
             probes: breaker.probes,
             failed_probes: breaker.failed_probes,
             recoveries: breaker.recoveries,
-            cool: cool.map(|left| Cool::new(left, self.why)),
+            cool: cool.filter(|_| self.why == Why::Capacity).map(|left| Cool::new(left, self.why)),
             believed,
             sent: if believed > 0 { milli(self.rate) } else { 0 },
         }
@@ -329,6 +330,13 @@ impl State {
 
     pub(super) fn forget(&mut self, node: &NodeId) {
         self.witnesses.keep(|id| id != node);
+    }
+
+    /// The key that was refused is not this one any more.
+    pub(super) fn renew_key(&mut self) {
+        if self.why == Why::Key {
+            self.cool = Cooldown::default();
+        }
     }
 
     /// Nobody would miss it.

@@ -89,6 +89,14 @@ kinds! {
     CachePurge = 0x0204, "cache.purge", 4 * KIB, answered by CachePurged;
     /// They are removed.
     CachePurged = 0x0205, "cache.purged", KIB;
+    /// Asks for an answer that is under way.
+    CacheFollow = 0x0206, "cache.follow", 4 * KIB, answered by CacheFollowed;
+    /// What there is of it.
+    CacheFollowed = 0x0207, "cache.followed", MAX_PAYLOAD;
+    /// An answer that was under way is not kept.
+    CacheLanded = 0x0208, "cache.landed", KIB, answered by CacheLandedTaken;
+    /// It is known.
+    CacheLandedTaken = 0x0209, "cache.landed_taken", 64;
 
     // 0x03xx: ledger
     /// Asks for rights.

@@ -1,5 +1,8 @@
 //! What went wrong, at the provider or on the way.
 
+/// The code of a failure that no provider told: its stream has no end, or cannot be read.
+pub const UPSTREAM_ERROR: &str = "upstream_error";
+
 /// An error as a dialect tells it, before or inside a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -26,13 +29,18 @@ impl Failure {
     /// The provider's stream ended before its end.
     pub fn cut() -> Self {
         Self::new(FailureKind::Upstream, "the provider's stream ended before the answer was complete")
-            .with_code("upstream_error")
+            .with_code(UPSTREAM_ERROR)
     }
 
     /// The provider's stream holds what cannot be read.
     pub fn malformed(what: impl std::fmt::Display) -> Self {
         Self::new(FailureKind::Upstream, format!("the provider's stream could not be read: {what}"))
-            .with_code("upstream_error")
+            .with_code(UPSTREAM_ERROR)
+    }
+
+    /// Whether it is told of a provider, and not by it.
+    pub fn is_of_upstream(&self) -> bool {
+        self.code.as_deref() == Some(UPSTREAM_ERROR)
     }
 }
 

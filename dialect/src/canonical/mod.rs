@@ -23,7 +23,7 @@ pub use collect::{Collector, replay};
 pub(crate) use completeness::Completeness;
 pub use embed::{EmbedAnswer, EmbedInput, EmbedRequest, VectorEncoding};
 pub use event::StreamEvent;
-pub use failure::{Failure, FailureKind};
+pub use failure::{Failure, FailureKind, UPSTREAM_ERROR};
 pub use logprobs::{Logprobs, TokenLogprob, TopLogprob};
 pub use message::{CacheMark, Content, Message, Part, Role, Signature, Source};
 pub use request::{ChatRequest, Effort, Extra, LogprobsWanted, Reasoning, ResponseFormat, ThinkingMode};

@@ -6,7 +6,7 @@ use peerway_cluster::registry::service::Durability;
 
 use super::Admin;
 use crate::governance::access::now_unix;
-use crate::health::write_metrics;
+use crate::health::{TargetStatus, write_metrics};
 use crate::telemetry::exposition::{Kind, Page};
 
 /// Budgets and limits beyond this are in `/api/budgets` only.
@@ -46,7 +46,12 @@ pub(super) fn page(admin: &Admin) -> String {
     }
     page.family("peerway_registry_refused_total", Kind::Counter, "Records of peers that were not taken: see the log.");
     page.sample("peerway_registry_refused_total", &[], registry.refused);
-    write_metrics(&admin.gateway.health.snapshot(), &mut page);
+    let (targets, plan) = (admin.gateway.health.snapshot(), admin.gateway.plan.load());
+    let label = |status| {
+        let TargetStatus { target, .. }: &TargetStatus = status;
+        plan.routes.metric_label(&target.provider, &target.model)
+    };
+    write_metrics(&targets, label, &mut page);
     cluster(admin, &mut page);
     page.finish()
 }

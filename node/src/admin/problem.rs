@@ -101,6 +101,19 @@ impl Problem {
         );
         Self::new(Kind("wrong-host", "wrong host", StatusCode::FORBIDDEN), detail)
     }
+
+    pub(super) fn forbidden_origin(origin: &str) -> Self {
+        let detail = format!(
+            "without admin.token a request of a web page is answered only to this port's own pages, and this one was sent \
+             by `{origin}`"
+        );
+        Self::new(Kind("wrong-origin", "wrong origin", StatusCode::FORBIDDEN), detail)
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.kind.2
+    }
 }
 
 impl From<WriteError> for Problem {

@@ -32,10 +32,13 @@ impl Nodes {
     pub(super) fn start(folder: &Path, ports: Ports, count: u16) -> io::Result<Self> {
         let secret = format!("{:032x}", rand::random::<u128>());
         let program = std::env::current_exe()?;
+        // Not beside the configurations, whose folder is watched: each line would wake the watcher.
+        let logs = folder.join("logs");
+        std::fs::create_dir(&logs)?;
         let nodes = (1..=count)
             .map(|number| {
                 let file = config::write(folder, ports, number, count, &secret)?;
-                let log = folder.join(format!("node-{number}.log"));
+                let log = logs.join(format!("node-{number}.log"));
                 let child = Command::new(&program)
                     .arg("serve")
                     .arg("--config")
@@ -43,7 +46,7 @@ impl Nodes {
                     // The node reads this pipe to its end, which comes when this process is gone, killed or not.
                     .arg("--exit-with-parent")
                     .stdin(Stdio::piped())
-                    .stdout(File::create(folder.join(format!("node-{number}.access.log")))?)
+                    .stdout(File::create(logs.join(format!("node-{number}.access.log")))?)
                     .stderr(File::create(&log)?)
                     .kill_on_drop(true)
                     // Ctrl-C on the terminal is for the demo alone, which then tells the nodes.

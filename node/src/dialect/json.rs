@@ -55,6 +55,13 @@ impl Value {
     }
 }
 
+/// The number that a text stands for, where providers take one for a number. Nothing that has no end.
+pub fn told_number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let number: f64 = if text.contains('_') { text.replace('_', "").parse() } else { text.parse() }.ok()?;
+    number.is_finite().then_some(number)
+}
+
 fn unescape(quoted: &[u8]) -> Option<Cow<'_, str>> {
     let inner = &quoted[1..quoted.len() - 1];
     if memchr::memchr(b'\\', inner).is_none() {
@@ -83,6 +90,27 @@ pub fn keyed_members<'a>(
     walker.space();
     if walker.at != range.end {
         return Err(walker.malformed("text after the end of the object"));
+    }
+    Ok(())
+}
+
+/// Calls `item` for each value of the array that `body[range]` is. Stops at the first error.
+pub fn items(
+    body: &[u8],
+    range: Range<usize>,
+    mut item: impl FnMut(Value) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let mut walker = Walker { body: &body[..range.end], at: range.start };
+    walker.space();
+    walker.expect(b'[', "expected `[`")?;
+    walker.each(b']', |walker| {
+        let start = walker.at;
+        let shape = walker.value(0)?;
+        item(Value { shape, range: start..walker.at })
+    })?;
+    walker.space();
+    if walker.at != range.end {
+        return Err(walker.malformed("text after the end of the array"));
     }
     Ok(())
 }
@@ -128,31 +156,38 @@ impl<'a> Walker<'a> {
     ) -> Result<(), Malformed> {
         self.space();
         self.expect(b'{', "expected `{`")?;
+        self.each(b'}', |walker| {
+            let key_start = walker.at;
+            walker.string()?;
+            let key = unescape(&walker.body[key_start..walker.at])
+                .ok_or(Malformed { offset: key_start, reason: "a key that is not a valid string" })?;
+            walker.space();
+            walker.expect(b':', "expected `:` after a key")?;
+            walker.space();
+            let start = walker.at;
+            let shape = walker.value(0)?;
+            member(key, key_start, Value { shape, range: start..walker.at })
+        })
+    }
+
+    /// Steps over what is between brackets, of which the first is behind us.
+    fn each(&mut self, close: u8, mut step: impl FnMut(&mut Self) -> Result<(), Malformed>) -> Result<(), Malformed> {
         self.space();
-        if self.body.get(self.at) == Some(&b'}') {
+        if self.body.get(self.at) == Some(&close) {
             self.at += 1;
             return Ok(());
         }
         loop {
             self.space();
-            let key_start = self.at;
-            self.string()?;
-            let key = unescape(&self.body[key_start..self.at])
-                .ok_or(Malformed { offset: key_start, reason: "a key that is not a valid string" })?;
-            self.space();
-            self.expect(b':', "expected `:` after a key")?;
-            self.space();
-            let start = self.at;
-            let shape = self.value(0)?;
-            member(key, key_start, Value { shape, range: start..self.at })?;
+            step(self)?;
             self.space();
             match self.body.get(self.at) {
                 Some(b',') => self.at += 1,
-                Some(b'}') => {
+                Some(byte) if *byte == close => {
                     self.at += 1;
                     return Ok(());
                 }
-                _ => return Err(self.malformed("expected `,` or `}`")),
+                _ => return Err(self.malformed("expected `,` or a closing bracket")),
             }
         }
     }
@@ -182,30 +217,15 @@ impl<'a> Walker<'a> {
             return Err(self.malformed("nested deeper than 128 levels"));
         }
         self.at += 1;
-        self.space();
-        if self.body.get(self.at) == Some(&close) {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            self.space();
+        self.each(close, |walker| {
             if keyed {
-                self.string()?;
-                self.space();
-                self.expect(b':', "expected `:` after a key")?;
-                self.space();
+                walker.string()?;
+                walker.space();
+                walker.expect(b':', "expected `:` after a key")?;
+                walker.space();
             }
-            self.value(depth + 1)?;
-            self.space();
-            match self.body.get(self.at) {
-                Some(b',') => self.at += 1,
-                Some(byte) if *byte == close => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(self.malformed("expected `,` or a closing bracket")),
-            }
-        }
+            walker.value(depth + 1).map(drop)
+        })
     }
 
     fn literal(&mut self, word: &'static [u8]) -> Result<(), Malformed> {
@@ -266,6 +286,26 @@ mod tests {
                 ("g", Shape::Object)
             ]
         );
+    }
+
+    #[test]
+    fn finds_items_of_every_shape() {
+        let shapes = |body: &str| {
+            let mut found = Vec::new();
+            items(body.as_bytes(), 0..body.len(), |value| {
+                found.push((value.shape, body[value.range].to_owned()));
+                Ok(())
+            })
+            .map(|()| found)
+        };
+        let found = shapes(r#" [ "a]" , {"b":[1]},[ 2 ] ,null ] "#).unwrap();
+        let expected =
+            [(Shape::Text, r#""a]""#), (Shape::Object, r#"{"b":[1]}"#), (Shape::Array, "[ 2 ]"), (Shape::Null, "null")];
+        assert_eq!(found, expected.map(|(shape, text)| (shape, text.to_owned())));
+        assert_eq!(shapes("[]"), Ok(Vec::new()));
+        for body in ["", "[", "[1", "[1,", "[1,]", "[1]x", "{}", "[1 2]"] {
+            assert!(shapes(body).is_err(), "{body}");
+        }
     }
 
     #[test]

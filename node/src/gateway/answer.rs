@@ -5,9 +5,10 @@ use peerway_dialect::{DecodeError, Dialect};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::operations::stated_usage;
 use super::verdict::Spent;
 use crate::dialect::codec;
-use crate::dialect::openai::{Answer, count_answer, count_text_answer};
+use crate::dialect::openai::{Answer, Usage, count_answer, count_text_answer};
 use crate::governance::{Reason, Written};
 
 /// An answer that has been read.
@@ -24,7 +25,7 @@ pub(super) struct Read {
 /// Reads an answer of this dialect; `passes`: only for its facts.
 pub(super) fn read_answer(dialect: Dialect, body: &[u8], passes: bool) -> Result<Read, DecodeError> {
     if let Some(failure) = error_in(dialect, body) {
-        return Ok(Read { chat: None, answer: None, spent: Spent::Nothing, failure: Some(failure) });
+        return Ok(Read { chat: None, answer: None, spent: stated_beside(dialect, body), failure: Some(failure) });
     }
     if passes && matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiCompletions) {
         return scanned(dialect, body);
@@ -76,6 +77,17 @@ pub(super) fn error_in(dialect: Dialect, body: &[u8]) -> Option<Failure> {
     let told: Body = serde_json::from_slice(body).ok()?;
     (told.error.is_some() && told.choices.is_none())
         .then(|| codec::decode_error(dialect, 502, &http::HeaderMap::new(), body))
+}
+
+/// What an error says that it cost all the same.
+pub(super) fn stated_beside(dialect: Dialect, body: &[u8]) -> Spent {
+    let stated = match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiCompletions => {
+            Answer::read(body).and_then(|answer| answer.usage).filter(|usage| *usage != Usage::default())
+        }
+        _ => codec::decode_answer(dialect, body).ok().and_then(|chat| chat.usage).map(|usage| (&usage).into()),
+    };
+    stated.or_else(|| stated_usage(body)).map_or(Spent::Nothing, Spent::Stated)
 }
 
 fn parts(chat: &ChatAnswer) -> impl Iterator<Item = &Part> {

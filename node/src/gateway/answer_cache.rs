@@ -47,6 +47,7 @@ impl AnswerCache {
             ("hit_near", stats.hits_near),
             ("hit_local", stats.hits_local),
             ("hit_remote", stats.hits_remote),
+            ("hit_coalesced", stats.hits_coalesced),
             ("miss", stats.misses),
         ] {
             page.sample("peerway_cache_lookups_total", &[("result", result)], count);

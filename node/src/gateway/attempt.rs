@@ -1,28 +1,30 @@
 //! One attempt at an upstream: what is sent, what comes back in whichever words, how it failed, and what it cost.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use peerway_dialect::Dialect;
-use peerway_dialect::canonical::replay;
+use peerway_dialect::canonical::{self, FailureKind, replay};
+use peerway_dialect::{Dialect, Dropped};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::answer::{Read, read_answer};
+use super::answer::{Read, read_answer, stated_beside};
 use super::headers::{forward, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
-use super::verdict::{Failure, Spent, judge};
+use super::verdict::{Failure, Spent, judge, judge_broken};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason, Written};
 use crate::health::{Call, Fault, retry_after};
+use crate::http::error_form::ErrorForm;
 use crate::http::memory::Memory;
 use crate::http::request_id::X_REQUEST_ID;
-use crate::provider::Body;
+use crate::provider::{Body, Timeout};
 use crate::relay::{Feed, Naming, Reader};
 use crate::routing::Target;
 use crate::routing::context::is_exceeded;
@@ -37,7 +39,7 @@ const MAX_ERROR: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) enum Sent {
     /// A stream that has begun to answer.
-    Stream { target: Target, headers: HeaderMap, feed: Box<Feed> },
+    Stream { target: Target, headers: HeaderMap, feed: Box<Feed>, unread: Dropped },
     /// An answer that goes on as it comes, but is not a chat.
     Raw(Box<Raw>),
     /// A whole answer, or an error that is the client's own fault, in the client's words.
@@ -50,6 +52,8 @@ pub(super) enum Sent {
         spent: Spent,
         /// The provider says that the request is longer than its model's context window.
         is_too_long: bool,
+        /// What of the answer the client's dialect has no words for.
+        unread: Dropped,
     },
 }
 
@@ -58,6 +62,15 @@ impl Sent {
         match self {
             Self::Stream { target, .. } | Self::Plain { target, .. } => target,
             Self::Raw(raw) => &raw.target,
+        }
+    }
+
+    /// What of the answer did not go on, as far as that is known before it begins.
+    pub(super) fn unread(&self) -> &Dropped {
+        const NOTHING: &Dropped = &Dropped::new();
+        match self {
+            Self::Stream { unread, .. } | Self::Plain { unread, .. } => unread,
+            Self::Raw(_) => NOTHING,
         }
     }
 }
@@ -77,12 +90,10 @@ pub(super) struct Client<'a> {
     pub(super) request_id: &'a HeaderValue,
 }
 
-/// Charges an attempt that has ended; a stream has only begun.
+/// Charges an attempt that has ended; what goes on as it comes has only begun.
 pub(super) fn charge(account: &mut Account, result: &Result<Sent, Failure>) {
     match result {
-        Ok(Sent::Stream { .. }) => account.answering(),
-        Ok(Sent::Raw(raw)) if raw.is_events() => account.answering(),
-        Ok(Sent::Raw(_)) => account.counted(&Written::default(), None, Reason::NoUsage),
+        Ok(Sent::Stream { .. } | Sent::Raw(_)) => account.answering(),
         Ok(Sent::Plain { spent, .. }) | Err(Failure { spent, .. }) => match spent {
             Spent::Nothing => account.nothing(),
             Spent::Stated(usage) => account.stated(usage),
@@ -105,7 +116,7 @@ pub(super) struct Attempt<'a> {
     /// What it is asked for, where it is not a chat.
     pub(super) asks: Option<&'a Asks>,
     pub(super) outbound: &'a Outbound<'a>,
-    pub(super) naming: Naming,
+    pub(super) request_id: &'a HeaderValue,
     /// When nobody waits for an answer any more.
     pub(super) deadline: Option<Instant>,
     pub(super) memory: &'a Memory,
@@ -115,18 +126,13 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, Failure> {
         let upstream = &self.target.upstream;
-        let first_byte = self.within(upstream.first_byte);
-        let response = match timeout_at(first_byte, upstream.client(self.worker).request(request)).await {
-            Err(_) => {
-                let spent = Spent::Prompt(Reason::Deadline);
-                return Err(Failure::deadline(
-                    format!("no answer within {:?}", self.patience(upstream.first_byte)),
-                    spent,
-                ));
-            }
+        let (until, timeout) = self.within(upstream.first_byte, Timeout::FirstByte);
+        let response = match timeout_at(until, upstream.client(self.worker).request(request)).await {
+            Err(_) => return Err(Failure::deadline(self.late(timeout), Spent::Prompt(Reason::Deadline))),
             Ok(Err(error)) => {
                 let spent = if error.was_sent() { Spent::Prompt(Reason::Transport) } else { Spent::Nothing };
-                return Err(Failure::transport(chain(&error), spent));
+                let why = if error.is_late() { self.late(Some(Timeout::Connect)) } else { chain(&error) };
+                return Err(Failure::transport(why, spent));
             }
             Ok(Ok(response)) => response,
         };
@@ -140,25 +146,36 @@ impl Attempt<'_> {
         }
         let (head, body) = response.into_parts();
         let limit = if is_success { MAX_ANSWER } else { MAX_ERROR };
-        let (body, broken) = read(body, limit, self.within(upstream.total), upstream.idle, self.memory).await;
+        let until = self.within(upstream.total, Timeout::Total);
+        let (body, broken) = read(body, limit, until, upstream.idle, self.memory).await;
         match broken {
-            Some(broken) => Err(self.broken(head.status, &body, &broken, limit)),
-            None if is_success => match (&self.outbound.work, self.asks) {
+            // Its status tells whose fault an error is, however little of its explanation has come.
+            Some(broken) if is_success || matches!(broken, Broken::NoRoom) => {
+                Err(self.broken(head.status, &body, &broken))
+            }
+            broken if !is_success => self.error(head.status, &head.headers, body, broken.as_ref()),
+            _ => match (&self.outbound.work, self.asks) {
                 (Some(work), Some(asks)) => self.done(work, asks, head.status, &head.headers, body),
                 _ => self.answer(head.status, &head.headers, body),
             },
-            None => self.error(head.status, &head.headers, body),
         }
     }
 
-    /// So long, but no longer than the client waits.
-    fn within(&self, patience: Duration) -> Instant {
+    /// So long, but no longer than the client waits: then no timeout of the provider's has struck.
+    fn within(&self, patience: Duration, timeout: Timeout) -> (Instant, Option<Timeout>) {
         let until = Instant::now() + patience;
-        self.deadline.map_or(until, |deadline| until.min(deadline))
+        match self.deadline {
+            Some(deadline) if deadline < until => (deadline, None),
+            _ => (until, Some(timeout)),
+        }
     }
 
-    fn patience(&self, patience: Duration) -> Duration {
-        self.deadline.map_or(patience, |deadline| patience.min(deadline.saturating_duration_since(Instant::now())))
+    /// What is told of a timeout that has struck; `None`: the client's own.
+    fn late(&self, timeout: Option<Timeout>) -> String {
+        match timeout {
+            Some(timeout) => self.target.upstream.late(timeout).to_string(),
+            None => "there was no answer, or no end of it, when the client's own timeout passed".to_owned(),
+        }
     }
 
     fn reader(&self) -> Reader {
@@ -170,20 +187,43 @@ impl Attempt<'_> {
 
     fn translator(&self) -> Reader {
         let (client, manner) = (self.outbound.call.dialect, self.outbound.manner());
-        Reader::translating(self.dialect, client, manner, self.naming.clone())
+        Reader::translating(self.dialect, client, manner, self.naming())
+    }
+
+    /// What an answer is called that has no name of its own, as its client's dialect has it.
+    fn naming(&self) -> Naming {
+        let prefix = match self.outbound.call.dialect {
+            Dialect::OpenAiChat => "chatcmpl-",
+            Dialect::OpenAiCompletions => "cmpl-",
+            Dialect::OpenAiResponses => "resp_",
+            Dialect::Anthropic => "msg_",
+            Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Naming {
+            id: format!("{prefix}{}", self.request_id.to_str().unwrap_or_default()),
+            model: Arc::clone(&self.target.model),
+            created: now.as_secs(),
+        }
     }
 
     async fn stream(&self, response: Response<Body>) -> Result<Sent, Failure> {
-        let upstream = &self.target.upstream;
         let (head, body) = response.into_parts();
         let mut feed = Box::new(Feed::new(body, self.reader()));
-        match feed.open(upstream.idle, upstream.first_byte, self.deadline).await {
-            Ok(()) => Ok(Sent::Stream { target: self.target.clone(), headers: head.headers, feed }),
+        match feed.open(&self.target.upstream, self.deadline).await {
+            Ok(()) => {
+                let unread = Dropped::new();
+                Ok(Sent::Stream { target: self.target.clone(), headers: head.headers, feed, unread })
+            }
+            Err(broken) if judge_broken(&broken).fault == Fault::Client => {
+                let spent = feed.facts().usage.map_or(Spent::Nothing, Spent::Stated);
+                Ok(self.refused(head.status, &head.headers, broken.failure, None, spent))
+            }
             Err(broken) => Err(Failure::before_output(&broken, feed.facts())),
         }
     }
 
-    fn broken(&self, status: StatusCode, body: &[u8], broken: &Broken, limit: usize) -> Failure {
+    fn broken(&self, status: StatusCode, body: &[u8], broken: &Broken) -> Failure {
         // A provider that sends an answer in one piece has written all of it; an error costs nothing.
         let spent = |reason| match status.is_success() {
             // Vectors and images are no text.
@@ -192,19 +232,20 @@ impl Attempt<'_> {
             false => Spent::Nothing,
         };
         match broken {
-            Broken::Late => Failure::deadline(
-                format!("the answer was not whole within {:?}", self.target.upstream.total),
-                spent(Reason::Deadline),
-            ),
-            Broken::Idle => Failure::deadline(
-                format!("nothing came for {:?}, and the answer was not whole", self.target.upstream.idle),
-                spent(Reason::Deadline),
-            ),
-            Broken::TooLong => {
-                Failure::transport(format!("the answer is longer than {limit} bytes"), spent(Reason::Malformed))
-            }
-            Broken::Lost(why) => Failure::transport(format!("the answer broke off: {why}"), spent(Reason::Transport)),
+            Broken::Late(_) => Failure::deadline(self.not_whole(broken), spent(Reason::Deadline)),
+            Broken::TooLong(_) => Failure::transport(self.not_whole(broken), spent(Reason::Malformed)),
+            Broken::Lost(_) => Failure::transport(self.not_whole(broken), spent(Reason::Transport)),
             Broken::NoRoom => Failure::no_room(spent(Reason::Transport)),
+        }
+    }
+
+    /// Why an answer is not whole, in words.
+    fn not_whole(&self, broken: &Broken) -> String {
+        match broken {
+            Broken::Late(timeout) => format!("the answer was not whole: {}", self.late(*timeout)),
+            Broken::TooLong(limit) => format!("the answer is longer than {limit} bytes"),
+            Broken::Lost(why) => format!("the answer broke off: {why}"),
+            Broken::NoRoom => "there was no room for the answer".to_owned(),
         }
     }
 
@@ -223,14 +264,16 @@ impl Attempt<'_> {
         body: Bytes,
     ) -> Result<Sent, Failure> {
         if let Some(said) = super::answer::error_in(self.dialect, &body) {
-            return Err(Failure::answered(judge(status, &said), status, &said, retry_after(headers), Spent::Nothing));
+            let spent = stated_beside(self.dialect, &body);
+            return self.told(status, headers, said, Some(body), spent);
         }
         let target = self.target.clone();
         match work.read(asks.wire, self.dialect, headers, body) {
             Ok(Done { body, is_translated, spent }) => {
                 let kept = returned(headers);
                 let headers = if is_translated { without_type(kept) } else { kept };
-                Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long: false })
+                let unread = Dropped::new();
+                Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long: false, unread })
             }
             Err(unreadable) => Err(Failure::malformed(
                 format!("the answer cannot be read: {unreadable}"),
@@ -253,67 +296,118 @@ impl Attempt<'_> {
                 }
             };
         if let Some(said) = failure {
-            return Err(Failure::answered(judge(status, &said), status, &said, retry_after(headers), spent));
+            return self.told(status, headers, said, Some(body), spent);
         }
         let (target, kept) = (self.target.clone(), returned(headers));
         let stream = self.outbound.envelope.stream;
         if let Some(mut chat) =
             chat.or_else(|| stream.then(|| codec::decode_answer(self.dialect, &body).ok()).flatten())
         {
-            self.naming.fill_in(&mut chat.id, &mut chat.model, &mut chat.created);
+            self.naming().fill_in(&mut chat.id, &mut chat.model, &mut chat.created);
+            let unread = std::mem::take(&mut chat.unread);
             if stream {
                 // Asked for a stream, it has answered in one piece.
                 let feed = Box::new(Feed::whole(replay(&chat), self.translator()));
-                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed });
+                return Ok(Sent::Stream { target, headers: HeaderMap::new(), feed, unread });
             }
             let body = codec::encode_answer(self.outbound.call.dialect, &chat, &self.outbound.manner()).into();
             let headers = without_type(kept);
-            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false });
+            return Ok(Sent::Plain { target, status, headers, body, answer, spent, is_too_long: false, unread });
         }
-        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent, is_too_long: false })
+        let unread = Dropped::new();
+        Ok(Sent::Plain { target, status, headers: kept, body, answer, spent, is_too_long: false, unread })
     }
 
-    /// An error answer: the client's own fault goes on to it in the provider's words, anything else is a failure.
-    fn error(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Sent, Failure> {
+    /// An error answer; `broken`: of which not all has come.
+    fn error(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: Bytes,
+        broken: Option<&Broken>,
+    ) -> Result<Sent, Failure> {
         let mut said = codec::decode_error(self.dialect, status.as_u16(), headers, &body);
-        let stated = Answer::read(&body).and_then(|answer| answer.usage);
-        let spent = stated.map_or(Spent::Nothing, Spent::Stated);
+        let spent = stated_beside(self.dialect, &body);
+        let body = match broken {
+            None => Some(body),
+            Some(broken) => {
+                let why = self.not_whole(broken);
+                said.message =
+                    format!("{} (the provider answered with status {}; {why})", said.message, status.as_u16());
+                None
+            }
+        };
+        self.told(status, headers, said, body, spent)
+    }
+
+    /// What the provider says in place of an answer: the client's own fault goes on to it, anything else is a failure.
+    fn told(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        said: canonical::Failure,
+        body: Option<Bytes>,
+        spent: Spent,
+    ) -> Result<Sent, Failure> {
         let verdict = judge(status, &said);
-        if verdict.fault != Fault::Client {
-            return Err(Failure::answered(verdict, status, &said, retry_after(headers), spent));
+        if verdict.fault == Fault::Client {
+            return Ok(self.refused(status, headers, said, body, spent));
         }
-        let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
+        Err(Failure::answered(verdict, status, &said, retry_after(headers), spent))
+    }
+
+    /// What is the client's own fault, in its words: the provider's own `body`, where they speak alike and it is whole.
+    fn refused(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        mut said: canonical::Failure,
+        body: Option<Bytes>,
+        spent: Spent,
+    ) -> Sent {
         let (target, mut headers) = (self.target.clone(), returned(headers));
-        let client = self.outbound.call.dialect;
-        if self.dialect == client {
-            return Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long });
+        let (client, unread) = (self.outbound.call.dialect, Dropped::new());
+        // A client would take a 200 for an answer.
+        let is_disguised = status.is_success();
+        let status = if is_disguised { StatusCode::BAD_REQUEST } else { status };
+        let is_too_long = is_exceeded(status.as_u16(), said.code.as_deref(), &said.message);
+        if let Some(body) = body.filter(|_| self.dialect == client) {
+            return Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long, unread };
         }
-        said.request_id = Some(self.naming.id.clone());
-        headers = without_type(headers);
+        if is_disguised && said.kind.status() >= 500 {
+            said.kind = FailureKind::InvalidRequest;
+        }
+        said.request_id = Some(self.naming().id);
+        headers.remove(CONTENT_TYPE);
         headers.remove("x-amzn-errortype");
-        if client == Dialect::Bedrock {
-            let name = peerway_dialect::bedrock::error_type(said.kind);
-            headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
+        if let Some((name, kind)) = ErrorForm::of_dialect(client).header(&said) {
+            headers.insert(name, HeaderValue::from_static(kind));
         }
         let body = codec::encode_error(client, &said).into();
-        Ok(Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long })
+        Sent::Plain { target, status, headers, body, answer: None, spent, is_too_long, unread }
     }
 }
 
 /// Why a body is not whole.
 #[derive(Debug)]
 enum Broken {
-    Late,
-    Idle,
-    TooLong,
+    /// By a timeout of the provider's, or by the client's own.
+    Late(Option<Timeout>),
+    /// It is longer than so many bytes.
+    TooLong(usize),
     Lost(String),
     /// This node may hold no more.
     NoRoom,
 }
 
 /// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(body: Body, limit: usize, until: Instant, idle: Duration, memory: &Memory) -> (Bytes, Option<Broken>) {
-    let mut body = body;
+async fn read(
+    mut body: Body,
+    limit: usize,
+    (until, timeout_then): (Instant, Option<Timeout>),
+    idle: Duration,
+    memory: &Memory,
+) -> (Bytes, Option<Broken>) {
     let mut held = memory.hold();
     let mut pieces: Vec<Bytes> = Vec::new();
     let reading = async {
@@ -323,12 +417,12 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration, memory: 
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(error))) => return Some(Broken::Lost(chain(&error))),
                 Ok(None) => return None,
-                Err(_) => return Some(Broken::Idle),
+                Err(_) => return Some(Broken::Late(Some(Timeout::Idle))),
             };
             if let Ok(piece) = frame.into_data() {
                 length += piece.len();
                 if length > limit {
-                    return Some(Broken::TooLong);
+                    return Some(Broken::TooLong(limit));
                 }
                 if held.grow(piece.len()).is_err() {
                     return Some(Broken::NoRoom);
@@ -337,7 +431,7 @@ async fn read(body: Body, limit: usize, until: Instant, idle: Duration, memory: 
             }
         }
     };
-    let broken = timeout_at(until, reading).await.unwrap_or(Some(Broken::Late));
+    let broken = timeout_at(until, reading).await.unwrap_or(Some(Broken::Late(timeout_then)));
     let whole = match pieces.as_mut_slice() {
         [] => Bytes::new(),
         [piece] => std::mem::take(piece),

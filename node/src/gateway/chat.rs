@@ -10,7 +10,7 @@ use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
 
 use super::attempt::Sent;
-use super::cached::Participation;
+use super::cached::{LookedUp, Participation};
 use super::enter::enter;
 use super::headers::returned;
 use super::hooks::{Answered, Refusal};
@@ -68,17 +68,25 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let participation = is_kept
         .then(|| Participation::of(&plan, key.as_deref(), &head.headers, &envelope.cleared(&body), &gateway.cache))
         .flatten();
+    let mut lead = None;
     if let Some(participation) = &participation {
         exchange.cache_id = Some(participation.id());
-        exchange.cache = CacheResult::Miss;
-        if let Some(hit) = participation.look_up(replay).await {
-            exchange.cache = CacheResult::HitDirect;
+        let (result, hit) = match participation.look_up(replay).await {
+            LookedUp::Hit(hit) => (CacheResult::HitDirect, Some(hit)),
+            LookedUp::Coalesced(hit) => (CacheResult::HitCoalesced, Some(hit)),
+            LookedUp::Miss(led) => {
+                lead = led;
+                (CacheResult::Miss, None)
+            }
+        };
+        exchange.cache = result;
+        if let Some(hit) = hit {
             exchange.usage = hit.usage;
             exchange.set_served(hit.provider, route.metric_label(&hit.model), hit.model);
             return Ok(Ready::Plain(hit.response));
         }
     }
-    let fill = participation.and_then(Participation::into_fill);
+    let fill = participation.and_then(|participation| participation.into_fill(lead));
 
     let mut account = Account::new(Asked::new(call.dialect, body.clone(), plan.default_output));
     let charges = reserve::charges(key.as_deref())?;
@@ -91,12 +99,24 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     }
     exchange.account = Some(account);
     let mut outbound = Outbound::new(call, &envelope, &body);
-    match send(exchange, &plan.prices, &ladder, &mut outbound, &head.headers).await? {
+    let sent = match send(exchange, &plan.prices, &ladder, &mut outbound, &head.headers).await {
+        Ok(sent) => sent,
+        Err(error) => {
+            // Who waited asks for itself, and hears its own error.
+            if let Some(fill) = fill {
+                fill.over();
+            }
+            return Err(error);
+        }
+    };
+    match sent {
         Sent::Plain { target, status, headers, body, answer, .. } => {
             exchange.usage = answer.as_ref().and_then(|answer| answer.usage);
             refused_by_hook(exchange, call, &target, status, &body)?;
-            if let (Some(fill), Some(answer)) = (fill, &answer) {
-                fill.plain(status, answer, &target, &body);
+            match (fill, &answer) {
+                (Some(fill), Some(answer)) => fill.plain(status, answer, &target, &body),
+                (Some(fill), None) => fill.over(),
+                (None, _) => {}
             }
             Ok(Ready::Plain(plain_response(status, headers, body)))
         }
@@ -106,9 +126,14 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             attempts: "the provider answered a chat with bytes of another operation".to_owned(),
             retry_after: None,
         }),
-        Sent::Stream { target, headers, feed } => {
+        Sent::Stream { target, headers, feed, .. } => {
             let upstream = &target.upstream;
-            let limits = Limits { idle: upstream.idle, total: upstream.total, least_pace: upstream.min_tokens_per_s };
+            let limits = Limits {
+                provider: std::sync::Arc::clone(&upstream.name),
+                idle: upstream.idle,
+                total: upstream.total,
+                least_pace: upstream.min_tokens_per_s,
+            };
             Ok(Ready::Stream(Box::new(PendingStream {
                 headers: returned(&headers),
                 content_type: content_type(call.dialect, call.form),

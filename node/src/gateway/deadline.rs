@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 
 use crate::config::Period;
+
+static TIMEOUT: HeaderName = HeaderName::from_static("x-peerway-timeout");
+static BF_TIMEOUT: HeaderName = HeaderName::from_static("x-bf-timeout");
+static READ_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
 
 /// Longer than this is as good as no bound.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -13,9 +17,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// By `x-peerway-timeout` (`30s`, `500ms` or seconds), else by what OpenAI's and Anthropic's SDKs tell of their own
 /// read timeout.
 pub(super) fn of(headers: &HeaderMap) -> Option<Instant> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let ours = text("x-peerway-timeout").or_else(|| text("x-bf-timeout"));
-    let period = ours.and_then(read).or_else(|| text("x-stainless-read-timeout").and_then(seconds))?;
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let ours = text(&TIMEOUT).or_else(|| text(&BF_TIMEOUT));
+    let period = ours.and_then(read).or_else(|| text(&READ_TIMEOUT).and_then(seconds))?;
     (!period.is_zero() && period < LONGEST).then(|| Instant::now() + period)
 }
 

@@ -40,6 +40,8 @@ static X_OVERHEAD: HeaderName = HeaderName::from_static("x-peerway-overhead-us")
 pub enum CacheResult {
     Miss,
     HitDirect,
+    /// By the answer to a request that was the same and under way.
+    HitCoalesced,
     Bypass,
 }
 
@@ -48,6 +50,7 @@ impl CacheResult {
         match self {
             Self::Miss => "miss",
             Self::HitDirect => "hit-direct",
+            Self::HitCoalesced => "hit-coalesced",
             Self::Bypass => "bypass",
         }
     }
@@ -103,8 +106,9 @@ pub struct Exchange {
     /// The stream that answers, as its target's health sees it.
     call: Option<Call>,
     waits: Arc<Waits>,
-    /// What of the request the provider was not told, because its dialect has no words for it.
-    pub(super) dropped: Dropped,
+    /// What of the request the provider was not told, and what of the answer the client is not, because the other's
+    /// dialect has no words for it.
+    pub(crate) dropped: Dropped,
     /// When the client stops waiting for the beginning of an answer, if it says so.
     pub(super) deadline: Option<tokio::time::Instant>,
     /// Its place among the requests in progress.
@@ -184,7 +188,7 @@ impl Exchange {
 
     /// What this request costs, once that is known. A hit costs nothing; an unknown price or usage is not nothing.
     pub fn cost(&self) -> Option<NanoUsd> {
-        if self.cache == CacheResult::HitDirect {
+        if matches!(self.cache, CacheResult::HitDirect | CacheResult::HitCoalesced) {
             return Some(NanoUsd::ZERO);
         }
         self.account.as_ref()?.cost()
@@ -411,6 +415,7 @@ impl Drop for Exchange {
             cost_nano_usd: cost.map(NanoUsd::get),
             estimated: estimated.is_some(),
             estimated_because: estimated.map(|estimated| estimated.reason.as_str()),
+            dropped: self.dropped.header_value(),
             outcome,
         });
     }

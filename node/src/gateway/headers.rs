@@ -5,28 +5,41 @@ use http::{HeaderMap, HeaderName};
 use peerway_dialect::Dialect;
 
 /// Client headers that providers understand. Everything else stays here: what is not listed cannot smuggle.
-const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "idempotency-key"];
-const FORWARDED_TO_OPENAI: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
-const FORWARDED_TO_ANTHROPIC: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+static FORWARDED: [HeaderName; 3] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("idempotency-key"),
+];
+static FORWARDED_TO_OPENAI: [HeaderName; 3] = [
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("openai-beta"),
+];
+static FORWARDED_TO_ANTHROPIC: [HeaderName; 2] =
+    [HeaderName::from_static("anthropic-version"), HeaderName::from_static("anthropic-beta")];
 /// Headers of the upstream's answer that are its client's business.
-const RETURNED: [&str; 3] = ["openai-processing-ms", "openai-version", "x-amzn-errortype"];
+static RETURNED: [HeaderName; 3] = [
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
+    HeaderName::from_static("x-amzn-errortype"),
+];
 
 /// Puts the client's headers that a provider of this dialect understands into its request, all values of each, in the
 /// place of what stands there.
 pub fn forward(client: &HeaderMap, client_dialect: Dialect, dialect: Dialect, request: &mut HeaderMap) {
-    let own: &[&'static str] = match dialect {
+    let own: &[HeaderName] = match dialect {
         _ if dialect != client_dialect => &[],
         Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::OpenAiResponses => &FORWARDED_TO_OPENAI,
         Dialect::Anthropic => &FORWARDED_TO_ANTHROPIC,
         Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => &[],
     };
     for name in FORWARDED.iter().chain(own) {
-        let mut values = client.get_all(*name).iter();
+        let mut values = client.get_all(name).iter();
         if let Some(first) = values.next() {
-            request.insert(HeaderName::from_static(name), first.clone());
+            request.insert(name, first.clone());
         }
         for more in values {
-            request.append(HeaderName::from_static(name), more.clone());
+            request.append(name, more.clone());
         }
     }
 }
@@ -37,9 +50,9 @@ pub fn returned(headers: &HeaderMap) -> HeaderMap {
     if let Some(kind) = headers.get(CONTENT_TYPE) {
         kept.insert(CONTENT_TYPE, kind.clone());
     }
-    for name in RETURNED {
+    for name in &RETURNED {
         if let Some(value) = headers.get(name) {
-            kept.insert(HeaderName::from_static(name), value.clone());
+            kept.insert(name, value.clone());
         }
     }
     kept

@@ -13,7 +13,14 @@ use crate::governance::{Charges, VirtualKey};
 use crate::http::error::ApiError;
 use crate::routing::{Ladder, LadderRequest, Named, Route, Session, fallbacks, header_value};
 
+/// So much of a name that leads nowhere is repeated to whoever sent it.
+const MOST_SHOWN: usize = 256;
+
 pub(super) static X_EXPLANATION: HeaderName = HeaderName::from_static("x-peerway-explanation");
+static SESSION: [HeaderName; 2] =
+    [HeaderName::from_static("x-peerway-session-id"), HeaderName::from_static("x-bf-session-id")];
+static EXPLAIN: [HeaderName; 2] =
+    [HeaderName::from_static("x-peerway-explain"), HeaderName::from_static("x-bf-explain")];
 
 /// The route of the model, if the key may use it. The hints name only what this key may use.
 pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Arc<Route>, ApiError> {
@@ -22,12 +29,11 @@ pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Resul
         let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
         let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
         let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
-        ApiError::ModelNotFound { model: model.to_owned(), hint }
+        ApiError::ModelNotFound { model: model.chars().take(MOST_SHOWN).collect(), hint }
     })?;
     let Some(key) = key else { return Ok(route) };
-    let full = route.full_name();
-    let names: Vec<&str> = [Some(model), full.as_deref()].into_iter().flatten().collect();
-    if key.allows(&names) {
+    // A client that names the provider too, as most do, is let in by the first.
+    if key.allows(&[model]) || route.full_name().is_some_and(|full| key.allows(&[full.as_str()])) {
         return Ok(route);
     }
     let hint = format!("It may use: {}.", key.models());
@@ -73,27 +79,37 @@ pub(super) fn ladder(
     headers: &HeaderMap,
     asked: &Asked,
 ) -> Result<Ladder, ApiError> {
-    let session = wish(headers, "x-peerway-session-id", "x-bf-session-id").map(|id| {
+    let session = wish(headers, &SESSION).map(|id| {
         let tenant = exchange.key().map_or("", |key| &*key.id);
         Session::new(tenant, id)
     });
-    let explain =
-        wish(headers, "x-peerway-explain", "x-bf-explain").is_some_and(|wish| wish == b"true" || wish == b"1");
-    let mut ladder = route.ladder(&LadderRequest {
+    let explain = wish(headers, &EXPLAIN).is_some_and(|wish| wish == b"true" || wish == b"1");
+    let request = LadderRequest {
         session,
         fallbacks,
         size: asked,
         prices: &plan.prices,
         observed: &*exchange.worker().gateway.observed,
         explain,
-    });
-    let priced = charges.map_or(Ok(()), |charges| only_priced(charges, &plan.prices, &mut ladder));
+    };
+    let (ladder, priced) = ordered(route, &request, charges);
     exchange.explanation = ladder.explanation().and_then(header_value);
     priced.map(|()| ladder)
 }
 
+/// The ladder, and whether its budgets can count anybody on it.
+pub(crate) fn ordered(
+    route: &Route,
+    request: &LadderRequest<'_>,
+    charges: Option<&Charges>,
+) -> (Ladder, Result<(), ApiError>) {
+    let mut ladder = route.ladder(request);
+    let priced = charges.map_or(Ok(()), |charges| only_priced(charges, request.prices, &mut ladder));
+    (ladder, priced)
+}
+
 /// What the client asks for in a header of ours, or in Bifrost's of the same meaning. An empty one asks for nothing.
-fn wish<'a>(headers: &'a HeaderMap, ours: &str, theirs: &str) -> Option<&'a [u8]> {
+fn wish<'a>(headers: &'a HeaderMap, [ours, theirs]: &[HeaderName; 2]) -> Option<&'a [u8]> {
     let value = headers.get(ours).or_else(|| headers.get(theirs)).map(HeaderValue::as_bytes)?.trim_ascii();
     (!value.is_empty()).then_some(value)
 }

@@ -7,23 +7,21 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use rand::RngExt;
-use tokio::time::Instant as Moment;
+use tokio::time::{Instant as Moment, timeout_at};
 
 use super::Exchange;
 use super::attempt::{Attempt, Client, Sent, charge, dress};
 use super::hooks::{Outgoing, Refusal};
 use super::outbound::{Outbound, Prepared};
 use super::reserve::{reserve, worst_case};
-use super::verdict::Next;
+use super::verdict::judge_unsent;
 use crate::governance::{Charge, PriceBook, Reserved};
-use crate::health::{Barred, Closed, Verdict};
+use crate::health::{Barred, Closed, Retry, Verdict};
 use crate::http::error::ApiError;
 use crate::http::shed::Shed;
 use crate::provider::UpstreamKey;
-use crate::relay::Naming;
 use crate::routing::retry_budget::Attempts;
 use crate::routing::{Ladder, Target, Why};
-use peerway_dialect::Dialect;
 
 const BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -87,10 +85,12 @@ pub(super) async fn send(
             Tried::Answered(sent) => match longer(ladder, rung, &sent) {
                 None => {
                     exchange.dropped = prepared.dropped;
+                    exchange.dropped.absorb(sent.unread());
                     return Ok(sent);
                 }
                 longer => {
                     next = longer;
+                    story.attempts.answered();
                     too_long.get_or_insert((sent, prepared.dropped));
                 }
             },
@@ -131,8 +131,10 @@ async fn try_target(
     let gateway = Arc::clone(&exchange.worker().gateway);
     let mut failed_keys: Vec<Arc<str>> = Vec::new();
     let (mut retries, mut is_granted) = (0, false);
+    // The key to try again with.
+    let mut again = None;
     loop {
-        let Some(key) = ladder.key(rung, &failed_keys, &*gateway.observed) else {
+        let Some(key) = again.take().or_else(|| ladder.key(rung, &failed_keys, &*gateway.observed)) else {
             if failed_keys.is_empty() {
                 story.tell(target, None, "no key of this provider may be used for the model");
             }
@@ -160,10 +162,20 @@ async fn try_target(
         exchange.set_target(target);
         let started = Instant::now();
         let call = prepared.call(&target.model, outbound.envelope.stream);
-        let mut request = match target.upstream.request(&call, key, prepared.body.clone()).await {
+        let making = target.upstream.request(&call, key, prepared.body.clone());
+        let made = match exchange.deadline {
+            None => making.await,
+            Some(deadline) => match timeout_at(deadline, making).await {
+                Ok(made) => made,
+                // What it waited for goes on without it.
+                Err(_) => return Err(story.late()),
+            },
+        };
+        let mut request = match made {
             Ok(request) => request,
             // Nothing was sent: this key has no credential to show, or there is no such call at the provider.
             Err(error) => {
+                watch.end(judge_unsent(&error), None);
                 story.tell(target, key, &error.to_string());
                 match key {
                     Some(key) => failed_keys.push(Arc::clone(&key.id)),
@@ -183,7 +195,7 @@ async fn try_target(
             dialect: prepared.dialect,
             asks: prepared.asks.as_ref(),
             outbound,
-            naming: naming(outbound.call.dialect, &request_id, target),
+            request_id: &request_id,
             deadline: exchange.deadline,
             memory: gateway.admission.memory(),
         };
@@ -202,6 +214,11 @@ async fn try_target(
         let is_impatient = failure.class == "deadline" && is_late(exchange, Duration::ZERO);
         let verdict = if is_impatient { Verdict::CLIENT } else { failure.verdict };
         watch.end(verdict, failure.retry_after);
+        if verdict.is_whole_key
+            && let Some(key) = key
+        {
+            key.refused();
+        }
         exchange.worker().shard.attempt(&target.upstream.name, failure.class);
         if exchange.is_client_gone() {
             return Err(ApiError::ClientGone);
@@ -210,10 +227,10 @@ async fn try_target(
         story.is_asked = true;
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
         story.retry_after = failure.retry_after;
-        match (failure.next, key) {
-            (Next::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
-            (Next::OtherKey, None) => return Ok(Tried::Failed),
-            (Next::Retry, _) if retries < target.upstream.retries => {
+        match (failure.verdict.retry(), key) {
+            (Retry::OtherKey, Some(key)) => failed_keys.push(Arc::clone(&key.id)),
+            (Retry::OtherKey, None) => return Ok(Tried::Failed),
+            (Retry::SameKey, _) if retries < target.upstream.retries => {
                 let pause = backoff(retries).max(failure.retry_after.unwrap_or_default());
                 if pause > MAX_BACKOFF || is_late(exchange, pause) {
                     return Ok(Tried::Failed);
@@ -225,16 +242,14 @@ async fn try_target(
                 is_granted = true;
                 tokio::time::sleep(pause).await;
                 retries += 1;
+                again = Some(key);
             }
-            (Next::Retry, _) => return Ok(Tried::Failed),
-            (Next::Nothing, _) => return Err(gateway.admission.shed(Shed::Memory)),
+            (Retry::SameKey, _) => return Ok(Tried::Failed),
+            // Not the client's fault, which would have gone on to it: this node itself was in the way.
+            (Retry::Never, _) => return Err(gateway.admission.shed(Shed::Memory)),
         }
         if is_late(exchange, Duration::ZERO) {
-            return Err(ApiError::Upstream {
-                status: StatusCode::GATEWAY_TIMEOUT,
-                attempts: format!("{}; the client waits no longer", story.text),
-                retry_after: None,
-            });
+            return Err(story.late());
         }
     }
 }
@@ -255,23 +270,6 @@ fn refused_by_hook(exchange: &Exchange, target: &Target, prepared: &Prepared, st
     };
     let hooks = &exchange.worker().gateway.hooks;
     hooks.before(&outgoing).map_err(|Refusal(why)| ApiError::Refused(why))
-}
-
-/// What an answer is called that has no name of its own, as its client's dialect has it.
-fn naming(client: Dialect, request_id: &http::HeaderValue, target: &Target) -> Naming {
-    let prefix = match client {
-        Dialect::OpenAiChat => "chatcmpl-",
-        Dialect::OpenAiCompletions => "cmpl-",
-        Dialect::OpenAiResponses => "resp_",
-        Dialect::Anthropic => "msg_",
-        Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
-    };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Naming {
-        id: format!("{prefix}{}", request_id.to_str().unwrap_or_default()),
-        model: Arc::clone(&target.model),
-        created: now.as_secs(),
-    }
 }
 
 /// Takes what a request to this provider may cost from what the key may spend there.
@@ -316,6 +314,16 @@ impl Story {
         true
     }
 
+    /// Nobody waits for another attempt.
+    fn late(&self) -> ApiError {
+        let between = if self.text.is_empty() { "" } else { "; " };
+        ApiError::Upstream {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            attempts: format!("{}{between}the client waits no longer", self.text),
+            retry_after: None,
+        }
+    }
+
     /// A target that was not asked.
     fn skipped(&mut self, target: &Target, why: ApiError) {
         self.tell(target, None, &why.to_string());
@@ -324,7 +332,13 @@ impl Story {
 
     /// A target that is left alone. When no other was asked, the client hears when it may come again.
     fn closed(&mut self, target: &Target, key: Option<&UpstreamKey>, closed: &Closed) {
-        self.tell(target, key, &format!("not asked, as {}", closed.reason.as_str()));
+        let wait = closed.again_in.as_secs_f64();
+        let next = match closed.reason {
+            Barred::Breaker if closed.again_in.is_zero() => "a probe is under way".to_owned(),
+            Barred::Breaker => format!("the next probe is due in {wait:.1} s"),
+            Barred::Capacity | Barred::Key | Barred::Rate => format!("it may be asked again in {wait:.1} s"),
+        };
+        self.tell(target, key, &format!("not asked, as {}: {next}", closed.reason.as_str()));
         if !self.is_asked {
             self.status = match closed.reason {
                 Barred::Capacity | Barred::Rate => StatusCode::TOO_MANY_REQUESTS,

@@ -5,6 +5,7 @@
 //! | the provider states a usage | that; a stated zero is zero |
 //! | whole, but without a usage | the prompt by [`Estimate`], what was written by [`Written`] |
 //! | a stream that broke off, or that nobody could wait for | the same, of what had come, and no less than what was stated so far |
+//! | speech, of which nobody says how much it is | the same, a token for so many bytes of it, but no more than was reserved |
 //! | an answer whose end is missing | the prompt, and all the output that could be asked for: the provider had written it |
 //! | no answer, though the request was sent | the prompt: the provider may have begun |
 //! | refused with an error status, or never sent | nothing |
@@ -89,10 +90,12 @@ impl Asked {
 
     pub fn estimate(&self) -> &Estimate {
         self.estimate.get_or_init(|| {
-            let read = self.body.as_ref().and_then(|body| Estimate::read(self.dialect, body).ok());
+            let read = self.body.as_ref().map(|body| {
+                Estimate::read(self.dialect, body).unwrap_or_else(|_| Estimate::of_unread(self.dialect, body))
+            });
             // A third of a token a byte is what text is estimated at.
-            let length = self.length as u64;
-            read.unwrap_or_else(|| Estimate::of_prompt(length / 3 + 8))
+            let by_length = || Estimate::of_prompt(self.length as u64 / 3 + 8);
+            read.unwrap_or_else(by_length)
         })
     }
 
@@ -221,9 +224,21 @@ impl Account {
 
     /// The answer's end is missing although its provider has written all of it.
     pub fn worst_case(&mut self, written: &Written, reason: Reason) {
-        let limits = self.open.as_ref().and_then(Option::as_ref).map_or(Limits::default(), |price| price.limits);
-        let completion_tokens = self.asked.worst_output(&limits).max(written.tokens());
+        let completion_tokens = self.worst_output().max(written.tokens());
         let usage = Usage { prompt_tokens: self.prompt_tokens(), completion_tokens, ..Usage::default() };
+        self.charge(&usage, Some(reason));
+    }
+
+    /// Sound has come that nobody states a usage of: as many tokens as its bytes can be, but no more than can be asked
+    /// for.
+    pub fn sounded(&mut self, tokens: u64, reason: Reason) {
+        let tokens = tokens.min(self.worst_output());
+        let usage = Usage {
+            prompt_tokens: self.prompt_tokens(),
+            completion_tokens: tokens,
+            completion_audio_tokens: tokens,
+            ..Usage::default()
+        };
         self.charge(&usage, Some(reason));
     }
 
@@ -234,6 +249,12 @@ impl Account {
 
     fn prompt_tokens(&self) -> u64 {
         self.asked.estimate().prompt_tokens
+    }
+
+    /// Of the attempt that is open.
+    fn worst_output(&self) -> u64 {
+        let limits = self.open.as_ref().and_then(Option::as_ref).map_or(Limits::default(), |price| price.limits);
+        self.asked.worst_output(&limits)
     }
 
     fn charge(&mut self, usage: &Usage, reason: Option<Reason>) {
@@ -360,6 +381,16 @@ mod tests {
         let mut endless = account();
         endless.worst_case(&written(&"again ".repeat(1_000)), Reason::Malformed);
         assert!(endless.tokens().unwrap().1 >= 1_100, "a provider that does not keep to it");
+    }
+
+    #[test]
+    fn sound_costs_what_its_bytes_can_be_and_no_more_than_was_asked_for() {
+        for (tokens, expected) in [(7, 7), (1_000, 200)] {
+            let mut spoken = account();
+            spoken.sounded(tokens, Reason::NoUsage);
+            assert_eq!(spoken.tokens().unwrap().1, expected);
+            assert_eq!(spoken.estimated().unwrap().reason, Reason::NoUsage);
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use peerway_dialect::Dialect;
 
 use super::{Limits, count};
+use crate::dialect::json::{self, Shape};
 
 const REQUEST: u64 = 8;
 const MESSAGE: u64 = 6;
@@ -76,6 +77,35 @@ impl Estimate {
             choices: tally.choices.max(1).saturating_mul(tally.prompts.max(1)),
             caches_for_an_hour: memchr::memmem::find(body, b"\"1h\"").is_some(),
         })
+    }
+
+    /// A body that providers may read although it is no JSON to the letter (half of an emoji's two escapes, as languages
+    /// with UTF-16 leave them): all of it as text, and what bounds the answer.
+    pub fn of_unread(dialect: Dialect, body: &[u8]) -> Self {
+        let mut tally = Tally::of(dialect);
+        // Where the walk ends early no provider reads on either.
+        let _ = json::members(body, 0..body.len(), |key, value| {
+            match bounds(dialect, Place::Request, &key) {
+                Some(Place::Config) if value.shape == Shape::Object => {
+                    return json::members(body, value.range, |key, value| {
+                        tally.bound(bounds(dialect, Place::Config, &key), &body[value.range]);
+                        Ok(())
+                    });
+                }
+                place => tally.bound(place, &body[value.range.clone()]),
+            }
+            if dialect == Dialect::OpenAiCompletions && key == "prompt" && value.shape == Shape::Array {
+                // At least as many as there are commas between them.
+                tally.prompts = memchr::memchr_iter(b',', &body[value.range]).count() as u64 + 1;
+            }
+            Ok(())
+        });
+        let text = count::sixths(&String::from_utf8_lossy(body)).div_ceil(6);
+        Self {
+            asked_output: tally.asked_output,
+            choices: tally.choices.max(1).saturating_mul(tally.prompts.max(1)),
+            ..Self::of_prompt(text.saturating_add(REQUEST))
+        }
     }
 
     /// A request of which nothing is known but its prompt's size.
@@ -186,6 +216,25 @@ impl Tally {
     fn text(&mut self, text: &str) {
         self.sixths += count::sixths(text);
     }
+
+    /// A number that may bound the answer. One below nothing bounds nothing.
+    fn number(&mut self, place: Place, number: f64) {
+        // The next whole number that fits.
+        let tokens = number.ceil() as u64;
+        match place {
+            Place::MaxTokens if number >= 0.0 => self.asked_output = self.asked_output.max(Some(tokens)),
+            Place::Choices => self.choices = self.choices.max(tokens),
+            _ => {}
+        }
+    }
+
+    /// The same, as it is written in a body.
+    fn bound(&mut self, place: Option<Place>, value: &[u8]) {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        if let (Some(place), Some(number)) = (place, json::told_number(text.trim_matches('"'))) {
+            self.number(place, number);
+        }
+    }
 }
 
 /// Where in a request a value stands.
@@ -221,12 +270,12 @@ struct At<'t> {
 }
 
 impl At<'_> {
-    fn number(self, number: u64) {
+    fn number<E>(self, number: f64) -> Result<(), E> {
         match self.place {
-            Place::MaxTokens => self.tally.asked_output = self.tally.asked_output.max(Some(number)),
-            Place::Choices => self.tally.choices = self.tally.choices.max(number),
+            place @ (Place::MaxTokens | Place::Choices) => self.tally.number(place, number),
             _ => self.tally.tokens += NUMBER,
         }
+        Ok(())
     }
 }
 
@@ -256,23 +305,26 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.number(number);
-        Ok(())
+        self.number(number as f64)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.tally.tokens += NUMBER;
-        Ok(())
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.number(number as f64)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.tally.tokens += NUMBER;
-        Ok(())
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.number(number)
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         let tally = self.tally;
         match self.place {
+            // Protobuf's JSON has numbers as text, and other providers take them so too.
+            place @ (Place::MaxTokens | Place::Choices) => {
+                if let Some(number) = json::told_number(text) {
+                    tally.number(place, number);
+                }
+            }
             Place::Sound => tally.sound_bytes += text.len() as u64,
             Place::File => tally.file_bytes += text.len() as u64,
             Place::MediaType => tally.media.kind = Some(Kind::of_type(text)),
@@ -533,6 +585,11 @@ mod tests {
         assert_eq!(worst(json!({ "max_tokens": null, "n": null }), None), 4_096);
         assert_eq!(worst(json!({ "max_tokens": 100, "n": 3 }), None), 300);
         assert_eq!(worst(json!({ "n": 0 }), None), 4_096);
+        assert_eq!(worst(json!({ "n": 3.0, "max_tokens": 1e3 }), None), 3_000);
+        assert_eq!(worst(json!({ "n": "3", "max_tokens": "1_000" }), None), 3_000);
+        assert_eq!(worst(json!({ "n": 2.5, "max_tokens": 10.5 }), None), 33, "rounded up");
+        assert_eq!(worst(json!({ "n": -3, "max_tokens": -1 }), None), 4_096, "which is no bound");
+        assert_eq!(worst(json!({ "n": [1], "max_tokens": {"a": 1} }), None), 4_096);
         assert_eq!(worst(json!({ "max_tokens": u64::MAX, "n": u64::MAX }), None), u64::MAX);
     }
 
@@ -597,6 +654,21 @@ mod tests {
         assert!(image(Dialect::Anthropic, text).prompt_tokens > 1_000, "plain text is text");
         let pdf = json!({ "document": { "format": "pdf", "name": "a", "source": { "bytes": data } } });
         assert!(image(Dialect::Bedrock, pdf).prompt_tokens >= 10_000);
+    }
+
+    #[test]
+    fn what_only_others_read_is_bounded_all_the_same() {
+        for (dialect, body, expected) in [
+            (Dialect::OpenAiChat, r#"{"messages":["\ud83d"],"max_tokens":100000,"n":2}"#, (Some(100_000), 2)),
+            (Dialect::OpenAiChat, r#"{"messages":["\ud83d"],"max_tokens":"1e5","n":"2"}"#, (Some(100_000), 2)),
+            (Dialect::OpenAiCompletions, r#"{"prompt":["\ud83d","b"],"max_tokens":5}"#, (Some(5), 2)),
+            (Dialect::Gemini, r#"{"contents":["\ud83d"],"generationConfig":{"maxOutputTokens":7}}"#, (Some(7), 1)),
+        ] {
+            assert!(Estimate::read(dialect, body.as_bytes()).is_err(), "{body}");
+            let bound = Estimate::of_unread(dialect, body.as_bytes());
+            assert_eq!((bound.asked_output, bound.choices), expected, "{body}");
+            assert!(bound.prompt_tokens >= 20, "{body}");
+        }
     }
 
     #[test]

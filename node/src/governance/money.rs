@@ -103,8 +103,14 @@ impl fmt::Display for NanoUsd {
         if fraction == 0 {
             return write!(f, "{whole}");
         }
-        let decimals = format!("{fraction:09}");
-        write!(f, "{whole}.{}", decimals.trim_end_matches('0'))
+        let (mut decimals, mut rest) = ([b'0'; 9], fraction);
+        for decimal in decimals.iter_mut().rev() {
+            *decimal += (rest % 10) as u8;
+            rest /= 10;
+        }
+        // Digits are ASCII.
+        let decimals = std::str::from_utf8(&decimals).unwrap_or_default().trim_end_matches('0');
+        write!(f, "{whole}.{decimals}")
     }
 }
 

@@ -6,19 +6,17 @@
 //! | 400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451 and the like | client | nothing |
 //! | too long a context, or a refused content, whatever the status | client | nothing |
 //! | 401, 402, 403; a refused key in a 400 | key | another key |
-//! | 429, 529; a quota that is used up, whatever the status | capacity | another key, after the pause asked for |
+//! | 429, 529; a quota that is used up, whatever the status | capacity | another key |
 //! | other 5xx, 408, 424, a redirect | provider | the same key again |
 //! | no connection, no answer in time, a cut or unreadable answer | provider | the same key again |
 //! | an error in place of an answer, or in a stream | by its own words | as above |
-//! | the client is gone | client | nothing |
 //!
 //! A fault of the client must never move a breaker: else one client takes a provider from all others.
-
-use std::time::Duration;
 
 use peerway_dialect::canonical::{Failure, FailureKind};
 
 use super::Fault;
+use crate::routing::context;
 
 /// What an attempt came to.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +34,6 @@ pub enum Outcome<'a> {
     Cut,
     /// The answer cannot be read, or has no end.
     Malformed,
-    /// Nobody waits for the answer any more.
-    ClientGone,
 }
 
 /// What may still help after a failed attempt.
@@ -45,16 +41,14 @@ pub enum Outcome<'a> {
 pub enum Retry {
     /// The same again after a short while: the fault was the way or the server.
     SameKey,
-    /// Another key or another target; this one is left alone for so long, if the provider says so.
-    OtherKey { cool: Option<Duration> },
+    /// Another key or another target: this key is refused or full.
+    OtherKey,
     /// Nothing: any target would say the same.
     Never,
 }
 
 /// Codes, in the providers' own words, of requests that no server would take.
-const CLIENT_CODES: [&str; 19] = [
-    "context_length_exceeded",
-    "context_window_exceeded",
+const CLIENT_CODES: [&str; 17] = [
     "string_above_max_length",
     "max_tokens_exceeded",
     "request_too_large",
@@ -75,25 +69,9 @@ const CLIENT_CODES: [&str; 19] = [
     "unsupported_country_region_territory",
 ];
 
-/// Parts of messages, in small letters, of providers that have no codes for it.
-const CLIENT_WORDS: [&str; 16] = [
-    "maximum context length",
-    "context length exceeded",
-    "context_length_exceeded",
-    "context window",
-    "prompt is too long",
-    "input is too long",
-    "input token count",
-    "too many input tokens",
-    "input length and `max_tokens` exceed",
-    "reduce the length of the",
-    "exceeds the maximum number of tokens",
-    "content management policy",
-    "content policy",
-    "usage policies",
-    "flagged by",
-    "blocked by guardrail",
-];
+/// Parts of messages, in lower case, of providers that have no codes for it.
+const CLIENT_WORDS: [&str; 5] =
+    ["content management policy", "content policy", "usage policies", "flagged by", "blocked by guardrail"];
 
 const CAPACITY_CODES: [&str; 9] = [
     "insufficient_quota",
@@ -122,7 +100,6 @@ const KEY_WORDS: [&str; 3] = ["api key not valid", "invalid api key", "api key e
 pub fn attribute(outcome: &Outcome<'_>) -> Fault {
     match outcome {
         Outcome::Ok => Fault::None,
-        Outcome::ClientGone => Fault::Client,
         Outcome::Transport | Outcome::Deadline | Outcome::Cut | Outcome::Malformed => Fault::Provider,
         Outcome::Status { status, failure } => said(*status, failure),
     }
@@ -132,26 +109,24 @@ pub fn attribute(outcome: &Outcome<'_>) -> Fault {
 fn said(status: u16, failure: &Failure) -> Fault {
     let code = failure.code.as_deref().unwrap_or_default();
     let is_one_of = |codes: &[&str]| codes.iter().any(|known| known.eq_ignore_ascii_case(code));
-    let says = |words: &[&str]| {
-        // Providers explain themselves early; the rest may be the client's own prompt.
-        let message: String = failure.message.chars().take(500).collect::<String>().to_ascii_lowercase();
-        words.iter().any(|word| message.contains(word))
-    };
+    // Providers explain themselves early; the rest may be the client's own prompt.
+    let message = failure.message.chars().take(500).collect::<String>().to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if is_one_of(&CAPACITY_CODES) || failure.kind == FailureKind::Quota {
         return Fault::Capacity;
     }
-    if is_one_of(&CLIENT_CODES) {
+    if is_one_of(&CLIENT_CODES) || context::is_code(code) {
         return Fault::Client;
     }
     match status {
         429 | 529 => Fault::Capacity,
         // Another status of a proxy in between, or of a provider that has no better one.
-        _ if says(&CLIENT_WORDS) => Fault::Client,
+        _ if says(&CLIENT_WORDS) || context::says(&message) => Fault::Client,
         400 | 401 | 403 if is_one_of(&KEY_CODES) || says(&KEY_WORDS) => Fault::Key,
         401..=403 => Fault::Key,
         407 | 408 | 424 | 425 => Fault::Provider,
         // Groq: its flexible tier is full.
-        498 if failure.message.to_ascii_lowercase().contains("capacity") => Fault::Capacity,
+        498 if says(&["capacity"]) => Fault::Capacity,
         400..=499 => by_kind(failure.kind, Fault::Client),
         500..=599 | 300..=399 => match failure.kind {
             FailureKind::RateLimit => Fault::Capacity,
@@ -190,6 +165,9 @@ impl Verdict {
     /// Nobody's but the client's.
     pub const CLIENT: Self = Self { fault: Fault::Client, is_whole_key: false };
 
+    /// The key is no good, whatever the model.
+    pub const KEY: Self = Self { fault: Fault::Key, is_whole_key: true };
+
     pub fn of(outcome: &Outcome<'_>) -> Self {
         let fault = attribute(outcome);
         let is_whole_key = match outcome {
@@ -198,15 +176,14 @@ impl Verdict {
         };
         Self { fault, is_whole_key: fault == Fault::Key && is_whole_key }
     }
-}
 
-/// What may still help, as long as nothing went to the client.
-pub fn retry(outcome: &Outcome<'_>, retry_after: Option<Duration>) -> Retry {
-    match attribute(outcome) {
-        Fault::None | Fault::Client => Retry::Never,
-        Fault::Key => Retry::OtherKey { cool: None },
-        Fault::Capacity => Retry::OtherKey { cool: retry_after },
-        Fault::Provider => Retry::SameKey,
+    /// What may still help, as long as nothing went to the client.
+    pub fn retry(self) -> Retry {
+        match self.fault {
+            Fault::None | Fault::Client => Retry::Never,
+            Fault::Key | Fault::Capacity => Retry::OtherKey,
+            Fault::Provider => Retry::SameKey,
+        }
     }
 }
 

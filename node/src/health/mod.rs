@@ -23,7 +23,7 @@ use peerway_cluster::identity::Identity;
 
 use crate::config;
 
-pub use attribute::{Outcome, Retry, Verdict, attribute, retry};
+pub use attribute::{Outcome, Retry, Verdict, attribute};
 pub use call::Call;
 pub use limits::{quota, retry_after};
 pub use peerway_cluster::health::entry::{Barred, Closed};
@@ -50,6 +50,11 @@ impl Health {
     /// Follows a changed configuration.
     pub fn reload(&self, settings: &config::Health) {
         self.service.board().set_settings(bounds(settings));
+    }
+
+    /// The provider's key of this id has another value: it is not the one that was refused.
+    pub fn renew_key(&self, provider: &str, key: &str) {
+        self.service.board().renew_key(self.service.now(), provider, key);
     }
 
     /// Keeps averages and weights, writes the log and tells the peers, until it is dropped.

@@ -1,12 +1,15 @@
 //! The health of targets as people and Prometheus are told it.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::TargetStatus;
 use crate::telemetry::exposition::{Kind, Page};
 
-/// Targets beyond this are in `/api/providers` only: what models there are is the clients' choice where a provider takes any.
+/// Targets beyond this are in `/api/providers` only.
 const MAX_SERIES: usize = 500;
 
 /// A model at a provider with one of its keys, as this node knows it.
@@ -72,48 +75,129 @@ impl From<TargetStatus> for ProviderStatus {
     }
 }
 
-/// The targets on the page of metrics; those that have never answered are left out.
-pub fn write_metrics(targets: &[TargetStatus], page: &mut Page) {
-    let shown = || {
-        let known = |status: &&TargetStatus| status.success.is_some() && !status.target.is_key();
-        targets.iter().filter(known).take(MAX_SERIES)
-    };
-    let mut family = |name: &str, help: &str, value: &dyn Fn(&TargetStatus) -> Option<f64>| {
+/// What the page of metrics says of a target, or of all of a key's that have no name of their own there.
+struct Row<'t> {
+    labels: [(&'static str, &'t str); 3],
+    breaker: f64,
+    success: f64,
+    weight: f64,
+    latency: Option<f64>,
+    cooldown: f64,
+    in_flight: f64,
+}
+
+impl<'t> Row<'t> {
+    fn of(status: &'t TargetStatus, success: f64, model: &'t str) -> Self {
+        Self {
+            labels: [("provider", &*status.target.provider), ("key", &*status.target.key), ("model", model)],
+            breaker: match status.breaker {
+                "closed" => 0.0,
+                "half_open" => 1.0,
+                _ => 2.0,
+            },
+            success,
+            weight: status.weight,
+            latency: status.latency.map(|latency| latency.as_secs_f64()),
+            cooldown: status.cools_for.map_or(0.0, |(left, _)| left.as_secs_f64()),
+            in_flight: status.in_flight as f64,
+        }
+    }
+
+    /// The worse of both.
+    fn join(&mut self, other: &Self) {
+        self.breaker = self.breaker.max(other.breaker);
+        self.success = self.success.min(other.success);
+        self.weight = self.weight.min(other.weight);
+        self.latency = self.latency.into_iter().chain(other.latency).reduce(f64::max);
+        self.cooldown = self.cooldown.max(other.cooldown);
+        self.in_flight += other.in_flight;
+    }
+}
+
+/// The targets on the page of metrics; those that have never answered are left out. `label` is a model's name there: what
+/// clients ask for at will has none, and of those the worst is told.
+pub fn write_metrics<'t>(targets: &'t [TargetStatus], label: impl Fn(&'t TargetStatus) -> &'t str, page: &mut Page) {
+    let mut rows: BTreeMap<[&str; 3], Row<'_>> = BTreeMap::new();
+    for status in targets.iter().filter(|status| !status.target.is_key()) {
+        let Some(success) = status.success else { continue };
+        let row = Row::of(status, success, label(status));
+        match rows.entry(row.labels.map(|(_, value)| value)) {
+            Entry::Occupied(mut known) => known.get_mut().join(&row),
+            Entry::Vacant(free) => {
+                free.insert(row);
+            }
+        }
+    }
+    let mut family = |name: &str, help: &str, value: &dyn Fn(&Row<'_>) -> Option<f64>| {
         page.family(name, Kind::Gauge, help);
-        for status in shown() {
-            let target = &status.target;
-            if let Some(value) = value(status) {
-                let labels = [("provider", &*target.provider), ("key", &*target.key), ("model", &*target.model)];
-                page.sample(name, &labels, value);
+        for row in rows.values().take(MAX_SERIES) {
+            if let Some(value) = value(row) {
+                page.sample(name, &row.labels, value);
             }
         }
     };
     family(
         "peerway_provider_breaker_state",
         "The breaker of a model at a provider with a key: 0 closed, 1 half open, 2 open.",
-        &|status| {
-            Some(match status.breaker {
-                "closed" => 0.0,
-                "half_open" => 1.0,
-                _ => 2.0,
-            })
-        },
+        &|row| Some(row.breaker),
     );
-    family("peerway_provider_success_ratio", "Calls that did not fail by the provider's fault, lately.", &|status| {
-        status.success
+    family("peerway_provider_success_ratio", "Calls that did not fail by the provider's fault, lately.", &|row| {
+        Some(row.success)
     });
-    family("peerway_provider_weight", "The share of calls that it deserves; 0 while it cannot be used.", &|status| {
-        Some(status.weight)
+    family("peerway_provider_weight", "The share of calls that it deserves; 0 while it cannot be used.", &|row| {
+        Some(row.weight)
     });
-    family("peerway_provider_latency_seconds", "From begin to end of a call, lately.", &|status| {
-        status.latency.map(|latency| latency.as_secs_f64())
-    });
+    family("peerway_provider_latency_seconds", "From begin to end of a call, lately.", &|row| row.latency);
     family(
         "peerway_provider_cooldown_seconds",
         "How long it is left alone as it is full or its key was refused.",
-        &|status| Some(status.cools_for.map_or(0.0, |(left, _)| left.as_secs_f64())),
+        &|row| Some(row.cooldown),
     );
-    family("peerway_provider_in_flight", "Calls of this node that have not ended.", &|status| {
-        Some(status.in_flight as f64)
-    });
+    family("peerway_provider_in_flight", "Calls of this node that have not ended.", &|row| Some(row.in_flight));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use peerway_cluster::health::Target;
+
+    use super::*;
+
+    fn status(model: &str, breaker: &'static str, success: f64) -> TargetStatus {
+        TargetStatus {
+            target: Target { provider: "p".into(), key: "main".into(), model: Arc::from(model) },
+            breaker,
+            success: Some(success),
+            latency: None,
+            first_output: None,
+            weight: success,
+            reason: String::new(),
+            cools_for: None,
+            believed_rate: None,
+            calls_per_second: 0.0,
+            in_flight: 1,
+            witnesses: Vec::new(),
+        }
+    }
+
+    /// However many models clients make up.
+    #[test]
+    fn clients_make_no_series() {
+        let made_up = (0..600).map(|number| status(&format!("a-{number}"), "closed", 1.0));
+        let named = [status("known", "open", 0.25), status("z", "half_open", 0.5)];
+        let targets: Vec<TargetStatus> = made_up.chain(named).collect();
+        let mut page = Page::default();
+        write_metrics(&targets, |it| if &*it.target.model == "known" { "known" } else { "other" }, &mut page);
+        let page = page.finish();
+        for line in [
+            r#"peerway_provider_breaker_state{provider="p",key="main",model="known"} 2"#,
+            r#"peerway_provider_breaker_state{provider="p",key="main",model="other"} 1"#,
+            r#"peerway_provider_success_ratio{provider="p",key="main",model="other"} 0.5"#,
+            r#"peerway_provider_in_flight{provider="p",key="main",model="other"} 601"#,
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+        }
+        assert_eq!(page.matches("peerway_provider_weight{").count(), 2);
+    }
 }

@@ -1,5 +1,7 @@
 //! The closed vocabulary of `error.code` and `x-peerway-error`.
 
+use peerway_dialect::canonical::UPSTREAM_ERROR;
+
 /// What a program can tell one refusal or failure from another by. `docs/errors.md` lists them for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
@@ -57,7 +59,7 @@ impl Code {
             Self::RequestTimeout => "request_timeout",
             Self::NotServed => "not_served",
             Self::Refused => "refused",
-            Self::UpstreamError => "upstream_error",
+            Self::UpstreamError => UPSTREAM_ERROR,
             Self::Overloaded => "overloaded",
             Self::ClientGone => "client_gone",
         }

@@ -3,7 +3,7 @@
 
 use http::HeaderName;
 use peerway_dialect::canonical::Failure;
-use peerway_dialect::{anthropic, bedrock, cohere, gemini, openai};
+use peerway_dialect::{Dialect, anthropic, bedrock, cohere, gemini, openai};
 use serde_json::json;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,6 +36,16 @@ impl ErrorForm {
             (Some("cohere"), _) => Self::Cohere,
             (Some("mcp"), _) => Self::Plain,
             _ => Self::OpenAi,
+        }
+    }
+
+    pub fn of_dialect(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::OpenAiResponses => Self::OpenAi,
+            Dialect::Anthropic => Self::Anthropic,
+            Dialect::Gemini => Self::Gemini,
+            Dialect::Bedrock => Self::Bedrock,
+            Dialect::Cohere => Self::Cohere,
         }
     }
 

@@ -28,12 +28,13 @@ impl RequestIds {
 
     /// One that nobody has sent.
     pub fn fresh(&self) -> HeaderValue {
-        use std::io::Write;
-        let mut id = [0u8; 32];
         let count = self.next.fetch_add(1, Ordering::Relaxed);
-        // Sixteen digits of prefix and sixteen of count fill the buffer exactly.
-        let written = write!(&mut id[..], "{:016x}{count:016x}", self.prefix);
-        debug_assert!(written.is_ok());
+        let mut rest = u128::from(self.prefix) << 64 | u128::from(count);
+        let mut id = [0u8; 32];
+        for digit in id.iter_mut().rev() {
+            *digit = b"0123456789abcdef"[(rest & 15) as usize];
+            rest >>= 4;
+        }
         HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     }
 }

@@ -29,7 +29,9 @@ pub fn reach(address: IpAddr) -> Reach {
         },
     };
     match v4.octets() {
-        [169, 254, ..] | [224..=255, ..] | [100, 100, 100, 200] | [192, 0, 0, 192] => Reach::Never,
+        [169, 254, ..] | [224..=255, ..] => Reach::Never,
+        // Alibaba's, Oracle's, and Azure's, which is no address of the registries.
+        [100, 100, 100, 200] | [192, 0, 0, 192] | [168, 63, 129, 16] => Reach::Never,
         _ if is_public_v4(v4) => Reach::Public,
         _ => Reach::Private,
     }
@@ -174,8 +176,15 @@ mod tests {
 
     #[test]
     fn what_no_provider_lives_at_is_never_allowed() {
-        for address in ["169.254.169.254", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254", "fe80::1"]
-        {
+        for address in [
+            "169.254.169.254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "fe80::1",
+        ] {
             assert_eq!(reach(address.parse().unwrap()), Reach::Never, "{address}");
         }
         for address in
@@ -191,7 +200,7 @@ mod tests {
     proptest! {
         #[test]
         fn v4_is_public_outside_the_registries(v4: u32) {
-            prop_assert_eq!(is_public(Ipv4Addr::from(v4).into()), !is_special(v4));
+            prop_assert_eq!(is_public(Ipv4Addr::from(v4).into()), !is_special(v4) && v4 != 0xa83f_8110);
         }
 
         #[test]

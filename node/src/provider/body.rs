@@ -92,10 +92,8 @@ impl http_body::Body for Body {
             };
             match decoded {
                 Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(Frame::data(data.into())))),
-                // A piece that holds no whole symbol; or the end.
-                Ok(_) if body.incoming.is_end_stream() || body.coding.as_ref().is_some_and(|coding| coding.ended) => {
-                    return Poll::Ready(None);
-                }
+                Ok(_) if coding.ended => return Poll::Ready(None),
+                // A piece that holds no whole symbol. That nothing follows it does not make the text whole.
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }

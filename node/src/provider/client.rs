@@ -1,5 +1,6 @@
 //! The HTTP client of one provider on one data-plane thread: its own pool, no redirects, checked addresses.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,5 +129,14 @@ impl SendError {
             .and_then(|cause| cause.downcast_ref::<hyper::Error>())
             .is_some_and(hyper::Error::is_canceled);
         !error.is_connect() && !canceled
+    }
+
+    /// Whether the provider's connect timeout has struck. One of the system's has a number of the system's.
+    pub fn is_late(&self) -> bool {
+        let Self::Http(error) = self else { return false };
+        let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+        let mut causes = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
+        error.is_connect()
+            && causes.any(|cause| cause.kind() == io::ErrorKind::TimedOut && cause.raw_os_error().is_none())
     }
 }

@@ -125,6 +125,13 @@ impl Credential {
         }
         Ok(())
     }
+
+    /// The provider has refused it. What can be had anew is not shown again.
+    pub(super) fn refused(&self) {
+        if let Self::Google(source) = self {
+            source.refused();
+        }
+    }
 }
 
 impl AwsKey {

@@ -5,7 +5,8 @@
 //! - `site`, `endpoint`, `headers`, `vertex`: its URLs, its headers, and what is particular about a body
 //! - `credential`, `service_account`, `token`: what it is shown to know who asks
 //! - [`address`], [`url`]: where a provider may live; [`resolve`]: names are looked up and judged
-//! - `client`, `connect`, `lanes`: connections, by a proxy or without; `body`: what comes back by them
+//! - `client`, `connect`, `lanes`: connections, by a proxy or without; `body`: what comes back by them; [`late`](Late):
+//!   what does not come in time
 
 pub mod address;
 mod body;
@@ -15,6 +16,7 @@ mod credential;
 mod endpoint;
 pub mod headers;
 mod lanes;
+mod late;
 mod pattern;
 mod request;
 pub mod resolve;
@@ -30,6 +32,7 @@ pub use body::{Body, BodyError, UnknownCoding};
 pub use client::{Client, ClientFactory, SendError, Way};
 pub use connect::{Connector, Proxy};
 pub use credential::{BadKey, check_key};
+pub use late::{Late, Timeout};
 pub use pattern::Pattern;
 pub use request::{RequestError, UpstreamCall};
 pub use service_account::BadServiceAccount;

@@ -25,6 +25,8 @@ const WITHIN: Duration = Duration::from_secs(10);
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// A token that ends while a request is on its way to the provider would be refused there.
 const SLACK: Duration = Duration::from_secs(10);
+/// Longer lives are not believed: a token that was withdrawn must not be shown for ever.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// After a failure nobody asks for this long: a refused account must not be asked about with every request.
 const COOL: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,17 @@ pub enum TokenError {
     Refused { status: StatusCode, reason: String },
     #[error("no access token for the service account: the token endpoint's answer holds none")]
     Malformed,
+}
+
+impl TokenError {
+    /// Whether it is the account that gets no token, as opposed to nobody.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Sign(_) => true,
+            Self::Refused { status, .. } => status.is_client_error() && *status != StatusCode::TOO_MANY_REQUESTS,
+            Self::Unreachable(_) | Self::Late | Self::Malformed => false,
+        }
+    }
 }
 
 pub(super) struct TokenSource {
@@ -79,7 +92,15 @@ impl TokenSource {
         if let Some(token) = self.ready() {
             return Ok(token);
         }
-        self.fetch(&mut fetching).await
+        // A task of its own: whoever asks may go away, and then the next one would begin anew, and go away too.
+        let source = Arc::clone(self);
+        let fetch = tokio::spawn(async move { source.fetch(&mut fetching).await });
+        fetch.await.unwrap_or_else(|error| Err(TokenError::Unreachable(error.to_string())))
+    }
+
+    /// The provider has refused the token in hand, whatever its end was said to be.
+    pub(super) fn refused(&self) {
+        self.current.store(None);
     }
 
     /// The token in hand. Near its end a new one is fetched by somebody for whom nobody waits.
@@ -89,6 +110,7 @@ impl TokenSource {
         let token = token.as_ref().filter(|token| now < token.ends_at)?;
         if now >= token.renew_at
             && let Ok(mut fetching) = Arc::clone(&self.fetching).try_lock_owned()
+            && just_failed(&fetching).is_none()
         {
             let source = Arc::clone(self);
             tokio::spawn(async move {
@@ -101,14 +123,13 @@ impl TokenSource {
     }
 
     async fn fetch(&self, fetching: &mut Fetching) -> Result<HeaderValue, TokenError> {
-        if let Some((at, error)) = &**fetching
-            && at.elapsed() < COOL
-        {
+        if let Some(error) = just_failed(fetching) {
             return Err(error.clone());
         }
         let asked = Instant::now();
         match tokio::time::timeout(WITHIN, self.ask()).await.unwrap_or(Err(TokenError::Late)) {
             Ok((header, lifetime)) => {
+                let lifetime = lifetime.min(LONGEST_LIFE);
                 let ends_at = asked + lifetime.saturating_sub(SLACK);
                 let renew_at = ends_at - RENEW_BEFORE.min(lifetime / 4);
                 self.current.store(Some(Arc::new(Token { header: header.clone(), renew_at, ends_at })));
@@ -142,6 +163,11 @@ impl TokenSource {
         let header = bearer(&answer.access_token).map_err(|_| TokenError::Malformed)?;
         Ok((header, Duration::from_secs(answer.expires_in.unwrap_or(3600))))
     }
+}
+
+/// The failure after which nobody asks for a moment.
+fn just_failed(fetching: &Fetching) -> Option<&TokenError> {
+    (**fetching).as_ref().filter(|(at, _)| at.elapsed() < COOL).map(|(_, error)| error)
 }
 
 #[derive(Deserialize)]

@@ -20,7 +20,7 @@ use super::site::{self, Site};
 use super::table::{self, Auth, Completions, Row};
 use super::token::TokenSource;
 use super::url::{self, BadUrl, Names};
-use super::{Client, ClientFactory, Pattern};
+use super::{Client, ClientFactory, Late, Pattern, Timeout};
 use crate::config::{self, Http2, ProviderKind};
 use crate::operation::Operation;
 
@@ -64,6 +64,7 @@ pub struct Upstream {
     keys: Vec<UpstreamKey>,
     /// What it serves; empty: whatever is asked for.
     pub models: Vec<Pattern>,
+    pub connect: Duration,
     pub first_byte: Duration,
     pub idle: Duration,
     pub total: Duration,
@@ -125,6 +126,7 @@ impl Upstream {
             headers: common_headers(provider, row, &uri)?,
             keys,
             models: provider.models.iter().map(Pattern::new).collect(),
+            connect: timeouts.connect.get(),
             first_byte: timeouts.first_byte.get(),
             idle: timeouts.idle.get(),
             total: timeouts.total.get(),
@@ -132,6 +134,17 @@ impl Upstream {
             retries: provider.retries,
             clients: (0..workers.max(1)).map(|_| factory.client(&way)).collect(),
         })
+    }
+
+    /// What is told when this timeout has struck.
+    pub fn late(&self, timeout: Timeout) -> Late {
+        let after = match timeout {
+            Timeout::Connect => self.connect,
+            Timeout::FirstByte => self.first_byte,
+            Timeout::Idle => self.idle,
+            Timeout::Total => self.total,
+        };
+        Late { timeout, after, provider: Arc::clone(&self.name) }
     }
 
     pub fn client(&self, worker: usize) -> &Client {
@@ -200,6 +213,11 @@ impl Upstream {
 impl UpstreamKey {
     pub fn weight(&self) -> f64 {
         self.weight
+    }
+
+    /// The provider has refused it as a whole: an access token that was made from it is not shown again.
+    pub fn refused(&self) {
+        self.credential.refused();
     }
 
     /// Whether it may be used for a model.

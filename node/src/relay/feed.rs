@@ -2,17 +2,17 @@
 //! so that a provider that fails before is as one that never answered.
 
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
+use peerway_dialect::Dropped;
 use peerway_dialect::canonical::StreamEvent;
 use tokio::time::{Instant, timeout_at};
 
 use super::outlet::{Broken, Outlet, Piece};
 use super::{Facts, Reader};
 use crate::governance::Reason;
-use crate::provider::{Body, BodyError};
+use crate::provider::{Body, BodyError, Timeout, Upstream};
 
 const MAX_STREAM: u64 = 256 << 20;
 /// More is not held for output: whoever sends so much has begun to answer.
@@ -115,11 +115,16 @@ impl Feed {
         Poll::Ready(())
     }
 
-    /// Holds the stream until there is output, an end, or more than is held. An upstream that says nothing for `idle`
-    /// has failed; one that keeps saying things without output is let through after `hold`. At `deadline` nobody waits
-    /// any more.
-    pub async fn open(&mut self, idle: Duration, hold: Duration, deadline: Option<Instant>) -> Result<(), Broken> {
-        let until = Instant::now() + hold;
+    /// What the provider has said so far and the client's dialect has no words for.
+    pub fn unread(&self) -> Option<&Dropped> {
+        self.reader.unread()
+    }
+
+    /// Holds the stream until there is output, an end, or more than is held. An upstream that says nothing for its idle
+    /// timeout has failed; one that keeps saying things without output is let through after its first-byte timeout. At
+    /// `deadline` nobody waits any more.
+    pub async fn open(&mut self, upstream: &Upstream, deadline: Option<Instant>) -> Result<(), Broken> {
+        let until = Instant::now() + upstream.first_byte;
         loop {
             if let Some(broken) = &self.outlet.broken {
                 return Err(broken.clone());
@@ -133,12 +138,14 @@ impl Feed {
             if now >= until && self.received > 0 {
                 return Ok(());
             }
-            let quiet = now + idle;
+            let quiet = now + upstream.idle;
             let wake = deadline.map_or(quiet, |deadline| quiet.min(deadline));
             if timeout_at(wake, std::future::poll_fn(|context| self.poll_more(context))).await.is_err() {
-                let why =
-                    if wake == quiet { "nothing came for the provider's idle timeout" } else { "it took too long" };
-                self.lost(why, Reason::Deadline);
+                let why = match wake == quiet {
+                    true => upstream.late(Timeout::Idle).to_string(),
+                    false => "it had not begun to answer when the client's own timeout passed".to_owned(),
+                };
+                self.lost(&why, Reason::Deadline);
             }
         }
     }

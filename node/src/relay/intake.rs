@@ -202,5 +202,9 @@ impl Intake {
 impl Drop for Intake {
     fn drop(&mut self) {
         self.settle();
+        // Too late for a header: the log says it.
+        if let Some(unread) = self.feed.unread() {
+            self.exchange.dropped.absorb(unread);
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! What a reader puts out: pieces for the client, the facts of the stream, and how it broke if it did.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use peerway_dialect::canonical::{Failure, FailureKind, StreamEvent};
+use peerway_dialect::canonical::{Failure, FailureKind, StreamEvent, UPSTREAM_ERROR};
 
 use super::Facts;
 use crate::governance::Reason;
+use crate::http::scrub;
 
 /// A piece of the client's stream: one event or more, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +44,15 @@ impl Broken {
     pub fn off(why: &str, reason: Reason) -> Self {
         let kind = if reason == Reason::Deadline { FailureKind::Timeout } else { FailureKind::Upstream };
         let message = format!("the stream broke off: {why}; what was received is incomplete");
-        let failure = Failure::new(kind, message).with_code("upstream_error");
+        let failure = Failure::new(kind, message).with_code(UPSTREAM_ERROR);
         Self { failure, reason, told: None, goes_on: false }
     }
 
-    /// The provider says so.
-    pub fn told(failure: Failure) -> Self {
+    /// The provider says so. It may repeat a key of ours.
+    pub fn told(mut failure: Failure) -> Self {
+        if let Cow::Owned(clean) = scrub::text(&failure.message) {
+            failure.message = clean;
+        }
         Self { failure, reason: Reason::Cut, told: None, goes_on: false }
     }
 }

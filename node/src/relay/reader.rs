@@ -5,15 +5,16 @@
 //! - They speak two dialects: what the decoder reads goes through an encoder.
 
 use bytes::Bytes;
-use peerway_dialect::Dialect;
 use peerway_dialect::canonical::{Failure, StreamEvent};
+use peerway_dialect::{Dialect, Dropped};
 
 use super::frame::FrameCutter;
 use super::outlet::{Broken, Naming, Outlet, PieceKind};
 use super::{EventCutter, EventTooLarge};
-use crate::dialect::openai::{Event, count_chunk, count_text_chunk};
+use crate::dialect::openai::{Answer, Event, count_chunk, count_text_chunk};
 use crate::dialect::{Decoder, Encoder, Manner, codec};
 use crate::governance::Reason;
+use crate::http::scrub;
 
 /// Images in answers stay below.
 const MAX_EVENT: usize = 16 << 20;
@@ -124,6 +125,14 @@ impl Reader {
         bytes.into()
     }
 
+    /// What the provider has said so far and the client's dialect has no words for.
+    pub fn unread(&self) -> Option<&Dropped> {
+        match &self.way {
+            Way::Translate { decoder, .. } => Some(decoder.unread()),
+            Way::Scan | Way::Beside { .. } => None,
+        }
+    }
+
     fn event(&mut self, event: Bytes, out: &mut Outlet) {
         if out.facts.done {
             return;
@@ -143,7 +152,10 @@ impl Reader {
             }),
             Event::Error(said) => {
                 let failure = codec::decode_error(self.client, 502, &http::HeaderMap::new(), said.as_bytes());
-                out.break_off(Broken { told: Some(event), ..Broken::told(failure) });
+                if let Some(usage) = Answer::read(said.as_bytes()).and_then(|answer| answer.usage) {
+                    out.facts.usage = Some(usage);
+                }
+                out.break_off(Broken { told: Some(scrub::body(event)), ..Broken::told(failure) });
             }
             Event::Done => {
                 out.facts.done = true;
@@ -203,8 +215,7 @@ impl Reader {
 /// A decoder's own words for streams that end too early or cannot be read, with the reason for their cost.
 fn broken_by(failure: Failure) -> Broken {
     let reason = if failure == Failure::cut() { Reason::Cut } else { Reason::Malformed };
-    let is_ours = failure.code.as_deref() == Some("upstream_error");
-    if is_ours { Broken { reason, ..Broken::told(failure) } } else { Broken::told(failure) }
+    if failure.is_of_upstream() { Broken { reason, ..Broken::told(failure) } } else { Broken::told(failure) }
 }
 
 /// Events of OpenAI's are put out one by one, as the cache records them and usage is told apart; others as they come.

@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,12 +20,13 @@ use super::intake::{Intake, OnFinish};
 use super::pace::{self, Pace};
 use crate::gateway::Exchange;
 use crate::governance::Reason;
+use crate::provider::{Late, Timeout};
 
 /// A response body that relays an upstream's stream.
 pub struct StreamRelay {
     /// There until the relay is dropped.
     intake: Option<Box<Intake>>,
-    idle: Duration,
+    limits: Limits,
     last_piece: Instant,
     /// Wakes the relay to look at the clock; moved only when it fires, not with each event.
     alarm: Pin<Box<Sleep>>,
@@ -40,12 +42,19 @@ impl std::fmt::Debug for StreamRelay {
 }
 
 /// What a relay needs to know of its stream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
+    pub provider: Arc<str>,
     pub idle: Duration,
     pub total: Duration,
     /// Tokens a second below which a stream crawls; zero: however slow.
     pub least_pace: f64,
+}
+
+impl Limits {
+    fn late(&self, timeout: Timeout, after: Duration) -> String {
+        Late { timeout, after, provider: Arc::clone(&self.provider) }.to_string()
+    }
 }
 
 impl StreamRelay {
@@ -59,40 +68,38 @@ impl StreamRelay {
         on_finish: Option<OnFinish>,
     ) -> Self {
         let now = Instant::now();
+        let pace = (limits.least_pace > 0.0).then(|| Pace::new(limits.least_pace));
+        // A pace is looked at more often than silence.
+        let look = if pace.is_some() { pace::LOOK } else { limits.idle };
+        let first = look.min(limits.idle).min(limits.total);
         Self {
             intake: Some(Box::new(Intake::new(feed, exchange, strip_usage, recorder, on_finish))),
-            idle: limits.idle,
             last_piece: now,
-            alarm: Box::pin(tokio::time::sleep_until(now + limits.idle)),
+            alarm: Box::pin(tokio::time::sleep_until(now + first)),
             deadline: now + limits.total,
-            pace: (limits.least_pace > 0.0).then(|| Pace::new(limits.least_pace)),
+            pace,
+            limits,
         }
-        .with_alarm()
-    }
-
-    /// A pace is looked at more often than silence.
-    fn with_alarm(mut self) -> Self {
-        if self.pace.is_some() {
-            self.alarm.as_mut().reset(self.last_piece + pace::LOOK.min(self.idle));
-        }
-        self
     }
 
     /// Why the stream has taken too long, if it has.
-    fn poll_late(&mut self, context: &mut Context<'_>) -> Option<&'static str> {
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Option<String> {
         while self.alarm.poll_unpin(context).is_ready() {
             let now = Instant::now();
             if now >= self.deadline {
-                return Some("it took longer than the provider's total timeout");
+                return Some(self.limits.late(Timeout::Total, self.limits.total));
             }
-            let quiet_until = self.last_piece + self.idle;
+            let quiet_until = self.last_piece + self.limits.idle;
             if now >= quiet_until {
-                return Some("nothing came for the provider's idle timeout");
+                return Some(self.limits.late(Timeout::Idle, self.limits.idle));
             }
             let mut next = quiet_until.min(self.deadline);
             if let (Some(pace), Some(intake)) = (&mut self.pace, &self.intake) {
                 if pace.crawls(now, intake.tokens()) {
-                    return Some("it wrote fewer tokens a second than the provider's `min_tokens_per_s`");
+                    let Limits { provider, least_pace, .. } = &self.limits;
+                    return Some(format!(
+                        "it wrote less than {least_pace} tokens a second, the `min_tokens_per_s` of provider `{provider}`"
+                    ));
                 }
                 next = next.min(now + pace::LOOK);
             }
@@ -131,7 +138,7 @@ impl Body for StreamRelay {
             }
             let Some(why) = relay.poll_late(context) else { return Poll::Pending };
             if let Some(intake) = &mut relay.intake {
-                intake.lost(why, Reason::Deadline);
+                intake.lost(&why, Reason::Deadline);
             }
         }
     }

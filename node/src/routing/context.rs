@@ -1,31 +1,42 @@
 //! Whether a provider says that a request is longer than its model's context window, in which words it ever says so.
 
-/// Pieces of what providers say, in lower case.
-const WORDS: [&str; 13] = [
-    "maximum context length",                // OpenAI, DeepSeek, OpenRouter, Mistral, vLLM
-    "exceeds the context window",            // OpenAI's responses
-    "reduce the length of the messages",     // Groq
-    "prompt is too long",                    // Anthropic
-    "exceed context limit",                  // Anthropic, with the answer that was asked for
-    "exceeds the maximum number of tokens",  // Gemini
-    "input is too long for requested model", // Bedrock
-    "too many tokens: ",                     // Cohere
-    "longer than the maximum model length",  // vLLM
-    "exceeds the available context size",    // llama.cpp
-    "tokens + `max_new_tokens` must be",     // Together, Hugging Face
-    "maximum prompt length is",              // xAI
-    "exceeds the model's context",           // Fireworks and others
+/// Codes of those that have one for it.
+const CODES: [&str; 3] = ["context_length_exceeded", "context_window_exceeded", "exceed_context_size_error"];
+
+/// Pieces of what the others say, in lower case.
+const WORDS: [&str; 18] = [
+    "maximum context length",               // OpenAI, DeepSeek, OpenRouter, Mistral, vLLM
+    "context window",                       // OpenAI's responses, LiteLLM
+    "context length exceeded",              // proxies in between
+    "context_length_exceeded",              // those that put the code into the message
+    "reduce the length of the",             // Groq
+    "prompt is too long",                   // Anthropic
+    "exceed context limit",                 // Anthropic, with the answer that was asked for
+    "input length and `max_tokens` exceed", // Bedrock, of Anthropic's models
+    "exceeds the maximum number of tokens", // Gemini
+    "input is too long",                    // Bedrock
+    "too many input tokens",                // Bedrock, of Amazon's models
+    "input token count",                    // Gemini, Vertex
+    "too many tokens: ",                    // Cohere
+    "longer than the maximum model length", // vLLM
+    "exceeds the available context size",   // llama.cpp
+    "tokens + `max_new_tokens` must be",    // Together, Hugging Face
+    "maximum prompt length is",             // xAI
+    "exceeds the model's context",          // Fireworks and others
 ];
 
-/// Told by the error's code where there is one for it, else by its words: most providers have no code.
+/// Whether an error answer of this status says so: by its code where it has one for it, else by its words.
 pub fn is_exceeded(status: u16, code: Option<&str>, message: &str) -> bool {
-    if !matches!(status, 400 | 413 | 422) {
-        return false;
-    }
-    if matches!(code, Some("context_length_exceeded" | "exceed_context_size_error")) {
-        return true;
-    }
-    let message = message.to_ascii_lowercase();
+    matches!(status, 400 | 413 | 422) && (code.is_some_and(is_code) || says(&message.to_ascii_lowercase()))
+}
+
+/// Whether an error's code says so.
+pub fn is_code(code: &str) -> bool {
+    CODES.iter().any(|known| known.eq_ignore_ascii_case(code))
+}
+
+/// Whether an error's message says so, in lower case.
+pub fn says(message: &str) -> bool {
     WORDS.iter().any(|words| message.contains(words))
 }
 

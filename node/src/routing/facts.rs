@@ -61,7 +61,8 @@ impl Facts {
                 _ => best = Some((facts, weight)),
             }
         }
-        best.map_or_else(Self::default, |(facts, _)| facts)
+        let none = || Standing::Down("none of its keys may be used for the model".to_owned());
+        best.map_or_else(|| Self { standing: none(), ..Self::default() }, |(facts, _)| facts)
     }
 }
 
@@ -106,6 +107,6 @@ mod tests {
         assert_eq!(Facts::of_keys([(1.0, down.clone()), (2.0, down.clone())]).standing, down.standing);
         let probe = Facts { standing: Standing::ProbeDue, ..Facts::default() };
         assert_eq!(Facts::of_keys([(1.0, down), (1.0, probe)]).standing, Standing::ProbeDue);
-        assert_eq!(Facts::of_keys([]), Facts::default());
+        assert!(matches!(Facts::of_keys([]).standing, Standing::Down(_)), "nobody could ask it");
     }
 }

@@ -182,6 +182,11 @@ impl Attempts {
         self.failed = Some((Arc::clone(&target.upstream), Arc::clone(&target.retries)));
         Ok(())
     }
+
+    /// What was asked last has answered: whatever is asked next, no failure has made it necessary.
+    pub fn answered(&mut self) {
+        self.failed = None;
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,10 @@ use super::target::Target;
 use crate::config::{self, Config};
 use crate::provider::{Pattern, Upstream};
 
+/// No provider's names are longer. What is seen of a model is kept under its name for a while, and a name that nobody
+/// knows is the client's to choose.
+const LONGEST_NAME: usize = 1_024;
+
 /// Why a model name leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoRoute {
@@ -79,6 +83,9 @@ impl Routes {
         if let Some(route) = self.aliases.get(model).or_else(|| self.listed.get(model)) {
             return Ok(Arc::clone(route));
         }
+        if model.len() > LONGEST_NAME {
+            return Err(NoRoute { why: format!("No model's name is longer than {LONGEST_NAME} bytes.") });
+        }
         if let Some((name, bare)) = model.split_once('/')
             && let Some(provider) = self.providers.iter().find(|provider| *provider.upstream.name == *name)
         {
@@ -128,6 +135,14 @@ impl Routes {
             literal.map(move |pattern| format!("{}/{}", upstream.name, pattern.as_str()))
         });
         aliases.into_iter().cloned().chain(models)
+    }
+
+    /// What a provider's model is called in metrics: its name, if the configuration has it.
+    pub fn metric_label<'m>(&self, provider: &str, model: &'m str) -> &'m str {
+        let is_target = |target: &Target| *target.model == *model && *target.upstream.name == *provider;
+        let is_named = self.listed.contains_key(&format!("{provider}/{model}"))
+            || self.aliases.values().any(|route| route.targets().any(is_target));
+        if is_named { model } else { OTHER }
     }
 
     pub fn upstreams(&self) -> &[Arc<Upstream>] {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use peerway_dialect::Dialect;
 
 use super::Call;
+use super::bounds::{Bounds, bound_of, bounds_of_config};
 use super::edit::Edits;
 use crate::dialect::json::{Malformed, Shape, Value, keyed_members, members};
 
@@ -46,8 +47,8 @@ pub struct Envelope {
     /// Whether the client wants the usage in its stream; dialects in which nobody has to ask always have it.
     pub include_usage: bool,
     stream_options: Option<Value>,
-    /// Bounds of the answer's length that are given and null, which is none.
-    null_bounds: Vec<(&'static str, Range<usize>)>,
+    /// What bounds the answer's length, whether it is one or not.
+    bounds: Bounds,
     /// The object that holds the bound, in dialects that have one.
     config: Option<Value>,
     /// The value of `fallbacks`: further models to try, which are the gateway's business.
@@ -66,32 +67,11 @@ pub struct Rewrite<'a> {
     pub model: Option<&'a str>,
     /// Ask for the usage chunk, as nothing else tells what a stream cost.
     pub ask_for_usage: bool,
-    /// Bound the answer's length, in tokens. For requests that have no bound of their own.
+    /// Bound the answer's length, in tokens. For requests that have no bound of their own: what stands in its place (null,
+    /// less than nothing) is replaced.
     pub max_output: Option<u64>,
     /// OpenAI's newer models refuse the older name of the bound, and others do not know the newer one.
     pub max_completion_tokens: bool,
-}
-
-/// The name of the object that holds the bound of an answer's length, and the name of the bound.
-fn bound_of(dialect: Dialect, max_completion_tokens: bool) -> (Option<&'static str>, &'static str) {
-    match dialect {
-        Dialect::OpenAiChat if max_completion_tokens => (None, "max_completion_tokens"),
-        Dialect::OpenAiChat | Dialect::OpenAiCompletions | Dialect::Anthropic | Dialect::Cohere => (None, "max_tokens"),
-        Dialect::OpenAiResponses => (None, "max_output_tokens"),
-        Dialect::Gemini => (Some("generationConfig"), "maxOutputTokens"),
-        Dialect::Bedrock => (Some("inferenceConfig"), "maxTokens"),
-    }
-}
-
-/// The bound that is always put in under this name: what a member of this name, given as null, stands for.
-fn known_bound(dialect: Dialect, key: &str) -> Option<&'static str> {
-    let name = match key {
-        "max_tokens" => "max_tokens",
-        "max_completion_tokens" if dialect == Dialect::OpenAiChat => "max_completion_tokens",
-        "max_output_tokens" if dialect == Dialect::OpenAiResponses => "max_output_tokens",
-        _ => return None,
-    };
-    Some(name)
 }
 
 fn is_config(dialect: Dialect, key: &str) -> bool {
@@ -112,7 +92,7 @@ impl Envelope {
             stream,
             include_usage: true,
             stream_options: None,
-            null_bounds: Vec::new(),
+            bounds: Bounds::default(),
             config: None,
             fallbacks: None,
             fallbacks_member: None,
@@ -127,7 +107,8 @@ impl Envelope {
         let dialect = call.dialect;
         let mut model: Option<(String, Range<usize>)> = None;
         let (mut stream, mut options, mut config) = (None, None, None);
-        let mut null_bounds = Vec::new();
+        let mut bounds = Bounds::default();
+        let mut wrong = Ok(());
         let mut twice = None;
         let mut fallbacks: Option<(Range<usize>, Range<usize>)> = None;
         // The end of the member before, and whether the fallbacks' member is the first and ends at the next one.
@@ -156,10 +137,9 @@ impl Envelope {
                     config.replace(value).map(|_| name)
                 }
                 key => {
-                    if value.shape == Shape::Null
-                        && let Some(name) = known_bound(dialect, key)
-                    {
-                        null_bounds.push((name, value.range));
+                    if let Some(name) = Bounds::in_body(dialect, key) {
+                        let taken = bounds.take(body, name, key_start, &value);
+                        wrong = std::mem::replace(&mut wrong, Ok(())).and(taken);
                     }
                     None
                 }
@@ -171,9 +151,10 @@ impl Envelope {
         if let Some(field) = twice {
             return Err(EnvelopeError::Twice { field });
         }
-        // An edit must find the bound in it: keys that cannot be read could hide one.
+        wrong?;
         if let Some(Value { shape: Shape::Object, range }) = &config {
-            members(body, range.clone(), |_, _| Ok(()))?;
+            // Keys that cannot be read could hide one.
+            bounds = bounds_of_config(dialect, body, range.clone())??;
         }
         let (model, model_range) = match (&call.model, model) {
             (Some(told), in_body) => (told.clone(), in_body.map(|(_, range)| range)),
@@ -201,7 +182,7 @@ impl Envelope {
             stream,
             include_usage: asked.unwrap_or(!must_ask),
             stream_options: options,
-            null_bounds,
+            bounds,
             config,
             fallbacks,
             fallbacks_member,
@@ -277,33 +258,15 @@ impl Envelope {
         new_members: &mut Vec<String>,
     ) {
         let (config, name) = bound_of(self.dialect, max_completion_tokens);
-        let member = format!("\"{name}\":{tokens}");
-        let Some(config) = config else {
-            // A second member of the name would leave it to the provider which of them counts.
-            let mut given = self.null_bounds.iter().filter(|(given, _)| *given == name).peekable();
-            if given.peek().is_none() {
-                new_members.push(member);
-            }
-            for (_, range) in given {
-                edits.replace(range.clone(), tokens.to_string().into_bytes());
-            }
+        if self.bounds.replace(name, tokens, edits) {
             return;
-        };
+        }
+        let member = format!("\"{name}\":{tokens}");
+        let Some(config) = config else { return new_members.push(member) };
         match &self.config {
             Some(Value { shape: Shape::Object, range }) => {
-                let (mut is_empty, mut null) = (true, None);
-                let walked = members(body, range.clone(), |key, value| {
-                    is_empty = false;
-                    if matches!(key.as_ref(), "maxOutputTokens" | "max_output_tokens" | "maxTokens") {
-                        null = Some(value.range);
-                    }
-                    Ok(())
-                });
-                debug_assert!(walked.is_ok(), "the scan has walked this object before");
-                match null {
-                    Some(null) => edits.replace(null, tokens.to_string().into_bytes()),
-                    None => edits.insert(range.start + 1, (member + if is_empty { "" } else { "," }).into_bytes()),
-                }
+                let is_empty = body[range.start + 1..range.end - 1].trim_ascii().is_empty();
+                edits.insert(range.start + 1, (member + if is_empty { "" } else { "," }).into_bytes());
             }
             Some(null) => edits.replace(null.range.clone(), format!("{{{member}}}").into_bytes()),
             None => new_members.push(format!("\"{config}\":{{{member}}}")),
@@ -396,7 +359,10 @@ mod tests {
             (r#"{"model":"a","mod\u0065l":"b"}"#, "`model` is given twice"),
             (r#"{"model":"a","stream":"yes"}"#, "`stream` must be true or false"),
             (r#"{"model":"a","stream_options":[]}"#, "`stream_options` must be an object"),
-            (r#"{"model":"a""#, "the body is not valid JSON: expected `,` or `}` at byte 12"),
+            (r#"{"model":"a","max_tokens":true}"#, "`max_tokens` must be a number of tokens"),
+            (r#"{"model":"a","max_completion_tokens":"some"}"#, "`max_completion_tokens` must be a number of tokens"),
+            (r#"{"model":"a","max_tokens":5,"max_tokens":50}"#, "`max_tokens` is given twice"),
+            (r#"{"model":"a""#, "the body is not valid JSON: expected `,` or a closing bracket at byte 12"),
         ] {
             assert_eq!(scan(body).unwrap_err().to_string(), message, "{body}");
         }
@@ -414,7 +380,20 @@ mod tests {
     fn puts_in_a_bound_where_there_is_none() {
         let edit = Rewrite { max_output: Some(64), ..Rewrite::default() };
         assert_eq!(rewritten(r#"{"model":"echo"}"#, edit), r#"{"max_tokens":64,"model":"echo"}"#);
-        assert_eq!(rewritten(r#"{"model":"m","max_tokens":null}"#, edit), r#"{"model":"m","max_tokens":64}"#);
+        for nothing in ["null", "-1", "-1e6", "\"-1\""] {
+            let body = format!("{{\"model\":\"m\",\"max_tokens\":{nothing}}}");
+            assert_eq!(rewritten(&body, edit), r#"{"model":"m","max_tokens":64}"#);
+        }
+        assert_eq!(
+            rewritten(r#"{"max_completion_tokens" : -1 ,"model":"m"}"#, edit),
+            r#"{"max_tokens":64 ,"model":"m"}"#,
+            "under the name that the provider knows"
+        );
+        let newer = Rewrite { max_completion_tokens: true, ..edit };
+        assert_eq!(
+            rewritten(r#"{"max_tokens":-1,"model":"m","max_completion_tokens":null}"#, newer),
+            r#"{"max_tokens":null,"model":"m","max_completion_tokens":64}"#
+        );
         let edit = Rewrite { ask_for_usage: true, ..edit };
         assert_eq!(
             rewritten(r#" {"stream":true,"model":"echo"}"#, edit),

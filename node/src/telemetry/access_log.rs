@@ -13,7 +13,7 @@ use serde::Serialize;
 const QUEUE: usize = 8192;
 
 /// How long a line may wait for others.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 
 /// What is logged of a request: ids and figures, never keys, prompts or answers.
 #[derive(Debug, Serialize)]
@@ -48,6 +48,9 @@ pub struct Line<'a> {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_because: Option<&'static str>,
+    /// What a translation left out of the request or the answer, by its names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<String>,
     /// `ok`, an error code, `cut` or `client_gone`.
     pub outcome: &'a str,
 }

@@ -240,3 +240,20 @@ async fn an_answers_head_has_an_end() {
         assert!(error.contains("head") || error.contains("large"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn what_was_compressed_and_is_not_whole_is_an_error() {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(b"{}").unwrap();
+    let whole = encoder.finish().unwrap();
+    // Cut behind the head, in the text, and in the sum: of none of them comes more, and only the last one holds text.
+    for length in [10, 11, whole.len() - 4, whole.len()] {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n");
+        let address = say([head.as_bytes(), &whole[..length]].concat()).await;
+        let upstream = upstream(fields(format!("http://{address}/v1"), json!({})));
+        let response = upstream.client(0).request(chat(&upstream, "m").await).await.unwrap();
+        let body = response.into_body().collect().await;
+        assert_eq!(body.is_ok(), length == whole.len(), "{length} of {}", whole.len());
+    }
+}

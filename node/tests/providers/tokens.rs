@@ -18,6 +18,7 @@ use peerway_dialect::Dialect;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::{account, call, key, upstream};
 
@@ -26,23 +27,27 @@ struct Endpoint {
     url: String,
     given: Arc<AtomicUsize>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// A permit for each answer.
+    answers: Arc<Semaphore>,
 }
 
 async fn endpoint(seconds: u64, refuse: bool) -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/token", listener.local_addr().unwrap());
     let (given, asked) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
-    let (count, bodies) = (Arc::clone(&given), Arc::clone(&asked));
+    let answers = Arc::new(Semaphore::new(1_000));
+    let (count, bodies, permits) = (Arc::clone(&given), Arc::clone(&asked), Arc::clone(&answers));
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let (count, bodies) = (Arc::clone(&count), Arc::clone(&bodies));
+            let (count, bodies, permits) = (Arc::clone(&count), Arc::clone(&bodies), Arc::clone(&permits));
             let serve = service_fn(move |request: Request<Incoming>| {
-                let (count, bodies) = (Arc::clone(&count), Arc::clone(&bodies));
+                let (count, bodies, permits) = (Arc::clone(&count), Arc::clone(&bodies), Arc::clone(&permits));
                 async move {
                     let body = request.into_body().collect().await?.to_bytes();
                     bodies.lock().unwrap().push(String::from_utf8(body.to_vec()).unwrap());
                     let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+                    permits.acquire().await.unwrap().forget();
                     let answer = json!({"access_token": format!("token-{number}"), "expires_in": seconds, "token_type": "Bearer"});
                     let refusal = json!({"error": "invalid_grant", "error_description": "Invalid JWT Signature."});
                     let (status, body) = if refuse { (400, refusal) } else { (200, answer) };
@@ -54,7 +59,7 @@ async fn endpoint(seconds: u64, refuse: bool) -> Endpoint {
             tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), serve));
         }
     });
-    Endpoint { url, given, asked }
+    Endpoint { url, given, asked, answers }
 }
 
 fn vertex(token_uri: &str) -> Arc<Upstream> {
@@ -128,6 +133,43 @@ async fn a_refusal_is_told_and_not_repeated_with_every_request() {
         assert!(error.contains("400 Bad Request: invalid_grant (Invalid JWT Signature.)"), "{error}");
     }
     assert!(endpoint.given.load(Ordering::SeqCst) <= 2);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_comes_although_whoever_asked_has_gone() {
+    let endpoint = endpoint(3600, false).await;
+    endpoint.answers.forget_permits(1_000);
+    let upstream = vertex(&endpoint.url);
+    let is_asked = async {
+        while endpoint.given.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        shown = shown(&upstream) => panic!("{shown:?} before there was an answer"),
+        () = is_asked => {}
+    }
+    endpoint.answers.add_permits(1_000);
+    assert_eq!(shown(&upstream).await.as_deref(), Ok("Bearer token-1"));
+    assert_eq!(endpoint.given.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_the_provider_refuses_is_not_shown_again() {
+    let endpoint = endpoint(3600, false).await;
+    let upstream = vertex(&endpoint.url);
+    assert_eq!(shown(&upstream).await.as_deref(), Ok("Bearer token-1"));
+    key(&upstream, "gemini").unwrap().refused();
+    assert_eq!(shown(&upstream).await.as_deref(), Ok("Bearer token-2"));
+}
+
+#[tokio::test]
+async fn a_token_without_an_end_is_one_like_any_other() {
+    let endpoint = endpoint(u64::MAX, false).await;
+    let upstream = vertex(&endpoint.url);
+    for _ in 0..2 {
+        assert_eq!(shown(&upstream).await.as_deref(), Ok("Bearer token-1"));
+    }
 }
 
 #[tokio::test]

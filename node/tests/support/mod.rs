@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 pub mod dialects;
+pub mod scripted;
 
 use std::io;
 use std::net::SocketAddr;
@@ -187,6 +188,17 @@ impl Setup {
         let response = self.client.request(request).await.unwrap();
         let (head, body) = response.into_parts();
         Answer { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    /// As `send`; tells when the first piece of the answer's body has come.
+    pub async fn send_telling(&self, request: Request<Full<Bytes>>, first: &tokio::sync::Notify) -> Answer {
+        let (head, mut body) = self.client.request(request).await.unwrap().into_parts();
+        let mut whole = Vec::new();
+        while let Some(frame) = body.frame().await {
+            whole.extend_from_slice(&frame.unwrap().into_data().unwrap_or_default());
+            first.notify_one();
+        }
+        Answer { status: head.status, headers: head.headers, body: whole.into() }
     }
 
     /// As `send`, for an answer whose body may break off.

@@ -101,10 +101,15 @@ fn is_truthy(error: &serde_json::Value) -> bool {
 
 /// The payload of the event's `data:` lines; chat completions always send one line.
 pub(super) fn data(event: &[u8]) -> Option<&[u8]> {
-    event
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .find_map(|line| line.strip_prefix(b"data:"))
-        .map(<[u8]>::trim_ascii)
+    let mut rest = event;
+    loop {
+        let end = memchr::memchr2(b'\n', b'\r', rest);
+        let line = end.map_or(rest, |end| &rest[..end]);
+        if let Some(data) = line.strip_prefix(b"data:") {
+            return Some(data.trim_ascii());
+        }
+        rest = &rest[end? + 1..];
+    }
 }
 
 fn value_at(data: &[u8], from: usize) -> Option<&[u8]> {
@@ -114,14 +119,6 @@ fn value_at(data: &[u8], from: usize) -> Option<&[u8]> {
 fn value_follows(data: &[u8], key: &Finder<'_>, first: u8) -> bool {
     key.find_iter(data)
         .any(|at| value_at(data, at + key.needle().len()).is_some_and(|value| value.first() == Some(&first)))
-}
-
-/// The event that tells a client that its stream broke. Without it the SDKs would end quietly, as if all was well.
-pub fn error_event(message: &str, code: &str) -> Vec<u8> {
-    let mut event = b"data: ".to_vec();
-    event.extend_from_slice(&super::error_body(message, "upstream_error", None, code));
-    event.extend_from_slice(b"\n\n");
-    event
 }
 
 #[cfg(test)]
@@ -141,6 +138,21 @@ mod tests {
             Event::read(b"data: {\"error\":null,\"choices\":[{\"finish_reason\":null}],\"usage\":null}\r\n\r\n"),
             Event::Chunk(EventFacts::default())
         );
+    }
+
+    #[test]
+    fn data_is_in_the_line_that_says_so() {
+        for (event, expected) in [
+            (&b"data: a b \n\n"[..], Some(&b"a b"[..])),
+            (b"event: x\r\nid: 1\r\ndata:a\r\n\r\n", Some(b"a")),
+            (b": data: a\ndata: b\n\n", Some(b"b")),
+            (b"data: a", Some(b"a")),
+            (b"data:\r\r", Some(b"")),
+            (b"event: x\n\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(data(event), expected, "{:?}", String::from_utf8_lossy(event));
+        }
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! The OpenAI dialect: chat completions, as the API reference of 2026 has them.
 
 mod details;
-mod error;
 mod event;
 mod replay;
 mod usage;
 mod written;
 
-pub use error::error_body;
-pub use event::{Event, EventFacts, error_event};
+pub use event::{Event, EventFacts};
 pub use replay::{Replay, ReplayError, plain_from_events, stream_from_plain};
 pub use usage::{Answer, Usage};
 pub use written::{count_answer, count_chunk, count_text_answer, count_text_chunk};

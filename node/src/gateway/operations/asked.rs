@@ -9,7 +9,10 @@ use crate::operation::Operation;
 use crate::surface::{Call, Form};
 
 /// Bytes of compressed sound for a token: 8 kbit/s, which no codec in use is below, at ten tokens a second.
-const SOUND_BYTES: u64 = 100;
+pub(super) const SOUND_BYTES: u64 = 100;
+/// Tokens of sound for a token of text: English has 15 letters a second, which are estimated at 5 tokens and heard as 20;
+/// four times that, as it may be spoken at a quarter of the speed.
+const SPOKEN: u64 = 16;
 const IMAGE: u64 = 2_000;
 /// Besides what it holds.
 const REQUEST: u64 = 8;
@@ -19,19 +22,19 @@ pub(super) fn of(call: &Call, body: &Bytes, form: Option<&Form>, default_output:
     let is_free = matches!(call.operation, Operation::CountTokens | Operation::Moderations);
     let has_output = matches!(
         call.operation,
-        Operation::ImageGenerations
-            | Operation::ImageEdits
-            | Operation::Speech
-            | Operation::Transcriptions
-            | Operation::Translations
+        Operation::ImageGenerations | Operation::ImageEdits | Operation::Transcriptions | Operation::Translations
     );
     let mut estimate = match form {
         Some(form) => of_form(call.operation, form),
         None if is_free => Estimate::of_prompt(0),
         None => generic(body).unwrap_or_else(|_| Estimate::of_prompt(body.len() as u64 / 3 + REQUEST)),
     };
-    // The length of these answers is not the gateway's to bound.
-    estimate.asked_output = Some(if has_output { default_output } else { 0 });
+    // The length of these answers is not the gateway's to bound; that of what is spoken follows from its text.
+    estimate.asked_output = Some(match call.operation {
+        Operation::Speech => estimate.prompt_tokens.saturating_mul(SPOKEN),
+        _ if has_output => default_output,
+        _ => 0,
+    });
     Asked::estimated(estimate, default_output)
 }
 

@@ -41,6 +41,7 @@ use crate::operation::Operation;
 use crate::surface::{Call, Envelope, EnvelopeError, Form};
 
 pub(super) use raw::Raw;
+pub(super) use usage::stated as stated_usage;
 pub(super) use work::{Asks, Done, Work};
 
 static X_COUNT: HeaderName = HeaderName::from_static("x-peerway-count");

@@ -1,5 +1,5 @@
-//! Answers that go on as they come: sound, and events of operations that are not chats. Speech is charged when it begins,
-//! for its provider has the whole text by then; events say at their end what they took.
+//! Answers that go on as they come: sound, and events of operations that are not chats. Events say at their end what
+//! they took. Of sound nobody says it, so its bytes are counted as they go on.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
+use super::asked::SOUND_BYTES;
 use super::usage;
 use crate::gateway::{Exchange, Outcome};
 use crate::governance::{Reason, Written};
@@ -22,6 +23,9 @@ use crate::routing::Target;
 
 /// Longer lines of events are not kept to be read. The last event of an image holds all of it, and its usage.
 const LONGEST_LINE: usize = 16 << 20;
+
+/// Bytes of samples, which no codec has made fewer, for a token: at 8 kHz in 16 bits, at twenty tokens a second.
+const SAMPLE_BYTES: u64 = 800;
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -42,16 +46,21 @@ impl Raw {
         Self { target: target.clone(), status, headers, body }
     }
 
-    /// Whether it will say what it took.
-    pub(in crate::gateway) fn is_events(&self) -> bool {
-        self.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+    fn tally(&self) -> Tally {
+        const SAMPLES: [&[u8]; 4] = [b"audio/pcm", b"audio/wav", b"audio/x-wav", b"audio/l16"];
+        let kind = self.headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+        if kind.starts_with(b"text/event-stream") {
+            return Tally::Events(Events::default());
+        }
+        let is_samples = SAMPLES.iter().any(|samples| kind.starts_with(samples));
+        Tally::Sound { bytes: 0, a_token: if is_samples { SAMPLE_BYTES } else { SOUND_BYTES } }
     }
 
     pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
         let (idle, total) = (self.target.upstream.idle, self.target.upstream.total);
         RawRelay {
-            tally: self.is_events().then(Tally::default),
+            tally: Some(self.tally()),
             body: self.body,
             exchange,
             operation,
@@ -79,6 +88,7 @@ pub(super) struct RawRelay {
     body: provider::Body,
     exchange: Exchange,
     operation: Operation,
+    /// Until it is charged.
     tally: Option<Tally>,
     idle: Duration,
     deadline: Instant,
@@ -88,15 +98,35 @@ pub(super) struct RawRelay {
     over: bool,
 }
 
+/// What has come so far.
+#[derive(Debug)]
+enum Tally {
+    Events(Events),
+    /// Sound, of which so many bytes are a token or less.
+    Sound {
+        bytes: u64,
+        a_token: u64,
+    },
+}
+
+impl Tally {
+    fn take(&mut self, piece: &[u8]) {
+        match self {
+            Self::Events(events) => events.take(piece),
+            Self::Sound { bytes, .. } => *bytes = bytes.saturating_add(piece.len() as u64),
+        }
+    }
+}
+
 /// What the events have said so far.
 #[derive(Debug, Default)]
-struct Tally {
+struct Events {
     line: Vec<u8>,
     usage: Option<crate::dialect::openai::Usage>,
     written: Written,
 }
 
-impl Tally {
+impl Events {
     fn take(&mut self, piece: &[u8]) {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             if self.line.len() + part.len() <= LONGEST_LINE {
@@ -138,9 +168,15 @@ impl RawRelay {
         self.exchange.settle();
     }
 
-    /// Charges what the events have said, if they are the ones to say it.
+    /// Charges what has come. The first time counts.
     fn charge(&mut self, reason: Reason) {
-        let Some(Tally { usage, written, .. }) = self.tally.take() else { return };
+        let Events { usage, written, .. } = match self.tally.take() {
+            None => return,
+            Some(Tally::Sound { bytes, a_token }) => {
+                return self.exchange.answered(|account| account.sounded(bytes.div_ceil(a_token), reason));
+            }
+            Some(Tally::Events(events)) => events,
+        };
         self.exchange.usage = usage;
         let operation = self.operation;
         self.exchange.answered(|account| match usage {

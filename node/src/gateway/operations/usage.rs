@@ -36,6 +36,10 @@ struct Details {
 #[serde(rename_all = "camelCase")]
 struct Gemini {
     prompt_token_count: u64,
+    #[serde(default)]
+    candidates_token_count: u64,
+    #[serde(default)]
+    thoughts_token_count: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,7 +54,7 @@ struct Units {
 }
 
 /// `None`: it does not say so in tokens. Seconds and searches are not tokens.
-pub(super) fn stated(body: &[u8]) -> Option<Usage> {
+pub(in crate::gateway) fn stated(body: &[u8]) -> Option<Usage> {
     let Body { usage, gemini, meta } = serde_json::from_slice(body).ok()?;
     if let Some(told) = usage {
         let prompt = told.prompt_tokens.or(told.total_tokens)?;
@@ -64,7 +68,8 @@ pub(super) fn stated(body: &[u8]) -> Option<Usage> {
         });
     }
     if let Some(told) = gemini {
-        return Some(Usage { prompt_tokens: told.prompt_token_count, ..Usage::default() });
+        let completion_tokens = told.candidates_token_count.saturating_add(told.thoughts_token_count);
+        return Some(Usage { prompt_tokens: told.prompt_token_count, completion_tokens, ..Usage::default() });
     }
     let Units { input_tokens, image_tokens } = meta?.billed_units?;
     let prompt = input_tokens? + image_tokens.unwrap_or(0.0);
@@ -86,6 +91,10 @@ mod tests {
             (r#"{"meta":{"billed_units":{"input_tokens":6}}}"#, Some((6, 0))),
             (r#"{"meta":{"billed_units":{"search_units":1}}}"#, None),
             (r#"{"usageMetadata":{"promptTokenCount":8}}"#, Some((8, 0))),
+            (
+                r#"{"usageMetadata":{"promptTokenCount":8,"candidatesTokenCount":2,"thoughtsTokenCount":1}}"#,
+                Some((8, 3)),
+            ),
             (r#"{"results":[]}"#, None),
             ("no JSON", None),
         ] {

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use peerway_cluster::ledger::allowance::Tier;
 use peerway_cluster::registry::{RecordKind, Snapshot};
 use peerway_dialect::bedrock::sigv4::parse_authorization;
@@ -35,7 +35,13 @@ pub use secret::{KeyHash, KeyHasher};
 pub use virtual_key::{Customer, KeyProvider, Team, Unusable, VirtualKey};
 
 /// Headers that SDKs put a key into, besides `Authorization: Bearer`.
-const KEY_HEADERS: [&str; 5] = ["x-peerway-key", "x-api-key", "x-goog-api-key", "api-key", "x-bf-vk"];
+static KEY_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-peerway-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-bf-vk"),
+];
 
 /// Who may use the gateway, at one moment.
 #[derive(Debug)]
@@ -91,7 +97,7 @@ impl Access {
     /// hash of it is kept here, with which no signature can be checked.
     pub fn key_of(&self, headers: &HeaderMap) -> Result<Arc<VirtualKey>, KeyMissing> {
         let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()).or_else(|| signer(value)));
-        let others = KEY_HEADERS.iter().filter_map(|name| headers.get(*name)).map(|value| value.as_bytes());
+        let others = KEY_HEADERS.iter().filter_map(|name| headers.get(name)).map(|value| value.as_bytes());
         let mut missing = KeyMissing::NotSent;
         for sent in bearer.into_iter().chain(others).filter(|sent| !sent.is_empty()) {
             // A look-up by hash takes the same time whatever is sent.

@@ -130,6 +130,19 @@ const TABLE: &[(Decode, u16, &str, Fault)] = &[
         Fault::Client,
     ),
     (OPENAI, 200, r#"{"error":{"message":"blocked","code":"content_filter"}}"#, Fault::Client),
+    (
+        OPENAI,
+        200,
+        r#"{"error":{"message":"the request exceeds the available context size","code":400,"type":"exceed_context_size_error"}}"#,
+        Fault::Client,
+    ),
+    (
+        OPENAI,
+        500,
+        r#"{"error":{"message":"The decoder prompt (length 9000) is longer than the maximum model length of 8192."}}"#,
+        Fault::Client,
+    ),
+    (OPENAI, 502, r#"{"error":{"message":"`inputs` tokens + `max_new_tokens` must be <= 4097"}}"#, Fault::Client),
     // Anthropic.
     (
         ANTHROPIC,
@@ -273,7 +286,6 @@ fn faults_of_what_is_no_answer() {
         (Outcome::Deadline, Fault::Provider),
         (Outcome::Cut, Fault::Provider),
         (Outcome::Malformed, Fault::Provider),
-        (Outcome::ClientGone, Fault::Client),
     ] {
         assert_eq!(attribute(&outcome), fault, "{outcome:?}");
     }
@@ -297,24 +309,23 @@ fn every_status_has_a_fault_that_fits_its_hundred() {
 
 #[test]
 fn what_may_still_help() {
-    let pause = Some(Duration::from_secs(3));
     for (status, expected) in [
         (400, Retry::Never),
         (404, Retry::Never),
         (422, Retry::Never),
-        (401, Retry::OtherKey { cool: None }),
-        (402, Retry::OtherKey { cool: None }),
-        (403, Retry::OtherKey { cool: None }),
-        (429, Retry::OtherKey { cool: pause }),
-        (529, Retry::OtherKey { cool: pause }),
+        (401, Retry::OtherKey),
+        (402, Retry::OtherKey),
+        (403, Retry::OtherKey),
+        (429, Retry::OtherKey),
+        (529, Retry::OtherKey),
         (500, Retry::SameKey),
         (503, Retry::SameKey),
     ] {
         let failure = Failure::new(FailureKind::of_status(status), "m");
-        assert_eq!(retry(&Outcome::Status { status, failure: &failure }, pause), expected, "{status}");
+        assert_eq!(Verdict::of(&Outcome::Status { status, failure: &failure }).retry(), expected, "{status}");
     }
-    assert_eq!(retry(&Outcome::Transport, None), Retry::SameKey);
-    assert_eq!(retry(&Outcome::ClientGone, None), Retry::Never);
+    assert_eq!(Verdict::of(&Outcome::Transport).retry(), Retry::SameKey);
+    assert_eq!(Verdict::NOBODY.retry(), Retry::Never);
 }
 
 #[test]

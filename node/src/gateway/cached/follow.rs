@@ -1,0 +1,103 @@
+//! The answer of a request that is the same and under way, given to this one's client as it comes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use peerway_cache::{Ending, Entry, Follower, Next, Recorded, RecordedEvent};
+use peerway_dialect::Dialect;
+use peerway_dialect::canonical::StreamEvent;
+use tokio::time::timeout;
+
+use super::replay::{is_wanted, streamed};
+use super::{Hit, Participation};
+use crate::dialect::openai::Replay;
+use crate::dialect::{Encoder, Manner};
+use crate::governance::Reason;
+use crate::relay::Broken;
+
+/// So long a request waits for the beginning of another one's answer. Then it asks the provider itself: an answer
+/// twice is better than none.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The answer of the one who is followed; none of it has been given to the client yet if it is lost.
+pub(super) async fn follow(
+    participation: &Participation,
+    mut follower: Follower,
+    replay: Replay,
+) -> Result<Hit, Ending> {
+    match replay {
+        Replay::Plain => {
+            let entry = timeout(PATIENCE, follower.entry()).await.unwrap_or(Err(Ending::Over))?;
+            participation.hit(&entry, replay).ok_or(Ending::Over)
+        }
+        Replay::Stream { include_usage } => match timeout(PATIENCE, follower.next()).await {
+            Ok(Next::Kept(entry)) => participation.hit(&entry, replay).ok_or(Ending::Over),
+            Ok(Next::Events(events)) => Ok(live(follower, events, include_usage)),
+            Ok(Next::Lost) => Err(Ending::Lost),
+            Ok(Next::Over) | Err(_) => Err(Ending::Over),
+        },
+    }
+}
+
+/// A stream that goes on as the one that is followed does.
+fn live(follower: Follower, events: Vec<RecordedEvent>, include_usage: bool) -> Hit {
+    let (provider, model) = follower.origin().map_or_else(Default::default, |origin| (origin.provider, origin.model));
+    let mut live = Live { follower: Some(follower), ready: VecDeque::new(), include_usage };
+    live.take(events);
+    let events = stream::unfold(live, |mut live| async move { Some((live.next().await?, live)) });
+    Hit { response: streamed(events), provider: provider.into(), model: model.into(), usage: None }
+}
+
+/// The event that tells a client that there is no more, though more was to come.
+fn given_up() -> Bytes {
+    let why = "the request whose answer it shares was given up; send it again";
+    let mut bytes = Vec::new();
+    let event = StreamEvent::Error(Broken::off(why, Reason::Cut).failure);
+    Encoder::new(Dialect::OpenAiChat, Manner::default()).push(&event, &mut bytes);
+    bytes.into()
+}
+
+struct Live {
+    /// Until it has come to an end.
+    follower: Option<Follower>,
+    ready: VecDeque<Bytes>,
+    include_usage: bool,
+}
+
+impl Live {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            let follower = self.follower.as_mut()?;
+            match follower.next().await {
+                Next::Events(events) => self.take(events),
+                Next::Kept(entry) => {
+                    let seen = follower.seen();
+                    self.follower = None;
+                    self.rest(&entry, seen);
+                }
+                Next::Over => self.follower = None,
+                Next::Lost => {
+                    self.follower = None;
+                    self.ready.push_back(given_up());
+                }
+            }
+        }
+    }
+
+    /// What of the entry was not followed.
+    fn rest(&mut self, entry: &Entry, seen: usize) {
+        if let Recorded::Stream { events } = &entry.content.recorded {
+            self.take(events.get(seen..).unwrap_or_default().to_vec());
+        }
+    }
+
+    fn take(&mut self, events: Vec<RecordedEvent>) {
+        let include_usage = self.include_usage;
+        self.ready.extend(events.into_iter().map(|event| event.bytes).filter(|event| is_wanted(event, include_usage)));
+    }
+}

@@ -1,0 +1,182 @@
+//! The cache's part in a request: whether it takes part, the look-up, and what is kept of the answer.
+
+mod fill;
+mod follow;
+mod replay;
+mod wishes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+use peerway_cache::policy::{self, Rules};
+use peerway_cache::{Boarding, Ending, Entry, EntryId, Lead, NamespaceId, RingCache, TenantScope};
+use tokio::runtime::Handle;
+use tracing::{debug, warn};
+
+use super::AnswerCache;
+use super::plan::Plan;
+use crate::config::{Activation, Scope};
+use crate::dialect::openai::{Replay, Usage};
+use crate::governance::VirtualKey;
+pub(super) use fill::Fill;
+use follow::follow;
+use replay::replayed;
+use wishes::wishes;
+
+/// The operation of the ids made here: one body may be valid for two of them.
+const OPERATION: &str = "chat/completions";
+
+/// So often a request follows another one that is given up, or leads; then it goes its own way.
+const MAX_BOARDINGS: usize = 3;
+
+/// A request that takes part.
+#[derive(Debug)]
+pub(super) struct Participation {
+    cache: RingCache,
+    runtime: Handle,
+    id: EntryId,
+    namespace: NamespaceId,
+    generation: u64,
+    read: bool,
+    keep_for: Option<Duration>,
+    rules: Rules,
+}
+
+/// What a look-up came to.
+#[derive(Debug)]
+pub(super) enum LookedUp {
+    Hit(Hit),
+    /// By the answer to a request that was the same and under way.
+    Coalesced(Hit),
+    /// The provider is to be asked, and where there is a lead others wait for that.
+    Miss(Option<Lead>),
+}
+
+/// A hit, in the form that the client asked for.
+#[derive(Debug)]
+pub(super) struct Hit {
+    pub response: Response,
+    pub provider: Arc<str>,
+    pub model: Arc<str>,
+    pub usage: Option<Usage>,
+}
+
+impl Participation {
+    /// `None`: the request passes the cache by.
+    pub(super) fn of(
+        plan: &Plan,
+        key: Option<&VirtualKey>,
+        headers: &HeaderMap,
+        body: &Bytes,
+        answers: &AnswerCache,
+    ) -> Option<Self> {
+        let rules = rules(plan);
+        let policy::Participation::Takes { namespace, read, keep_for, .. } =
+            policy::participation(&rules, &wishes(headers))
+        else {
+            return None;
+        };
+        let cache = answers.cache.clone();
+        let scope = tenant(plan.cache.scope, key);
+        match cache.identify(&scope, namespace, OPERATION, body) {
+            Ok((id, namespace)) => {
+                let generation = cache.generation(&namespace);
+                let runtime = answers.runtime.clone();
+                Some(Self { cache, runtime, id, namespace, generation, read, keep_for, rules })
+            }
+            Err(error) => {
+                debug!(%error, "a request has no cache id and passes the cache by");
+                None
+            }
+        }
+    }
+
+    pub(super) fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// Looks the answer up. On a miss one request of all that are the same asks the provider, and the others wait here.
+    pub(super) async fn look_up(&self, replay: Replay) -> LookedUp {
+        if !self.read {
+            return LookedUp::Miss(None);
+        }
+        // What is not to be kept is of no use to others.
+        if self.keep_for.is_none() {
+            let entry = self.cache.get(&self.id, &self.namespace).await;
+            return entry.and_then(|entry| self.hit(&entry, replay)).map_or(LookedUp::Miss(None), LookedUp::Hit);
+        }
+        for _ in 0..MAX_BOARDINGS {
+            match self.cache.board(&self.id, &self.namespace).await {
+                Boarding::Hit(entry) => {
+                    return self.hit(&entry, replay).map_or(LookedUp::Miss(None), LookedUp::Hit);
+                }
+                Boarding::Lead(lead) => return LookedUp::Miss(Some(lead)),
+                Boarding::Alone => break,
+                Boarding::Follow(follower) => match follow(self, follower, replay).await {
+                    Ok(hit) => {
+                        self.cache.coalesced();
+                        return LookedUp::Coalesced(hit);
+                    }
+                    Err(Ending::Lost) => {}
+                    Err(_) => break,
+                },
+            }
+        }
+        LookedUp::Miss(None)
+    }
+
+    /// The entry in the form asked for; none if it cannot be had in that form.
+    fn hit(&self, entry: &Entry, replay: Replay) -> Option<Hit> {
+        let response = replayed(&entry.content.recorded, replay)
+            .inspect_err(|error| {
+                let id = self.id;
+                warn!(%id, %error, "a cached answer cannot be replayed in the form asked for; asking the provider");
+            })
+            .ok()?;
+        Some(Hit {
+            response,
+            provider: entry.content.provider.as_str().into(),
+            model: entry.content.model.as_str().into(),
+            usage: entry.content.usage.map(|u| Usage {
+                prompt_tokens: u.prompt_tokens,
+                completion_tokens: u.completion_tokens,
+                ..Usage::default()
+            }),
+        })
+    }
+
+    /// What keeps the answer, unless the client does not want that. As long as it is there, others may wait for it.
+    pub(super) fn into_fill(self, lead: Option<Lead>) -> Option<Fill> {
+        self.keep_for.map(|keep_for| Fill { participation: self, keep_for, lead })
+    }
+}
+
+fn rules(plan: &Plan) -> Rules {
+    Rules {
+        activation: match plan.cache.activation {
+            Activation::Header => policy::Activation::Header,
+            Activation::Always => policy::Activation::Always,
+            Activation::Off => policy::Activation::Off,
+        },
+        ttl: plan.cache.ttl.get(),
+        max_entry: usize::try_from(plan.cache.max_entry.get()).unwrap_or(usize::MAX),
+        keep_tool_calls: false,
+    }
+}
+
+/// The tenant whose answers these are. Somebody without a team shares with nobody, whatever the setting.
+fn tenant(scope: Scope, key: Option<&VirtualKey>) -> TenantScope {
+    // No key has an empty id, so those who need no key share among themselves only.
+    let id = key.map_or("", |key| &*key.id);
+    let team = key.and_then(|key| key.team_id());
+    let customer = key.and_then(|key| key.customer_id());
+    match (scope, team, customer) {
+        (Scope::Cluster, ..) => TenantScope::cluster(),
+        (Scope::Team, Some(team), _) => TenantScope::team(team),
+        (Scope::Customer, _, Some(customer)) => TenantScope::customer(customer),
+        _ => TenantScope::key(id),
+    }
+}
