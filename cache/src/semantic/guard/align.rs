@@ -2,7 +2,6 @@
 
 use crate::semantic::embed::cosine;
 use crate::semantic::lexicon::{Kinship, lexicon};
-use crate::semantic::text::vocabulary::{alike, is_unit, opposed};
 use crate::semantic::text::{Kind, Reading, Role, Word, mistyped};
 
 /// How a word's best partner in the other prompt stands to it.
@@ -88,14 +87,14 @@ fn relate(a: &Word, b: &Word) -> (Bond, f32) {
     if exact(a) || exact(b) {
         return (Bond::Vector, 0.0);
     }
-    if is_unit(&a.base) && is_unit(&b.base) && a.base != b.base {
+    if a.unit && b.unit && a.base != b.base {
         return (Bond::Sibling, 0.3);
     }
-    if alike(&a.base, &b.base) || alike(&a.text, &b.text) {
+    if a.places.alike(&b.places) {
         return (Bond::Alike, 0.92);
     }
     let near = cosine(&a.vector, &b.vector).max(0.0);
-    if opposed(&a.base, &b.base) || opposed(&a.text, &b.text) {
+    if a.places.opposed(&b.places) {
         return (Bond::Opposite, 0.0);
     }
     if let (Some(one), Some(other)) = (a.entry, b.entry) {

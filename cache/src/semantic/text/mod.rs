@@ -3,13 +3,16 @@
 //! - `scan`: characters to tokens.
 //! - `spelling`: slips of the fingers.
 //! - `numbers`: number words, fractions, times and dates to one notation.
-//! - `vocabulary`: closed lists of English: function words, shorthand, units, words that carry logic.
+//! - `vocabulary`: closed lists of English: function words, units, words that carry logic.
+//! - `shorthand`, `synonyms`: what abbreviations stand for, and which words are alike or opposed.
 //! - `reading`: what the guard looks at: [`Reading`].
 
 mod numbers;
 mod reading;
 mod scan;
+mod shorthand;
 mod spelling;
+mod synonyms;
 pub(super) mod vocabulary;
 
 pub(super) use reading::{Reading, Word};

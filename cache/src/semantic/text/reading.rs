@@ -2,7 +2,9 @@
 
 use super::numbers::{canonical, month, spelled};
 use super::scan::{JOINED, Kind, Token, tokens};
-use super::vocabulary::{Role, common, expand, role, speaks_english, unit};
+use super::shorthand::expand;
+use super::synonyms::Places;
+use super::vocabulary::{Role, common, is_unit, role, speaks_english, unit};
 use crate::semantic::embed::{DIM, normalise, pieces, table};
 use crate::semantic::lexicon::{WordNumber, lexicon};
 
@@ -13,6 +15,9 @@ pub(crate) struct Word {
     pub(crate) text: String,
     /// The form that stands in a dictionary.
     pub(crate) base: String,
+    pub(crate) places: Places,
+    /// Whether it is a unit of measure.
+    pub(crate) unit: bool,
     pub(crate) kind: Kind,
     pub(crate) role: Role,
     /// Capitalised where a sentence does not ask for it.
@@ -162,6 +167,7 @@ fn read(tokens: &[Token], lower: &[&str], at: usize, found: &mut Vec<Word>) -> u
             merged.text = format!("{base} {next}");
             merged.entry = Some(entry);
             merged.base = lexicon().text(entry).unwrap_or(base).to_owned();
+            merged.places = Places::of(&merged.text, &merged.base);
             merged.role = Role::Content;
             merged.weight = merged.weight.max(0.5);
             found.push(merged);
@@ -233,5 +239,7 @@ fn make(text: &str, kind: Kind, named: bool) -> Word {
         _ => 0.35,
     };
     let base = entry.and_then(|entry| lexicon().text(entry)).unwrap_or(text).to_owned();
-    Word { text: text.to_owned(), base, kind, role, named, entry, weight, vector }
+    let places = Places::of(text, &base);
+    let unit = is_unit(&base);
+    Word { text: text.to_owned(), base, places, unit, kind, role, named, entry, weight, vector }
 }

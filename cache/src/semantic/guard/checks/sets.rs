@@ -1,7 +1,6 @@
 //! Things that a prompt names: quotations, identifiers, numbers and named things. Another one is another question.
 
 use super::{Check, CheckVerdict, Pair, Reason, check, outcome, sides};
-use crate::semantic::text::vocabulary::is_unit;
 use crate::semantic::text::{Kind, Word};
 
 /// Quoted text must be in the other prompt, quoted or not.
@@ -77,7 +76,7 @@ pub(super) fn unit(pair: &Pair<'_>) -> Check {
         words
             .iter()
             .zip(links)
-            .filter(|(word, link)| word.kind == Kind::Word && is_unit(&word.base) && !link.said())
+            .filter(|(word, link)| word.kind == Kind::Word && word.unit && !link.said())
             .map(|(word, _)| word.text.clone())
             .collect()
     };

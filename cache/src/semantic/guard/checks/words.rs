@@ -23,21 +23,24 @@ const LANGUAGES: &str = " english french spanish german italian portuguese dutch
 
 /// Natural and programming languages that only one prompt has, on both sides.
 pub(super) fn language(pair: &Pair<'_>) -> Check {
-    let open = |words: &'_ [Word], links: &[Link]| -> Vec<String> {
-        words
-            .iter()
-            .zip(links)
-            .filter(|(word, link)| listed(LANGUAGES, &word.text) && !link.said())
-            .map(|(word, _)| word.text.clone())
-            .collect()
-    };
-    let (first, second) = (open(&pair.a.words, &pair.alignment.first), open(&pair.b.words, &pair.alignment.second));
+    let (first, second) = listed_only(pair, LANGUAGES);
     let differs = !first.is_empty() || !second.is_empty();
     check(
         Reason::Language,
         outcome(!first.is_empty() && !second.is_empty(), differs),
         if differs { format!("{} | {}", first.join(", "), second.join(", ")) } else { String::new() },
     )
+}
+
+const MEASURES: &str = " area perimeter circumference volume radius diameter hypotenuse mean median mode variance ";
+
+/// The words of a list that only one prompt has, on each side.
+fn listed_only(pair: &Pair<'_>, list: &str) -> (Vec<String>, Vec<String>) {
+    let open = |words: &[Word], links: &[Link]| -> Vec<String> {
+        let found = words.iter().zip(links).filter(|(word, link)| listed(list, &word.text) && !link.said());
+        found.map(|(word, _)| word.text.clone()).collect()
+    };
+    (open(&pair.a.words, &pair.alignment.first), open(&pair.b.words, &pair.alignment.second))
 }
 
 const TASKS: &[(&str, &str)] = &[
@@ -95,8 +98,11 @@ pub(super) fn substitution(pair: &Pair<'_>) -> Check {
         && (far(&first, &pair.alignment.first) || far(&second, &pair.alignment.second));
     let differs = !first.is_empty() || !second.is_empty();
     let replaced = replaced(pair);
+    // Another measure of the same thing is another question, however it is put.
+    let measures = listed_only(pair, MEASURES);
+    let measured = !measures.0.is_empty() && !measures.1.is_empty();
     let detail = if replaced.is_empty() || wrong { texts(pair, &first, &second) } else { replaced.clone() };
-    check(Reason::Substitution, outcome(wrong || !replaced.is_empty(), differs), detail)
+    check(Reason::Substitution, outcome(wrong || measured || !replaced.is_empty(), differs), detail)
 }
 
 /// Word for word the same, but for a few places where another word stands.
