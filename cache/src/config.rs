@@ -23,6 +23,8 @@ pub struct CacheConfig {
     pub near_ttl: Duration,
     /// How long a request waits for peers; what comes later is a miss.
     pub get_deadline: Duration,
+    /// How long it waits for a backend behind the ring.
+    pub backend_deadline: Duration,
     /// How long it waits for the owner's word on who asks the provider, when otherwise it would.
     pub board_deadline: Duration,
     /// How long it waits for an entry that is there, but large.
@@ -50,6 +52,7 @@ impl CacheConfig {
             max_entry: 4 * 1024 * 1024,
             near_ttl: Duration::from_secs(30),
             get_deadline: Duration::from_millis(10),
+            backend_deadline: Duration::from_millis(20),
             // Ten times as long as a miss waits: a call to the provider is at stake.
             board_deadline: Duration::from_millis(100),
             bulk_deadline: Duration::from_millis(250),

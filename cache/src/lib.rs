@@ -11,8 +11,12 @@
 //! - [`store`]: entries in memory, bounded.
 //! - [`ring_cache`]: one cache over all nodes: get, put, purge, and the answers to peers.
 //! - `generations`: what a purge is.
+//! - [`backend`]: a store behind the ring, for who runs one.
+//! - [`semantic`]: whether the answer to one prompt serves another.
+//! - [`vector`]: which entries are near a vector.
 //! - [`message`], [`peers`], [`ClusterPeers`]: how the nodes' caches talk.
 
+pub mod backend;
 pub mod clock;
 mod cluster_peers;
 pub mod config;
@@ -27,6 +31,7 @@ pub mod record;
 pub mod ring_cache;
 pub mod semantic;
 pub mod store;
+pub mod vector;
 
 pub use clock::Clock;
 pub use cluster_peers::ClusterPeers;

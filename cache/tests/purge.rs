@@ -108,7 +108,7 @@ async fn a_purge_by_id_that_misses_a_node_says_so() {
     simulation.set(&node_id("c"), Way::Dead);
     let error = simulation.cache(&node_id("a")).purge(Purge::Id(own.id)).await.unwrap_err();
     assert!(error.to_string().contains("but c did not answer"), "{error}");
-    let PurgeError::Unreached { report, .. } = error;
+    let PurgeError::Unreached { report, .. } = error else { panic!("{error}") };
     assert_eq!((report.confirmed, report.unreached), (2, vec![node_id("c")]));
 }
 

@@ -79,6 +79,17 @@ fn every_habit_decodes_right() {
     }
 }
 
+/// Ids and names of calls that come once, and then as null or empty: wherever the network cuts the stream, the same calls.
+#[test]
+fn calls_come_whole_wherever_their_stream_is_cut() {
+    let stream = std::fs::read(golden().join("habits/openrouter-tools.sse")).unwrap();
+    let (whole, _) = decode([stream.as_slice()]);
+    for at in 0..stream.len() {
+        let (head, tail) = stream.split_at(at);
+        assert_eq!(decode([head, tail]).0, whole, "cut at {at}");
+    }
+}
+
 /// What has finished says so once, behind all that was said.
 #[test]
 fn the_finish_comes_last_and_once() {

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::generator::Load;
 use crate::measure::Settings;
+use crate::outage::{self, Fault, Order, Timing};
 use crate::scenario::Scenario;
 use crate::system::{System, parse_duration, parse_watch};
 use crate::watch::Watched;
@@ -29,6 +30,8 @@ enum Command {
     SideBySide(SideBySideArgs),
     /// Find the highest rate that each system holds.
     Frontier(FrontierArgs),
+    /// Start three nodes and two providers, let the first provider break under load, and check what that costs.
+    Outage(OutageArgs),
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +81,42 @@ pub(crate) struct FrontierArgs {
     pub(crate) max: f64,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Debug, Args)]
+struct OutageArgs {
+    /// The ways to break; all of them if none is given.
+    fault: Vec<Fault>,
+    /// The binary that nodes and providers are started from.
+    #[arg(long, default_value = "target/release/peerway")]
+    peerway: PathBuf,
+    /// The binary that the providers are started from, if another one; its record must say when a request came.
+    #[arg(long)]
+    provider: Option<PathBuf>,
+    /// For configurations, data and logs; must not exist.
+    #[arg(long)]
+    folder: PathBuf,
+    /// Requests a second, over all nodes.
+    #[arg(long, default_value_t = 500.0, value_parser = parse_rate)]
+    rate: f64,
+    /// When the fault begins, since the start of the load.
+    #[arg(long, default_value = "5s", value_parser = parse_duration)]
+    begins: Duration,
+    /// When it ends.
+    #[arg(long, default_value = "12s", value_parser = parse_duration)]
+    ends: Duration,
+    /// How long the load goes on for each fault.
+    #[arg(long, default_value = "20s", value_parser = parse_duration)]
+    duration: Duration,
+    /// `health.probe_interval` of the nodes.
+    #[arg(long, default_value = "2s", value_parser = parse_duration)]
+    probe_interval: Duration,
+    /// Ask for streams.
+    #[arg(long)]
+    streams: bool,
+    /// Each of the providers' timeouts.
+    #[arg(long, default_value = "1s", value_parser = parse_duration)]
+    patience: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +175,32 @@ impl Common {
     }
 }
 
+impl OutageArgs {
+    fn order(self) -> anyhow::Result<Order> {
+        anyhow::ensure!(
+            self.begins >= Duration::from_secs(2) && self.begins < self.ends && self.ends < self.duration,
+            "give 2s <= --begins < --ends < --duration"
+        );
+        anyhow::ensure!(!self.folder.exists(), "{} exists; give a folder that does not", self.folder.display());
+        let timing = Timing {
+            rate: self.rate,
+            begins: self.begins,
+            ends: self.ends,
+            whole: self.duration,
+            probe_interval: self.probe_interval,
+            streams: self.streams,
+        };
+        Ok(Order {
+            faults: if self.fault.is_empty() { Fault::ALL.to_vec() } else { self.fault },
+            timing,
+            provider: self.provider.unwrap_or_else(|| self.peerway.clone()),
+            peerway: self.peerway,
+            folder: self.folder,
+            patience: self.patience,
+        })
+    }
+}
+
 impl LoadArgs {
     fn load(&self) -> Load {
         match (self.rate, self.concurrency) {
@@ -184,6 +249,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
             let direct = System::direct(&args.direct)?;
             commands::frontier(&settings, &direct, &args.systems, args.start, args.max, &args.common)
         }
+        Command::Outage(args) => outage::outage(&args.order()?),
     }
 }
 
@@ -209,6 +275,10 @@ mod tests {
         parse("peerway-loadtest side-by-side --system direct=http://a:1 --system b=http://a:2,pid=1 --rate 10 --rounds 2 --scenario f").unwrap();
         parse(
             "peerway-loadtest frontier --system b=http://a:2 --direct http://a:1 --start 100 --max 1000 --scenario f",
+        )
+        .unwrap();
+        parse(
+            "peerway-loadtest outage killed 429 never-ending --folder f --rate 100 --begins 2s --ends 4s --duration 6s",
         )
         .unwrap();
         assert!(parse("peerway-loadtest run --target http://a:1 --scenario f").is_err());

@@ -4,6 +4,7 @@
 //! `generator` (asks it, counts into a `recorder`) beside `watch` (CPU and RSS of
 //! process trees) -> `report` (JSON, HTML, a table on the terminal). `commands`
 //! puts runs together: one run, rounds of several systems, the search for a frontier.
+//! `outage` starts a cluster of its own and lets its provider break under load.
 //!
 //! Latency is counted from the moment at which a request was *due*, never from the
 //! moment at which it was sent: a server that stalls makes every request that was
@@ -18,6 +19,7 @@ mod histogram;
 mod machine;
 mod measure;
 mod mix;
+mod outage;
 mod output;
 mod procs;
 mod recorder;

@@ -103,6 +103,7 @@ pub(crate) fn measure(settings: &Settings, system: &System, load: Load) -> Resul
         threads: settings.threads,
         max_in_flight: settings.max_in_flight,
         timeout: settings.timeout,
+        keeps_fates: false,
     };
     let mut watch = Watch::new(&system.all_watched());
     let mut told = 0;

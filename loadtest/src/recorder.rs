@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::failure::Failure;
+use crate::generator::Told;
 use crate::histogram::Latency;
 
 /// One finished request.
@@ -15,6 +16,8 @@ pub(crate) struct Finished {
     pub(crate) target: usize,
     /// When it was due, since the start of the timetable.
     pub(crate) due: Duration,
+    /// When it left, likewise.
+    pub(crate) sent: Duration,
     /// When the first output (streams) came, likewise.
     pub(crate) first: Option<Duration>,
     /// When the last byte came, likewise.
@@ -22,6 +25,18 @@ pub(crate) struct Finished {
     pub(crate) events: u64,
     /// How long each stamped event was on its way.
     pub(crate) on_the_way: Vec<Duration>,
+    pub(crate) told: Told,
+    pub(crate) result: Result<(), Failure>,
+}
+
+/// What became of one request; times are since the start of the timetable.
+#[derive(Clone, Debug)]
+pub(crate) struct Fate {
+    pub(crate) target: usize,
+    pub(crate) due: Duration,
+    pub(crate) sent: Duration,
+    pub(crate) end: Duration,
+    pub(crate) told: Told,
     pub(crate) result: Result<(), Failure>,
 }
 
@@ -65,6 +80,8 @@ pub(crate) struct Recorder {
     pub(crate) in_flight: u64,
     pub(crate) last_sent: Duration,
     pub(crate) connections: u64,
+    /// Every request, where that was asked for; those of one thread in the order of their ends.
+    pub(crate) fates: Option<Vec<Fate>>,
 }
 
 impl Recorder {
@@ -92,7 +109,13 @@ impl Recorder {
             in_flight: 0,
             last_sent: Duration::ZERO,
             connections: 0,
+            fates: None,
         }
+    }
+
+    /// The same, which also keeps what became of each request.
+    pub(crate) fn with_fates(self) -> Recorder {
+        Recorder { fates: Some(Vec::new()), ..self }
     }
 
     /// A request that was due at `due` leaves at `now`.
@@ -121,6 +144,10 @@ impl Recorder {
 
     pub(crate) fn finished(&mut self, finished: &Finished) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(fates) = &mut self.fates {
+            let Finished { target, due, sent, end, ref told, result, .. } = *finished;
+            fates.push(Fate { target, due, sent, end, told: told.clone(), result });
+        }
         let measured = finished.due >= self.warmup;
         let whole = finished.end.saturating_sub(finished.due);
         let first = finished.first.map(|first| first.saturating_sub(finished.due));
@@ -175,6 +202,9 @@ impl Recorder {
         for (mine, theirs) in self.targets.iter_mut().zip(&other.targets) {
             mine.0 += theirs.0;
             mine.1 += theirs.1;
+        }
+        if let (Some(mine), Some(theirs)) = (&mut self.fates, &other.fates) {
+            mine.extend_from_slice(theirs);
         }
         self.sent += other.sent;
         self.unsent += other.unsent;
@@ -249,10 +279,12 @@ mod tests {
             kind,
             target: 0,
             due: Duration::from_millis(due_ms),
+            sent: Duration::from_millis(due_ms),
             first: (kind == 1).then(|| Duration::from_millis(due_ms + 5)),
             end: Duration::from_millis(end_ms),
             events: 3,
             on_the_way: vec![Duration::from_micros(70); 2],
+            told: Told::default(),
             result,
         }
     }

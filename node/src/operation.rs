@@ -36,6 +36,11 @@ impl Operation {
         Self::Translations,
     ];
 
+    /// Nobody charges for it, or who does says so in the answer: nothing is reserved.
+    pub fn is_free(self) -> bool {
+        matches!(self, Self::CountTokens | Self::Moderations)
+    }
+
     /// Its name in messages and in cache ids. OpenAI's path, where OpenAI has one.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,13 +1,16 @@
-//! The configuration file, read again on SIGHUP and when it changes. A bad file keeps the old configuration.
+//! The configuration file, read again on SIGHUP and when it changes, or a file that it names. A bad file keeps the old
+//! configuration.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use blake3::Hash;
 use notify::{RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigErrors, Http, Loaded, Provider, ProviderKey};
@@ -15,6 +18,8 @@ use crate::gateway::{Gateway, Plan};
 
 /// Editors and Kubernetes write in several steps; the last one counts.
 const SETTLE: Duration = Duration::from_millis(200);
+/// How often the files are looked at without being told: those in other folders, and where nobody tells.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// A file, and how it is read: with the same flags over it as at the start.
 pub struct Source {
@@ -63,28 +68,33 @@ impl Reload {
             Ok(hangup) => hangup,
             Err(error) => return warn!(%error, "SIGHUP cannot be listened to: the configuration is not read again"),
         };
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = self.contents();
         loop {
             let asked = tokio::select! {
                 _ = hangup.recv() => true,
-                () = changed.notified() => {
-                    tokio::time::sleep(SETTLE).await;
-                    false
-                }
+                () = changed.notified() => false,
+                _ = look.tick() => false,
             };
             // The folder is watched, so most changes are of other files.
-            let now = self.contents();
-            if asked || now != last {
-                last = now;
-                self.apply();
+            if !asked && self.contents() == last {
+                continue;
             }
+            if !asked {
+                tokio::time::sleep(SETTLE).await;
+            }
+            last = self.contents();
+            self.apply();
         }
     }
 
-    /// What a change is told by: the configuration and the prices that it names.
-    fn contents(&self) -> [Option<Vec<u8>>; 2] {
-        let files = [Some(&self.source.file), self.prices.as_ref()];
-        files.map(|file| std::fs::read(file?).ok())
+    /// What a change is told by: the configuration, the prices and the secrets that it names.
+    fn contents(&self) -> Vec<Option<Hash>> {
+        let text = read(&self.source.file);
+        let secrets = text.as_deref().map(|text| named_files(&String::from_utf8_lossy(text))).unwrap_or_default();
+        let others: Vec<Option<Vec<u8>>> = self.prices.iter().chain(&secrets).map(|file| read(file)).collect();
+        std::iter::once(text).chain(others).map(|bytes| bytes.map(|bytes| blake3::hash(&bytes))).collect()
     }
 
     fn apply(&mut self) {
@@ -96,7 +106,12 @@ impl Reload {
             }
         };
         self.prices.clone_from(&loaded.config.prices.file);
-        match Plan::compile(&loaded.config, self.workers) {
+        let plan = self.gateway.plan.load_full();
+        let before = |provider: &Provider| {
+            let same = self.current.providers.iter().find(|before| *before == provider)?;
+            plan.routes.upstreams().iter().find(|upstream| *upstream.name == *same.name).cloned()
+        };
+        match Plan::compile_after(&loaded.config, self.workers, before) {
             Ok(plan) => {
                 self.gateway.plan.store(Arc::new(plan));
                 self.gateway.access.reload(&loaded.config);
@@ -117,6 +132,19 @@ impl Reload {
             }
         }
     }
+}
+
+/// What is in a file. A pipe is none: it would be read to its end, and wait for it.
+fn read(file: &Path) -> Option<Vec<u8>> {
+    std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
+    std::fs::read(file).ok()
+}
+
+/// The files that a configuration's text names as `file:///...`. Those whose names hold variables are left to SIGHUP.
+fn named_files(text: &str) -> Vec<PathBuf> {
+    let end = |rest: &str| rest.find(|c: char| c.is_whitespace() || "\"',]}".contains(c)).unwrap_or(rest.len());
+    let names = text.split("file://").skip(1).filter(|rest| rest.starts_with('/')).map(|rest| &rest[..end(rest)]);
+    names.map(PathBuf::from).collect()
 }
 
 /// Keys of providers, by provider and id, that have another value than before.
@@ -215,6 +243,13 @@ mod tests {
             new["providers"][1]["keys"][0]["id"] = json!("other");
         });
         assert_eq!(replaced_keys(&old, &new), [("p", "b")]);
+    }
+
+    #[test]
+    fn files_are_found_by_their_names() {
+        let text =
+            "a: file:///run/secrets/a\nb: { c: \"file:///b/c\", d: 'file:///d', e: [file:///e,file:///f] } # file://no";
+        assert_eq!(named_files(text), ["/run/secrets/a", "/b/c", "/d", "/e", "/f"].map(PathBuf::from));
     }
 
     #[test]

@@ -76,6 +76,35 @@ async fn a_silent_provider_is_a_gateway_timeout() {
 }
 
 #[tokio::test]
+async fn a_silent_provider_is_waited_for_once_where_another_one_may_answer() {
+    let setup = setup(|config| config["providers"][0]["timeouts"]["first_byte"] = json!("200ms")).await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"hang": true}})).await;
+    let mut body = hello();
+    body["model"] = json!("smart");
+    let answer = setup.chat(body).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"));
+    assert_eq!(answer.header("x-peerway-attempts"), "2", "not tried again where it hung");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_never_whole_is_had_from_another_provider() {
+    for fault in [
+        json!({"slow_bytes": 100}),
+        json!({"endless": true, "token_ms": 20}),
+        json!({"malformed": true}),
+        json!({"cut_after_events": 1}),
+    ] {
+        let setup = setup(|config| config["providers"][0]["timeouts"]["total"] = json!("200ms")).await;
+        setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": fault})).await;
+        let mut body = hello();
+        body["model"] = json!("smart");
+        let answer = setup.chat(body).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-peerway-provider")), (200, "other"), "{fault}");
+        assert!(answer.json()["choices"][0]["message"]["content"].is_string(), "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn an_unreachable_provider_is_a_bad_gateway() {
     let setup = setup(|config| config["providers"][0]["base_url"] = json!("http://127.0.0.1:9/v1")).await;
     let answer = setup.chat(hello()).await;

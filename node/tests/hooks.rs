@@ -84,7 +84,19 @@ async fn a_refused_request_is_not_sent() {
     let answer = setup.chat(hello()).await;
     assert_eq!((answer.status.as_u16(), answer.header("x-peerway-error")), (403, "refused"), "{answer:?}");
     assert!(answer.json()["error"]["message"].as_str().unwrap().contains("may not pass"));
-    assert_eq!(setup.billed().await, 0);
+    assert_eq!((setup.billed().await, answer.header("x-peerway-attempts")), (0, "0"));
+}
+
+#[tokio::test]
+async fn what_is_not_sent_is_not_shown() {
+    let watch = Arc::new(Watch::default());
+    let setup = watched(&watch).await;
+    setup.fault(json!({"match": {"key": "sk-up-demo"}, "do": {"status": 401}})).await;
+    assert_eq!(setup.chat(hello()).await.header("x-peerway-attempts"), "1");
+    assert_eq!(watch.seen().len(), 1);
+    // The key is out: the gateway does not ask with it again for a while.
+    assert_eq!(setup.chat(hello()).await.header("x-peerway-attempts"), "0");
+    assert_eq!(watch.seen().len(), 1, "{:?}", watch.seen());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
-use support::{KEY, Setup, hello, hello_stream, setup};
+use support::{KEY, Setup, hello, hello_stream, resident, setup};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -92,11 +92,6 @@ impl Attacker {
         };
         tokio::time::timeout(Duration::from_secs(20), attack).await.unwrap_or(false)
     }
-}
-
-fn resident() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
 async fn ends_and_costs_little(setup: &Setup, name: &str, frames: impl Fn(u32) -> Vec<u8>, pause: Duration) {

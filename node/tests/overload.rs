@@ -12,15 +12,9 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use peerway::http::shed::Shed;
 use serde_json::{Value, json};
-use support::{Answer, KEY, Setup, hello, hello_stream, setup};
+use support::{Answer, KEY, Setup, hello, hello_stream, resident, setup};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-/// What this process holds in memory, both sides of every connection included.
-fn resident() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
-}
 
 /// Waits for what must come.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -103,9 +97,18 @@ async fn a_key_has_only_so_many_requests_in_progress() {
     let (first, ()) = tokio::join!(first, others);
     assert_eq!(first.status, StatusCode::OK);
     healthy(&setup).await;
-    // A stream counts to its end.
-    let stream = setup.chat(hello_stream()).await;
-    assert_eq!(stream.status, StatusCode::OK);
+    // A stream counts to its end, which this one has only when its client leaves.
+    setup.fault(json!({"match": {"first": 1}, "do": {"endless": true, "token_ms": 5}})).await;
+    let body = hello_stream().to_string();
+    let mut stream = TcpStream::connect(setup.gateway).await.unwrap();
+    stream.write_all((head(body.len(), "") + &body).as_bytes()).await.unwrap();
+    let mut begun = Vec::new();
+    while memchr::memmem::find(&begun, b"data: ").is_none() {
+        assert!(stream.read_buf(&mut begun).await.unwrap() > 0, "{}", String::from_utf8_lossy(&begun));
+    }
+    assert_eq!(setup.chat(hello()).await.header("x-peerway-shed"), "key", "while it goes on");
+    drop(stream);
+    until("its client is gone", || setup.state.drain.in_flight() == 0).await;
     healthy(&setup).await;
 }
 

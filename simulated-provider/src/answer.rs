@@ -52,6 +52,14 @@ pub(crate) enum Delta {
     CallArguments { call: usize, from: usize, to: usize },
 }
 
+/// What a stream that is cut into blocks has open: a delta of another kind, or of another call, opens the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Block {
+    Thinking,
+    Text,
+    Call(usize),
+}
+
 impl Answer {
     /// `length`: how many tokens a text answer has, where it is not just the echo.
     pub(crate) fn to(asked: &Asked<'_>, length: Option<u32>) -> Self {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -90,7 +90,9 @@ impl Recorded {
         let body = String::from_utf8_lossy(&self.body).into_owned();
         let body_base64 = std::str::from_utf8(&self.body).is_err().then(|| BASE64_STANDARD.encode(&self.body));
         let truncated = self.body_bytes > self.body.len();
+        let received = SystemTime::now().checked_sub(self.at.elapsed()).unwrap_or(UNIX_EPOCH);
         Shown {
+            received_us: received.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
             method: self.method.to_string(),
             path,
             headers,
@@ -105,6 +107,8 @@ impl Recorded {
 /// A request as it arrived; a header that came more than once is joined by `, `.
 #[derive(Debug, Serialize)]
 pub(crate) struct Shown {
+    /// When it was there, microseconds since 1970.
+    received_us: u64,
     method: String,
     path: String,
     headers: BTreeMap<String, String>,
@@ -149,6 +153,8 @@ mod tests {
         let recorder = Recorder::new(1);
         recorder.record(Instant::now(), &parts("/x?y=1"), b"{ \"a\":1 }");
         let shown = last([&recorder].into_iter(), 5);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
+        assert!((now - 60_000_000..=now).contains(&shown[0].received_us));
         assert_eq!((shown[0].method.as_str(), shown[0].path.as_str()), ("POST", "/x?y=1"));
         assert_eq!(shown[0].headers["a"], "1, 2");
         assert_eq!(shown[0].body, "{ \"a\":1 }");

@@ -123,6 +123,12 @@ pub(crate) fn named_event(name: &str, data: &serde_json::Value) -> Bytes {
     format!("event: {name}\ndata: {data}\n\n").into()
 }
 
+/// A server-sent event whose data repeat its name as their `type`.
+pub(crate) fn typed_event(name: &str, mut data: serde_json::Value) -> Bytes {
+    data["type"] = name.into();
+    named_event(name, &data)
+}
+
 /// A server-sent event without a name.
 pub(crate) fn data_event(data: &serde_json::Value) -> Bytes {
     format!("data: {data}\n\n").into()

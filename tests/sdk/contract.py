@@ -98,8 +98,8 @@ class Adapter:
     def usage(self, at: At, prompt: str) -> Used:
         raise NotImplementedError
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
-        """`None` where the SDK shows none in streams."""
+    def stream_usage(self, at: At, prompt: str) -> Used:
+        """Of a stream, asked for in the SDK's own way where it has one."""
         raise NotImplementedError
 
     def status(self, error: BaseException) -> int | str | None:

@@ -61,6 +61,10 @@ impl RingCache {
                 Boarding::Follow(inner.follow(flight, 0))
             }
             Found::Nothing => {
+                if let Some(entry) = self.find_behind(id, namespace, &placement).await {
+                    inner.flights.kept(&entry);
+                    return Boarding::Hit(entry);
+                }
                 inner.counters.misses.add();
                 Boarding::Lead(lead)
             }

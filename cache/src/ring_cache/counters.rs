@@ -42,6 +42,10 @@ counters! {
     hits_remote,
     /// Look-ups answered by a request that was the same and under way.
     hits_coalesced,
+    /// Look-ups answered by the backend behind the ring.
+    hits_backend,
+    /// Look-ups and writes that the backend failed at.
+    backend_failures,
     /// Look-ups without an answer.
     misses,
     /// Questions sent to peers.

@@ -70,8 +70,11 @@ impl RingCache {
                 Some(entry)
             }
             Found::UnderWay(_) | Found::Nothing => {
-                counters.misses.add();
-                None
+                let entry = self.find_behind(id, namespace, &placement).await;
+                if entry.is_none() {
+                    counters.misses.add();
+                }
+                entry
             }
         }
     }
@@ -116,6 +119,20 @@ impl RingCache {
             self.bring_back(placement, &entry);
         }
         Found::Entry(entry)
+    }
+
+    /// What only the backend has; from there the ring has it again.
+    pub(super) async fn find_behind(
+        &self,
+        id: &EntryId,
+        namespace: &NamespaceId,
+        placement: &Placement,
+    ) -> Option<Arc<Entry>> {
+        let inner = &self.inner;
+        let entry = inner.ask_backend(id, namespace).await?;
+        if placement.holds(inner.peers.me()) { &inner.store } else { &inner.near }.put(entry.clone());
+        self.bring_back(placement, &entry);
+        Some(entry)
     }
 
     /// Gives the owner what it should have had, beside the request's way and only if few others do so.

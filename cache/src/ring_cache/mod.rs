@@ -3,6 +3,7 @@
 //! An entry lies with its owner and its replica by the ring ([`put`]); every other node finds it there ([`get`]) and
 //! keeps a copy for a short while. Whatever is wrong with a peer, a look-up is a miss and never an error.
 
+mod behind;
 mod board;
 mod counters;
 mod credit;
@@ -25,6 +26,7 @@ pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
 
+use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};
 use crate::entry::Entry;
 use crate::flight::Flights;
@@ -32,6 +34,7 @@ use crate::generations::Generations;
 use crate::identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 use crate::peers::Peers;
 use crate::store::Store;
+use behind::Behind;
 use counters::Counters;
 use credit::Credit;
 use latency::Percentile;
@@ -53,6 +56,7 @@ struct Inner {
     peers: Arc<dyn Peers>,
     store: Store,
     near: Store,
+    behind: Option<Behind>,
     flights: Arc<Flights>,
     generations: Generations,
     counters: Counters,
@@ -67,12 +71,22 @@ struct Inner {
 
 impl RingCache {
     /// An empty cache.
-    pub fn new(mut config: CacheConfig, peers: Arc<dyn Peers>) -> RingCache {
+    pub fn new(config: CacheConfig, peers: Arc<dyn Peers>) -> RingCache {
+        RingCache::with_backend(config, peers, None)
+    }
+
+    /// An empty cache with a backend behind it, which [`RingCache::keep_backend`] makes use of.
+    pub fn with_backend(
+        mut config: CacheConfig,
+        peers: Arc<dyn Peers>,
+        backend: Option<Arc<dyn Backend>>,
+    ) -> RingCache {
         config.max_entry = config.max_entry.min(MAX_ENTRY);
         let near = config.max_memory / NEAR_SHARE;
         let inner = Inner {
             store: Store::new(config.max_memory - near, None, config.clock.clone()),
             near: Store::new(near, Some(config.near_ttl), config.clock.clone()),
+            behind: backend.map(Behind::new),
             flights: Arc::new(Flights::new(config.max_entry)),
             generations: Generations::default(),
             counters: Counters::default(),

@@ -45,6 +45,15 @@ pub struct PurgeReport {
 /// Why a purge may not hold everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PurgeError {
+    /// The store behind the ring did not answer.
+    #[error(
+        "entry {id} was purged at the nodes, but the cache's backend did not answer and may still have it: repeat the \
+         purge, or purge its namespace"
+    )]
+    Backend {
+        /// What was purged.
+        id: EntryId,
+    },
     /// A purge by id is told and not gossiped.
     #[error(
         "entry {id} was purged, but {} did not answer and may still have it: repeat the purge, or purge its namespace",
@@ -69,7 +78,12 @@ impl RingCache {
         let key = &inner.config.cluster_key;
         let target = match what {
             Purge::Id(id) => {
+                // First there: a node that looks the entry up in between would bring it back.
+                let is_gone = inner.remove_from_backend(&id).await;
                 let report = inner.tell_all(PurgeCall(Order::Id(id))).await;
+                if !is_gone {
+                    return Err(PurgeError::Backend { id });
+                }
                 return if report.unreached.is_empty() {
                     Ok(report)
                 } else {
@@ -121,6 +135,9 @@ impl Inner {
 
     async fn publish_news(&self) {
         for (part, text) in self.generations.news().unwrap_or_default().into_iter().enumerate() {
+            if let Some(behind) = &self.behind {
+                behind.owe(part, text.clone());
+            }
             self.peers.publish_generations(part, text).await;
         }
     }

@@ -28,11 +28,13 @@ impl RingCache {
     /// answer to give spawns it.
     pub fn put(&self, entry: Entry) -> Either<Ready<Stored>, impl Future<Output = Stored> + Send + 'static> {
         let Some((message, placement)) = self.keep(entry) else { return Either::Left(ready(Stored::Refused)) };
-        if placement.is_only(self.inner.peers.me()) {
+        if placement.is_only(self.inner.peers.me()) && self.inner.behind.is_none() {
             return Either::Left(ready(Stored::Acknowledged));
         }
         let inner = self.inner.clone();
-        Either::Right(async move { inner.give_to_holders(&message, &placement).await })
+        Either::Right(async move {
+            join(inner.give_to_holders(&message, &placement), inner.give_to_backend(&message.entry)).await.0
+        })
     }
 
     /// This node's own copy of the entry, and who else is to have one.

@@ -20,6 +20,7 @@ mod answer_in;
 mod answer_out;
 mod blocks_in;
 mod blocks_out;
+mod embed;
 mod error;
 pub mod framing;
 mod media;
@@ -34,6 +35,7 @@ mod usage;
 
 pub use answer_in::decode_answer;
 pub use answer_out::encode_answer;
+pub use embed::{decode_embed_answer, embeds, encode_embed_request};
 pub use error::{decode_error, decode_named_error, encode_error, error_type};
 pub use path::{BadModelId, decode_model_id, encode_model_id};
 pub use request_in::decode_request;

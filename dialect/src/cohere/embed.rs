@@ -66,7 +66,8 @@ fn input(item: Item<'_>) -> Result<String, DecodeError> {
 
 #[derive(Debug, Serialize)]
 struct WireRequest<'a> {
-    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
     input_type: &'a str,
     texts: Vec<&'a str>,
     embedding_types: [&'static str; 1],
@@ -77,6 +78,16 @@ struct WireRequest<'a> {
 }
 
 pub fn encode_embed_request(request: &EmbedRequest, dropped: &mut Dropped) -> Result<Vec<u8>, Unsupported> {
+    encode_embed_body(request, Some(&request.model), request.encoding, dropped)
+}
+
+/// `model` is left out where a path names it.
+pub(crate) fn encode_embed_body(
+    request: &EmbedRequest,
+    model: Option<&str>,
+    encoding: VectorEncoding,
+    dropped: &mut Dropped,
+) -> Result<Vec<u8>, Unsupported> {
     dropped.note_if(request.user.is_some(), "user");
     let input_type = match request.task.as_deref() {
         Some(task) if TASKS.contains(&task) => task,
@@ -94,10 +105,10 @@ pub fn encode_embed_request(request: &EmbedRequest, dropped: &mut Dropped) -> Re
         texts.push(text.as_str());
     }
     Ok(json::bytes(&WireRequest {
-        model: &request.model,
+        model,
         input_type,
         texts,
-        embedding_types: [name(request.encoding)],
+        embedding_types: [name(encoding)],
         output_dimension: request.dimensions,
         extra: request.extra.for_target(HERE, dropped),
     }))

@@ -26,6 +26,7 @@ mod usage;
 
 pub use answer_in::decode_answer;
 pub use answer_out::encode_answer;
+pub(crate) use embed::encode_embed_body;
 pub use embed::{decode_embed_answer, decode_embed_request, encode_embed_answer, encode_embed_request};
 pub use error::{decode_error, encode_error};
 pub use request_in::decode_request;

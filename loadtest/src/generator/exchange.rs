@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 
@@ -19,6 +19,23 @@ pub(super) struct Seen {
     pub(super) events: u64,
     /// How long each stamped event was on its way.
     pub(super) on_the_way: Vec<Duration>,
+    pub(super) told: Told,
+}
+
+/// What an answer's headers tell of the way it took through a gateway.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// How many calls were made for it.
+    pub(crate) attempts: u32,
+    /// Whose answer it is.
+    pub(crate) provider: Option<HeaderValue>,
+}
+
+impl Told {
+    fn of(headers: &HeaderMap) -> Told {
+        let attempts = headers.get("x-peerway-attempts").and_then(|value| value.to_str().ok()?.parse().ok());
+        Told { attempts: attempts.unwrap_or(0), provider: headers.get("x-peerway-provider").cloned() }
+    }
 }
 
 /// Sends `ask` and reads the answer; `seen` is filled as it comes.
@@ -30,6 +47,7 @@ pub(super) async fn exchange(connections: &Connections, ask: Ask, seen: &mut See
     *request.headers_mut() = ask.headers;
     request.headers_mut().insert(header::HOST, target.host.clone());
     let (response, connection) = connections.send(request).await?;
+    seen.told = Told::of(response.headers());
     let status = response.status().as_u16();
     let mut body = response.into_body();
     if status != 200 {

@@ -9,6 +9,8 @@ mod exchange;
 mod pacer;
 mod worker;
 
+pub(crate) use exchange::Told;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -47,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     pub(crate) max_in_flight: usize,
     pub(crate) timeout: Duration,
+    /// What became of each request is kept, beside the figures.
+    pub(crate) keeps_fates: bool,
 }
 
 /// Why a run could not begin or end.
@@ -77,7 +81,10 @@ pub(crate) fn run(
     observe: &mut dyn FnMut(Moment, &dyn Fn() -> Recorder),
 ) -> Result<Recorder, GeneratorError> {
     let kinds = plan.mix.kinds();
-    let fresh = || Recorder::new(&kinds, plan.targets.len(), plan.warmup);
+    let fresh = || {
+        let recorder = Recorder::new(&kinds, plan.targets.len(), plan.warmup);
+        if plan.keeps_fates { recorder.with_fates() } else { recorder }
+    };
     // A moment ahead, so that all threads are there when the first request is due.
     let start = Instant::now() + Duration::from_millis(20);
     let threads = match plan.load {

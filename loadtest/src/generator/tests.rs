@@ -72,6 +72,7 @@ fn plan(targets: Vec<Target>, scenario: &str, rate: f64, millis: u64) -> Plan {
         threads: 2,
         max_in_flight: 1000,
         timeout: Duration::from_secs(5),
+        keeps_fates: false,
     }
 }
 

@@ -126,10 +126,12 @@ async fn request(desk: Arc<Desk>, target: usize, ask: Ask, due: Option<Duration>
         kind,
         target,
         due,
+        sent: taken_up,
         first: seen.first.filter(|_| stream).map(|first| first.duration_since(desk.start)),
         end: desk.start.elapsed(),
         events: seen.events,
         on_the_way: seen.on_the_way,
+        told: seen.told,
         result,
     };
     lock(&desk.recorder).finished(&finished);

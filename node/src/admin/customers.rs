@@ -15,7 +15,7 @@ use super::problem::ProblemDetails;
 use super::resource::{self, RemoveQuery, Removed, Stored};
 use super::{Admin, Problem};
 use crate::config::{self, verify_customer};
-use crate::governance::access::{Access, Customer, Source, record};
+use crate::governance::access::{Customer, Source, record};
 
 const KIND: RecordKind = RecordKind::CUSTOMER;
 
@@ -64,7 +64,7 @@ pub(super) async fn create(State(admin): State<Admin>, body: Bytes) -> Result<Re
     let customer: config::Customer = resource::read(&body)?;
     let (snapshot, access) = resource::look(&admin);
     resource::vacant(&access, "customer", KIND, &customer.id, access.customers.contains_key(&*customer.id))?;
-    resource::judged(&access, |_| verify_customer(&customer), ())?;
+    resource::judged(&access, |_| verify_customer(&customer))?;
     let expected = resource::as_seen(&snapshot, KIND, &customer.id);
     let stored = resource::write(&admin, KIND, &customer.id, Some(record::of_customer(&customer)), expected).await?;
     Ok((StatusCode::CREATED, Json(CustomerStored { customer, stored })).into_response())
@@ -99,7 +99,7 @@ pub(super) async fn update(
     let current = access.customers.get(&*id).ok_or_else(|| Problem::unknown("customer", &id))?;
     let customer: config::Customer = resource::patched(&*current.definition, &body)?;
     resource::same_id(&id, &customer.id)?;
-    resource::judged(&access, |_| verify_customer(&customer), ())?;
+    resource::judged(&access, |_| verify_customer(&customer))?;
     let expected = resource::as_seen(&snapshot, KIND, &id);
     let stored = resource::write(&admin, KIND, &id, Some(record::of_customer(&customer)), expected).await?;
     Ok(Json(CustomerStored { customer, stored }))
@@ -121,19 +121,9 @@ pub(super) async fn remove(
     if !resource::removable(&access, KIND, &id, access.customers.contains_key(&*id), force) {
         return Err(Problem::unknown("customer", &id));
     }
-    deserted(&access, &id)?;
+    let members = access.teams.values().filter(|team| team.definition.customer.as_deref() == Some(&*id));
+    let members = members.map(|team| &*team.id);
+    resource::deserted(members, &format!("teams belong to customer `{id}`"), "remove them, or move them first")?;
     let stored = resource::write(&admin, KIND, &id, None, Expected::Anything).await?;
     Ok(Json(Removed { id, stored }))
-}
-
-/// Teams whose customer is gone let nobody in, as its budgets would not be charged; so they go first.
-fn deserted(access: &Access, id: &str) -> Result<(), Problem> {
-    let mut teams = access.teams.values().filter(|team| team.definition.customer.as_deref() == Some(id)).peekable();
-    if teams.peek().is_none() {
-        return Ok(());
-    }
-    let some: Vec<&str> = teams.by_ref().take(5).map(|team| &*team.id).collect();
-    let more = if teams.next().is_some() { " and others" } else { "" };
-    let detail = format!("teams belong to customer `{id}`: {}{more}; remove them, or move them first", some.join(", "));
-    Err(Problem::conflict(detail))
 }

@@ -175,7 +175,7 @@ pub(super) async fn create(State(admin): State<Admin>, body: Bytes) -> Result<Re
     let mut key = resource::read::<KeyBody>(&body)?.into_definition();
     let (snapshot, access) = resource::look(&admin);
     resource::vacant(&access, "key", KIND, &key.id, access.keys.contains_key(&*key.id))?;
-    resource::judged(&access, |known| verify_key(&key, known), ())?;
+    resource::judged(&access, |known| verify_key(&key, known))?;
     let value = match key.value.take() {
         Some(value) => value,
         None => secret::generate(),
@@ -217,7 +217,7 @@ pub(super) async fn update(
     let current = access.keys.get(&*id).ok_or_else(|| Problem::unknown("key", &id))?;
     let mut key = resource::patched(&KeyBody::of(&current.definition), &body)?.into_definition();
     resource::same_id(&id, &key.id)?;
-    resource::judged(&access, |known| verify_key(&key, known), ())?;
+    resource::judged(&access, |known| verify_key(&key, known))?;
     let hash = match key.value.take() {
         Some(value) => Some(hash(&access, &id, &value)?),
         // None where the value is the file's, and stays so.

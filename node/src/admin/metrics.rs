@@ -49,7 +49,7 @@ pub(super) fn page(admin: &Admin) -> String {
     let (targets, plan) = (admin.gateway.health.snapshot(), admin.gateway.plan.load());
     let label = |status| {
         let TargetStatus { target, .. }: &TargetStatus = status;
-        plan.routes.metric_label(&target.provider, &target.model)
+        plan.routes.label_of(&target.provider, &target.model)
     };
     write_metrics(&targets, label, &mut page);
     cluster(admin, &mut page);

@@ -104,16 +104,15 @@ fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
 }
 
 /// Runs a judgement with the names of all that is there.
-pub(super) fn judged<T>(
+pub(super) fn judged(
     access: &Access,
     judge: impl FnOnce(Known<'_>) -> Vec<crate::config::Problem>,
-    value: T,
-) -> Result<T, Problem> {
+) -> Result<(), Problem> {
     let customers: Vec<&str> = access.customers.keys().map(|id| &**id).collect();
     let teams: Vec<&str> = access.teams.keys().map(|id| &**id).collect();
     let providers: Vec<&str> = access.providers.iter().map(String::as_str).collect();
     let problems = judge(Known { customers: &customers, teams: &teams, providers: &providers });
-    if problems.is_empty() { Ok(value) } else { Err(Problem::fields(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(Problem::fields(problems)) }
 }
 
 /// Refuses another id than the path's.
@@ -170,6 +169,20 @@ pub(super) fn vacant(access: &Access, what: &str, kind: RecordKind, id: &str, kn
 /// Whether there is something to remove: it holds, or it is not understood.
 pub(super) fn removable(access: &Access, kind: RecordKind, id: &str, known: bool, force: bool) -> bool {
     known || force || access.unreadable.iter().any(|it| it.kind == kind && *it.id == *id)
+}
+
+/// Refuses to remove what something `belong`s to: that would let nobody in, as the budgets above it would not be charged.
+pub(super) fn deserted<'a>(
+    mut members: impl Iterator<Item = &'a str>,
+    belong: &str,
+    what_to_do: &str,
+) -> Result<(), Problem> {
+    let some: Vec<&str> = members.by_ref().take(5).collect();
+    if some.is_empty() {
+        return Ok(());
+    }
+    let more = if members.next().is_some() { " and others" } else { "" };
+    Err(Problem::conflict(format!("{belong}: {}{more}; {what_to_do}", some.join(", "))))
 }
 
 #[cfg(test)]

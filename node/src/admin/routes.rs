@@ -57,16 +57,19 @@ pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<J
     let fallbacks = ladder::fallbacks(&plan, key, fallbacks.as_deref().map(str::as_bytes)).map_err(refused)?;
     let session = asked.session_id.filter(|id| !id.is_empty());
     let tenant = key.map_or("", |key| &*key.id);
-    let request = LadderRequest {
+    let mut ladder = route.ladder(&LadderRequest {
         session: session.map(|id| Session::new(tenant, id.as_bytes())),
         fallbacks: &fallbacks,
         size: &Told { prompt_tokens: asked.prompt_tokens, output_tokens: asked.output_tokens },
         prices: &plan.prices,
+        weighs: &|provider| ladder::weight(key, provider),
         observed: &*gateway.observed,
         explain: true,
-    };
-    // Where the key's budgets can count nobody, that is what it says of each.
-    let (ladder, _) = ladder::ordered(&route, &request, key.and_then(|key| key.charges()));
+    });
+    if let Some(charges) = key.and_then(|key| key.charges()) {
+        // Where the budgets can count nobody, the explanation says so of each.
+        let _ = ladder::only_priced(charges, &plan.prices, &mut ladder);
+    }
     // Asked for, it is always there.
     ladder.explanation().cloned().map(Json).ok_or_else(Problem::not_found)
 }

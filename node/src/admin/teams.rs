@@ -15,7 +15,7 @@ use super::problem::ProblemDetails;
 use super::resource::{self, RemoveQuery, Removed, Stored};
 use super::{Admin, Problem};
 use crate::config::{self, verify_team};
-use crate::governance::access::{Access, Source, Team, record};
+use crate::governance::access::{Source, Team, record};
 
 const KIND: RecordKind = RecordKind::TEAM;
 
@@ -64,7 +64,7 @@ pub(super) async fn create(State(admin): State<Admin>, body: Bytes) -> Result<Re
     let team: config::Team = resource::read(&body)?;
     let (snapshot, access) = resource::look(&admin);
     resource::vacant(&access, "team", KIND, &team.id, access.teams.contains_key(&*team.id))?;
-    resource::judged(&access, |known| verify_team(&team, known), ())?;
+    resource::judged(&access, |known| verify_team(&team, known))?;
     let expected = resource::as_seen(&snapshot, KIND, &team.id);
     let stored = resource::write(&admin, KIND, &team.id, Some(record::of_team(&team)), expected).await?;
     Ok((StatusCode::CREATED, Json(TeamStored { team, stored })).into_response())
@@ -99,7 +99,7 @@ pub(super) async fn update(
     let current = access.teams.get(&*id).ok_or_else(|| Problem::unknown("team", &id))?;
     let team: config::Team = resource::patched(&*current.definition, &body)?;
     resource::same_id(&id, &team.id)?;
-    resource::judged(&access, |known| verify_team(&team, known), ())?;
+    resource::judged(&access, |known| verify_team(&team, known))?;
     let expected = resource::as_seen(&snapshot, KIND, &id);
     let stored = resource::write(&admin, KIND, &id, Some(record::of_team(&team)), expected).await?;
     Ok(Json(TeamStored { team, stored }))
@@ -121,20 +121,9 @@ pub(super) async fn remove(
     if !resource::removable(&access, KIND, &id, access.teams.contains_key(&*id), force) {
         return Err(Problem::unknown("team", &id));
     }
-    deserted(&access, &id)?;
+    let members = access.keys.values().filter(|key| key.definition.team.as_deref() == Some(&*id));
+    let members = members.map(|key| &*key.id);
+    resource::deserted(members, &format!("keys belong to team `{id}`"), "revoke them, or move them to another team")?;
     let stored = resource::write(&admin, KIND, &id, None, Expected::Anything).await?;
     Ok(Json(Removed { id, stored }))
-}
-
-/// Keys whose team is gone are refused, as its budgets would not be charged; so they go first.
-fn deserted(access: &Access, id: &str) -> Result<(), Problem> {
-    let mut keys = access.keys.values().filter(|key| key.definition.team.as_deref() == Some(id)).peekable();
-    if keys.peek().is_none() {
-        return Ok(());
-    }
-    let some: Vec<&str> = keys.by_ref().take(5).map(|key| &*key.id).collect();
-    let more = if keys.next().is_some() { " and others" } else { "" };
-    let detail =
-        format!("keys belong to team `{id}`: {}{more}; revoke them, or move them to another team", some.join(", "));
-    Err(Problem::conflict(detail))
 }

@@ -432,7 +432,8 @@ fn yes() -> bool {
 pub struct KeyProvider {
     /// The name of a provider.
     pub provider: String,
-    /// Share of the key's requests relative to its other providers. Not used by this version.
+    /// Times the weights of a route's targets there. Providers that serve a model by its bare name share the key's requests
+    /// by it.
     #[serde(default = "default_weight")]
     pub weight: f64,
     /// What the key may spend there.
@@ -524,6 +525,31 @@ pub struct Cache {
     pub max_memory: ByteSize,
     /// Answers larger than this are not kept.
     pub max_entry: ByteSize,
+    /// What keeps answers behind the nodes' memory.
+    pub backend: CacheBackend,
+}
+
+/// What keeps answers behind the nodes' memory.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheBackend {
+    /// Who it is.
+    #[serde(rename = "type")]
+    pub kind: CacheBackendKind,
+    /// Where Redis is: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. A secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+}
+
+/// Who keeps answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheBackendKind {
+    /// The nodes alone.
+    #[default]
+    Peer,
+    /// Redis, Valkey or what else speaks their protocol, behind the nodes.
+    Redis,
 }
 
 impl Default for Cache {
@@ -534,6 +560,7 @@ impl Default for Cache {
             scope: Scope::Key,
             max_memory: ByteSize::mebibytes(512),
             max_entry: ByteSize::mebibytes(4),
+            backend: CacheBackend::default(),
         }
     }
 }

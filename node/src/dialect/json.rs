@@ -94,27 +94,6 @@ pub fn keyed_members<'a>(
     Ok(())
 }
 
-/// Calls `item` for each value of the array that `body[range]` is. Stops at the first error.
-pub fn items(
-    body: &[u8],
-    range: Range<usize>,
-    mut item: impl FnMut(Value) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
-    let mut walker = Walker { body: &body[..range.end], at: range.start };
-    walker.space();
-    walker.expect(b'[', "expected `[`")?;
-    walker.each(b']', |walker| {
-        let start = walker.at;
-        let shape = walker.value(0)?;
-        item(Value { shape, range: start..walker.at })
-    })?;
-    walker.space();
-    if walker.at != range.end {
-        return Err(walker.malformed("text after the end of the array"));
-    }
-    Ok(())
-}
-
 /// The value behind the colon that follows at `from`; `None` where there is none, or none that ends.
 pub fn value_after_colon(body: &[u8], from: usize) -> Option<Value> {
     let mut walker = Walker { body, at: from };
@@ -156,38 +135,31 @@ impl<'a> Walker<'a> {
     ) -> Result<(), Malformed> {
         self.space();
         self.expect(b'{', "expected `{`")?;
-        self.each(b'}', |walker| {
-            let key_start = walker.at;
-            walker.string()?;
-            let key = unescape(&walker.body[key_start..walker.at])
-                .ok_or(Malformed { offset: key_start, reason: "a key that is not a valid string" })?;
-            walker.space();
-            walker.expect(b':', "expected `:` after a key")?;
-            walker.space();
-            let start = walker.at;
-            let shape = walker.value(0)?;
-            member(key, key_start, Value { shape, range: start..walker.at })
-        })
-    }
-
-    /// Steps over what is between brackets, of which the first is behind us.
-    fn each(&mut self, close: u8, mut step: impl FnMut(&mut Self) -> Result<(), Malformed>) -> Result<(), Malformed> {
         self.space();
-        if self.body.get(self.at) == Some(&close) {
+        if self.body.get(self.at) == Some(&b'}') {
             self.at += 1;
             return Ok(());
         }
         loop {
             self.space();
-            step(self)?;
+            let key_start = self.at;
+            self.string()?;
+            let key = unescape(&self.body[key_start..self.at])
+                .ok_or(Malformed { offset: key_start, reason: "a key that is not a valid string" })?;
+            self.space();
+            self.expect(b':', "expected `:` after a key")?;
+            self.space();
+            let start = self.at;
+            let shape = self.value(0)?;
+            member(key, key_start, Value { shape, range: start..self.at })?;
             self.space();
             match self.body.get(self.at) {
                 Some(b',') => self.at += 1,
-                Some(byte) if *byte == close => {
+                Some(b'}') => {
                     self.at += 1;
                     return Ok(());
                 }
-                _ => return Err(self.malformed("expected `,` or a closing bracket")),
+                _ => return Err(self.malformed("expected `,` or `}`")),
             }
         }
     }
@@ -217,15 +189,30 @@ impl<'a> Walker<'a> {
             return Err(self.malformed("nested deeper than 128 levels"));
         }
         self.at += 1;
-        self.each(close, |walker| {
+        self.space();
+        if self.body.get(self.at) == Some(&close) {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
             if keyed {
-                walker.string()?;
-                walker.space();
-                walker.expect(b':', "expected `:` after a key")?;
-                walker.space();
+                self.string()?;
+                self.space();
+                self.expect(b':', "expected `:` after a key")?;
+                self.space();
             }
-            walker.value(depth + 1).map(drop)
-        })
+            self.value(depth + 1)?;
+            self.space();
+            match self.body.get(self.at) {
+                Some(b',') => self.at += 1,
+                Some(byte) if *byte == close => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(self.malformed("expected `,` or a closing bracket")),
+            }
+        }
     }
 
     fn literal(&mut self, word: &'static [u8]) -> Result<(), Malformed> {
@@ -286,26 +273,6 @@ mod tests {
                 ("g", Shape::Object)
             ]
         );
-    }
-
-    #[test]
-    fn finds_items_of_every_shape() {
-        let shapes = |body: &str| {
-            let mut found = Vec::new();
-            items(body.as_bytes(), 0..body.len(), |value| {
-                found.push((value.shape, body[value.range].to_owned()));
-                Ok(())
-            })
-            .map(|()| found)
-        };
-        let found = shapes(r#" [ "a]" , {"b":[1]},[ 2 ] ,null ] "#).unwrap();
-        let expected =
-            [(Shape::Text, r#""a]""#), (Shape::Object, r#"{"b":[1]}"#), (Shape::Array, "[ 2 ]"), (Shape::Null, "null")];
-        assert_eq!(found, expected.map(|(shape, text)| (shape, text.to_owned())));
-        assert_eq!(shapes("[]"), Ok(Vec::new()));
-        for body in ["", "[", "[1", "[1,", "[1,]", "[1]x", "{}", "[1 2]"] {
-            assert!(shapes(body).is_err(), "{body}");
-        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl AnswerCache {
             ("hit_local", stats.hits_local),
             ("hit_remote", stats.hits_remote),
             ("hit_coalesced", stats.hits_coalesced),
+            ("hit_backend", stats.hits_backend),
             ("miss", stats.misses),
         ] {
             page.sample("peerway_cache_lookups_total", &[("result", result)], count);
@@ -65,6 +66,8 @@ impl AnswerCache {
         ] {
             page.sample("peerway_cache_remote_gets_total", &[("result", result)], count);
         }
+        page.family("peerway_cache_backend_failures_total", Kind::Counter, "Calls that the backend failed at.");
+        page.sample("peerway_cache_backend_failures_total", &[], stats.backend_failures);
         page.family("peerway_cache_purges_total", Kind::Counter, "Purges ordered here or heard of from peers.");
         page.sample("peerway_cache_purges_total", &[], stats.purges);
     }

@@ -1,22 +1,21 @@
 //! One attempt at an upstream: what is sent, what comes back in whichever words, how it failed, and what it cost.
 
-use std::fmt::Write;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use peerway_dialect::canonical::{self, FailureKind, replay};
 use peerway_dialect::{Dialect, Dropped};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Read, read_answer, stated_beside};
-use super::headers::{forward, returned};
+use super::headers::{forward, is_events, is_of_type, returned};
 use super::operations::{Asks, Done, Raw, Work};
 use super::outbound::Outbound;
 use super::verdict::{Failure, Spent, judge, judge_broken};
+use super::whole::{Broken, chain, read};
 use crate::dialect::codec;
 use crate::dialect::openai::Answer;
 use crate::governance::{Account, Reason, Written};
@@ -190,21 +189,9 @@ impl Attempt<'_> {
         Reader::translating(self.dialect, client, manner, self.naming())
     }
 
-    /// What an answer is called that has no name of its own, as its client's dialect has it.
+    /// What an answer is called that has no name of its own. Bytes that pass through have one.
     fn naming(&self) -> Naming {
-        let prefix = match self.outbound.call.dialect {
-            Dialect::OpenAiChat => "chatcmpl-",
-            Dialect::OpenAiCompletions => "cmpl-",
-            Dialect::OpenAiResponses => "resp_",
-            Dialect::Anthropic => "msg_",
-            Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Naming {
-            id: format!("{prefix}{}", self.request_id.to_str().unwrap_or_default()),
-            model: Arc::clone(&self.target.model),
-            created: now.as_secs(),
-        }
+        Naming::new(self.outbound.call.dialect, self.request_id, &self.target.model)
     }
 
     async fn stream(&self, response: Response<Body>) -> Result<Sent, Failure> {
@@ -388,75 +375,11 @@ impl Attempt<'_> {
     }
 }
 
-/// Why a body is not whole.
-#[derive(Debug)]
-enum Broken {
-    /// By a timeout of the provider's, or by the client's own.
-    Late(Option<Timeout>),
-    /// It is longer than so many bytes.
-    TooLong(usize),
-    Lost(String),
-    /// This node may hold no more.
-    NoRoom,
-}
-
-/// Reads a body, and tells what is wrong if it has no end; what came before is there either way.
-async fn read(
-    mut body: Body,
-    limit: usize,
-    (until, timeout_then): (Instant, Option<Timeout>),
-    idle: Duration,
-    memory: &Memory,
-) -> (Bytes, Option<Broken>) {
-    let mut held = memory.hold();
-    let mut pieces: Vec<Bytes> = Vec::new();
-    let reading = async {
-        let mut length = 0;
-        loop {
-            let frame = match timeout(idle, body.frame()).await {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(error))) => return Some(Broken::Lost(chain(&error))),
-                Ok(None) => return None,
-                Err(_) => return Some(Broken::Late(Some(Timeout::Idle))),
-            };
-            if let Ok(piece) = frame.into_data() {
-                length += piece.len();
-                if length > limit {
-                    return Some(Broken::TooLong(limit));
-                }
-                if held.grow(piece.len()).is_err() {
-                    return Some(Broken::NoRoom);
-                }
-                pieces.push(piece);
-            }
-        }
-    };
-    let broken = timeout_at(until, reading).await.unwrap_or(Some(Broken::Late(timeout_then)));
-    let whole = match pieces.as_mut_slice() {
-        [] => Bytes::new(),
-        [piece] => std::mem::take(piece),
-        pieces => Bytes::from(pieces.concat()),
-    };
-    (held.bind(whole), broken)
-}
-
 fn is_stream(headers: &HeaderMap) -> bool {
-    const TYPES: [&[u8]; 2] = [b"text/event-stream", b"application/vnd.amazon.eventstream"];
-    headers.get(CONTENT_TYPE).is_some_and(|value| TYPES.iter().any(|kind| value.as_bytes().starts_with(kind)))
+    is_events(headers) || is_of_type(headers, "application/vnd.amazon.eventstream")
 }
 
 fn without_type(mut headers: HeaderMap) -> HeaderMap {
     headers.remove(CONTENT_TYPE);
     headers
-}
-
-/// An error with its causes: the outermost alone says only "client error".
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

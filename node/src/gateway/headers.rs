@@ -58,6 +58,20 @@ pub fn returned(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
+/// Whether an answer is server-sent events.
+pub fn is_events(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "text/event-stream")
+}
+
+/// Whether a body is of this media type, whatever its parameters. Names of media types know no case (RFC 9110, 8.3.1).
+pub fn is_of_type(headers: &HeaderMap, name: &str) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().split(|byte| *byte == b';').next())
+    else {
+        return false;
+    };
+    kind.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +99,20 @@ mod tests {
         let mut sent = HeaderMap::new();
         forward(&client, Dialect::Anthropic, Dialect::OpenAiChat, &mut sent);
         assert_eq!(sent, headers(&[("traceparent", "00-1")]), "what is of another dialect stays");
+    }
+
+    #[test]
+    fn a_media_type_is_told_by_its_name_alone() {
+        for (kind, expected) in [
+            ("text/event-stream", true),
+            ("text/event-stream;charset=utf-8", true),
+            ("Text/Event-Stream ; charset=utf-8", true),
+            ("text/event-stream-of-another-kind", false),
+            ("application/json", false),
+        ] {
+            assert_eq!(is_events(&headers(&[("content-type", kind)])), expected, "{kind}");
+        }
+        assert!(!is_events(&HeaderMap::new()));
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub struct Answered<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(pub String);
 
-/// Looks at each request that is about to be sent, once for every attempt.
+/// Looks at each request that is about to be sent, once for every attempt that is made: targets that are passed over, as
+/// with an open breaker, are not shown. Refused, the client's request ends there, and no other target is asked.
 pub trait BeforeUpstream: fmt::Debug + Send + Sync {
     fn before(&self, request: &Outgoing<'_>) -> Result<(), Refusal>;
 }

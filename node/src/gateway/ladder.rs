@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Exchange;
 use super::plan::Plan;
-use super::reserve::{is_priced, only_priced};
+use super::reserve::is_priced;
+pub(crate) use super::reserve::only_priced;
 use crate::governance::account::Asked;
 use crate::governance::{Charges, VirtualKey};
 use crate::http::error::ApiError;
@@ -25,7 +26,8 @@ static EXPLAIN: [HeaderName; 2] =
 /// The route of the model, if the key may use it. The hints name only what this key may use.
 pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Result<Arc<Route>, ApiError> {
     let may_use = |names: &[&str]| key.is_none_or(|key| key.allows(names));
-    let route = plan.routes.resolve_for(model, may_use).map_err(|missing| {
+    let is_named = |provider: &str| key.is_some_and(|key| key.provider(provider).is_some());
+    let route = plan.routes.resolve_for(model, may_use, is_named).map_err(|missing| {
         let known: Vec<String> = super::models::allowed(plan, key).into_iter().take(8).collect();
         let known = if known.is_empty() { "none by name".to_owned() } else { known.join(", ") };
         let hint = format!("{} This key may use: {known}; GET /v1/models lists them all.", missing.why);
@@ -33,7 +35,7 @@ pub(crate) fn route(plan: &Plan, key: Option<&VirtualKey>, model: &str) -> Resul
     })?;
     let Some(key) = key else { return Ok(route) };
     // A client that names the provider too, as most do, is let in by the first.
-    if key.allows(&[model]) || route.full_name().is_some_and(|full| key.allows(&[full.as_str()])) {
+    if key.allows(&[model]) || route.full_names().iter().any(|full| key.allows(&[full.as_str()])) {
         return Ok(route);
     }
     let hint = format!("It may use: {}.", key.models());
@@ -84,28 +86,23 @@ pub(super) fn ladder(
         Session::new(tenant, id)
     });
     let explain = wish(headers, &EXPLAIN).is_some_and(|wish| wish == b"true" || wish == b"1");
-    let request = LadderRequest {
+    let mut ladder = route.ladder(&LadderRequest {
         session,
         fallbacks,
         size: asked,
         prices: &plan.prices,
+        weighs: &|provider| weight(exchange.key().map(|key| &**key), provider),
         observed: &*exchange.worker().gateway.observed,
         explain,
-    };
-    let (ladder, priced) = ordered(route, &request, charges);
+    });
+    let priced = charges.map_or(Ok(()), |charges| only_priced(charges, &plan.prices, &mut ladder));
     exchange.explanation = ladder.explanation().and_then(header_value);
     priced.map(|()| ladder)
 }
 
-/// The ladder, and whether its budgets can count anybody on it.
-pub(crate) fn ordered(
-    route: &Route,
-    request: &LadderRequest<'_>,
-    charges: Option<&Charges>,
-) -> (Ladder, Result<(), ApiError>) {
-    let mut ladder = route.ladder(request);
-    let priced = charges.map_or(Ok(()), |charges| only_priced(charges, request.prices, &mut ladder));
-    (ladder, priced)
+/// What a key makes of a provider's weight.
+pub(crate) fn weight(key: Option<&VirtualKey>, provider: &str) -> f64 {
+    key.and_then(|key| key.provider(provider)).map_or(1.0, |provider| provider.weight)
 }
 
 /// What the client asks for in a header of ours, or in Bifrost's of the same meaning. An empty one asks for nothing.

@@ -1,7 +1,7 @@
 //! The request's way, one file a step:
 //! `authenticate` -> `admission` -> `plan` (route) -> `cached` (look-up) -> `reserve` -> `send` (each `attempt` of what
 //! `outbound` prepares) -> `crate::relay` or `answer` -> `exchange` (record). `operations` goes the same way with whatever
-//! is not a chat. `verdict` tells what a failure means, `hooks` lets others look on.
+//! is not a chat. `whole` reads what is no stream, `verdict` tells what a failure means, `hooks` lets others look on.
 
 mod admission;
 mod answer;
@@ -26,6 +26,7 @@ mod reserve;
 mod router;
 mod send;
 mod verdict;
+mod whole;
 
 use std::sync::Arc;
 

@@ -33,11 +33,24 @@ pub struct Plan {
 impl Plan {
     /// Reads the price file, if one is configured.
     pub fn compile(config: &Config, workers: usize) -> Result<Self, PlanError> {
+        Self::compile_after(config, workers, |_| None)
+    }
+
+    /// As [`Self::compile`]. A provider that `before` has already stays what it is, with its connections and its access
+    /// tokens.
+    pub fn compile_after(
+        config: &Config,
+        workers: usize,
+        before: impl Fn(&config::Provider) -> Option<Arc<Upstream>>,
+    ) -> Result<Self, PlanError> {
         let factory = ClientFactory::new()?;
         let upstreams = config
             .providers
             .iter()
-            .map(|provider| Upstream::prepare(provider, workers, &factory).map(Arc::new))
+            .map(|provider| match before(provider) {
+                Some(upstream) => Ok(upstream),
+                None => Upstream::prepare(provider, workers, &factory).map(Arc::new),
+            })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             routes: Routes::new(config, upstreams),

@@ -34,7 +34,7 @@ pub(super) fn charges(key: Option<&VirtualKey>) -> Result<Option<&Charges>, ApiE
 
 /// Leaves the targets that a key with these charges may use: money that is counted is spent only where the price is
 /// known.
-pub(super) fn only_priced(charges: &Charges, prices: &PriceBook, ladder: &mut Ladder) -> Result<(), ApiError> {
+pub(crate) fn only_priced(charges: &Charges, prices: &PriceBook, ladder: &mut Ladder) -> Result<(), ApiError> {
     let first = ladder.targets().first().cloned();
     ladder.retain("its price is not known, and the key has a budget", |target| is_priced(charges, prices, target));
     match (ladder.first(), first) {

@@ -140,7 +140,6 @@ async fn try_target(
             }
             return Ok(Tried::Failed);
         };
-        refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
         let watched = gateway.health.target(&target.upstream.name, key.map(|key| &key.id), &target.model);
         let watch = match watched.begin(Instant::now()) {
             Ok(watch) => watch,
@@ -158,6 +157,8 @@ async fn try_target(
         if !std::mem::take(&mut is_granted) && story.is_withheld(exchange, target) {
             return Ok(Tried::Failed);
         }
+        // Nothing keeps the attempt from being made any more but a hook, and what one refuses was never an attempt.
+        refused_by_hook(exchange, target, prepared, outbound.envelope.stream)?;
         exchange.attempts += 1;
         exchange.set_target(target);
         let started = Instant::now();
@@ -223,6 +224,10 @@ async fn try_target(
         if exchange.is_client_gone() {
             return Err(ApiError::ClientGone);
         }
+        // Its client has waited for as long as one target may take; another one gets the next turn.
+        if failure.class == "deadline" && ladder.next(rung, Why::Failed).is_some() {
+            retries = target.upstream.retries;
+        }
         story.tell(target, key, &failure.detail);
         story.is_asked = true;
         story.status = failure.status.unwrap_or(StatusCode::BAD_GATEWAY);
@@ -240,9 +245,9 @@ async fn try_target(
                     return Ok(Tried::Failed);
                 }
                 is_granted = true;
+                again = Some(key);
                 tokio::time::sleep(pause).await;
                 retries += 1;
-                again = Some(key);
             }
             (Retry::SameKey, _) => return Ok(Tried::Failed),
             // Not the client's fault, which would have gone on to it: this node itself was in the way.

@@ -71,6 +71,8 @@ pub struct Asked {
     body: Option<Bytes>,
     length: usize,
     estimate: OnceLock<Estimate>,
+    /// Output tokens of an operation that has no words for how many there may be, whatever its body says.
+    output: Option<u64>,
     /// Output tokens where neither the request nor the model bounds them.
     default_output: u64,
     /// Output tokens a choice that the gateway asks for, because its budgets cannot pay for more.
@@ -79,13 +81,28 @@ pub struct Asked {
 
 impl Asked {
     pub fn new(dialect: Dialect, body: Bytes, default_output: u64) -> Self {
-        Self { dialect, length: body.len(), body: Some(body), estimate: OnceLock::new(), default_output, cap: None }
+        Self {
+            dialect,
+            length: body.len(),
+            body: Some(body),
+            estimate: OnceLock::new(),
+            output: None,
+            default_output,
+            cap: None,
+        }
     }
 
     /// A request that has been estimated already.
     pub fn estimated(estimate: Estimate, default_output: u64) -> Self {
         let estimate = OnceLock::from(estimate);
-        Self { dialect: Dialect::OpenAiChat, length: 0, body: None, estimate, default_output, cap: None }
+        Self { dialect: Dialect::OpenAiChat, length: 0, body: None, estimate, output: None, default_output, cap: None }
+    }
+
+    /// Of an answer that has so many output tokens, whatever the body says.
+    pub fn with_output(self, output: u64) -> Self {
+        let estimate = self.estimate.into_inner().map(|estimate| Estimate { asked_output: Some(output), ..estimate });
+        let estimate = estimate.map_or_else(OnceLock::new, OnceLock::from);
+        Self { estimate, output: Some(output), ..self }
     }
 
     pub fn estimate(&self) -> &Estimate {
@@ -95,7 +112,8 @@ impl Asked {
             });
             // A third of a token a byte is what text is estimated at.
             let by_length = || Estimate::of_prompt(self.length as u64 / 3 + 8);
-            read.unwrap_or_else(by_length)
+            let estimate = read.unwrap_or_else(by_length);
+            Estimate { asked_output: self.output.or(estimate.asked_output), ..estimate }
         })
     }
 

@@ -6,24 +6,20 @@
 //! too high for prose, 1.1 to 1.8 times for code and JSON, and up to 2.4 times for other scripts.
 
 const TOKEN: u64 = 6;
-/// So many of the largest weights fit into a byte.
-const PIECE: usize = 51;
+/// The weights of so many bytes add up to less than a byte holds.
+const PIECE: usize = 32;
 
-/// Of a token in one byte, so that thirds are whole numbers.
+/// Of a token in one byte, so that thirds are whole numbers. Without a branch, so that it is done many bytes at a time.
 const fn weight(byte: u8) -> u8 {
-    let is_word = byte.is_ascii_alphabetic() | (byte == b' ');
-    if is_word {
-        2
-    } else if byte.is_ascii() {
-        5
-    } else {
-        4
-    }
+    let is_word = (byte | 0x20).wrapping_sub(b'a') < 26 || byte == b' ';
+    4 + byte.is_ascii() as u8 - 3 * is_word as u8
 }
 
-/// Sixths of a token in this text. Summed in bytes, of which the compiler adds up many at once: prompts are long.
+/// Sixths of a token in this text.
 pub(super) fn sixths(text: &str) -> u64 {
-    text.as_bytes().chunks(PIECE).map(|piece| u64::from(piece.iter().map(|byte| weight(*byte)).sum::<u8>())).sum()
+    let of = |piece: &[u8]| u64::from(piece.iter().fold(0, |sum: u8, byte| sum.wrapping_add(weight(*byte))));
+    let (pieces, rest) = text.as_bytes().as_chunks::<PIECE>();
+    pieces.iter().map(|piece| of(piece)).sum::<u64>() + of(rest)
 }
 
 /// What a model has written, counted as it comes. An upper bound for what its provider counts, a tenth on top: it is
@@ -73,6 +69,21 @@ mod tests {
         let mut written = Written::default();
         written.text(text);
         written.tokens()
+    }
+
+    #[test]
+    fn weights_are_as_described() {
+        for byte in 0..=u8::MAX {
+            let expected = match byte {
+                b' ' | b'a'..=b'z' | b'A'..=b'Z' => 2,
+                0..=127 => 5,
+                _ => 4,
+            };
+            assert_eq!(weight(byte), expected, "{byte}");
+        }
+        let text = "1: a line, \u{6f22}\u{5b57}\n".repeat(40);
+        assert_eq!(sixths(&text), text.bytes().map(|byte| u64::from(weight(byte))).sum::<u64>());
+        assert_eq!(sixths(""), 0);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(super) enum Endpoint {
     Converse {
         stream: bool,
     },
+    /// A model of Bedrock's in its vendor's words.
+    Invoke,
 }
 
 /// The endpoints that have no model in their path.
@@ -95,6 +97,7 @@ impl Endpoint {
             (Operation::CountTokens, Dialect::Gemini) => return Some(Self::Gemini(Method::CountTokens)),
             (Operation::Embeddings, Dialect::Gemini) => return Some(Self::Gemini(Method::BatchEmbedContents)),
             (Operation::Embeddings, Dialect::Cohere) => Fixed::CohereEmbed,
+            (Operation::Embeddings, Dialect::Bedrock) => return Some(Self::Invoke),
             (Operation::Rerank, Dialect::Cohere) => Fixed::Rerank,
             (operation, Dialect::OpenAiChat) => match operation {
                 Operation::Embeddings => Fixed::Embeddings,

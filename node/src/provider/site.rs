@@ -95,6 +95,7 @@ impl Site {
                 let method = if stream { "converse-stream" } else { "converse" };
                 format!("{base}/model/{}/{method}", segment(model)?)
             }
+            (_, Endpoint::Invoke) => format!("{base}/model/{}/invoke", segment(model)?),
         };
         url.parse().ok()
     }

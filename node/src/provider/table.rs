@@ -135,6 +135,8 @@ pub static TABLE: [Row; 22] = [
         variables: &["AWS_BEARER_TOKEN_BEDROCK"],
         auth: Auth::Aws,
         chat: Dialect::Bedrock,
+        // Of models that make vectors.
+        operations: &[Embeddings],
         ..OTHER
     },
     Row {

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT_ENCODING, HOST, USER_AGENT};
 use http::uri::{InvalidUri, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use peerway_dialect::Dialect;
 use peerway_dialect::openai::chat::Target;
+use peerway_dialect::{Dialect, bedrock};
 
 use super::client::Way;
 use super::connect::Proxy;
@@ -193,6 +193,7 @@ impl Upstream {
             Operation::Chat => own,
             Operation::Responses => native(Dialect::OpenAiResponses)?,
             Operation::Completions => native(Dialect::OpenAiCompletions)?,
+            Operation::Embeddings if own == Dialect::Bedrock && !bedrock::embeds(model) => return None,
             operation if self.row.operations.contains(&operation) => table::wire_format(operation, own),
             _ => return None,
         };

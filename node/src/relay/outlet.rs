@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::HeaderValue;
+use peerway_dialect::Dialect;
 use peerway_dialect::canonical::{Failure, FailureKind, StreamEvent, UPSTREAM_ERROR};
 
 use super::Facts;
@@ -67,6 +70,20 @@ pub struct Naming {
 }
 
 impl Naming {
+    /// The id is the request's, as the client's dialect writes ids.
+    pub fn new(client: Dialect, request_id: &HeaderValue, model: &Arc<str>) -> Self {
+        let prefix = match client {
+            Dialect::OpenAiChat => "chatcmpl-",
+            Dialect::OpenAiCompletions => "cmpl-",
+            Dialect::OpenAiResponses => "resp_",
+            Dialect::Anthropic => "msg_",
+            Dialect::Gemini | Dialect::Bedrock | Dialect::Cohere => "",
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let id = format!("{prefix}{}", request_id.to_str().unwrap_or_default());
+        Self { id, model: Arc::clone(model), created: now.as_secs() }
+    }
+
     /// Fills in what the beginning of a stream does not say.
     pub fn fill(&self, event: &mut StreamEvent) {
         if let StreamEvent::Start { id, model, created } = event {

@@ -37,7 +37,7 @@ pub struct Considered {
     pub place: Option<usize>,
     /// Why it has this place or none.
     pub why: String,
-    /// As configured.
+    /// As configured, times what its key makes of it.
     pub weight: f64,
     /// Its chance of being the first, where that goes by weight.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -25,9 +25,18 @@ pub struct LadderRequest<'a> {
     pub fallbacks: &'a [Arc<Route>],
     pub size: &'a dyn Size,
     pub prices: &'a PriceBook,
+    /// What its key makes of a provider's weight.
+    pub weighs: &'a dyn Fn(&str) -> f64,
     pub observed: &'a dyn Observed,
     /// Whether somebody wants to know why.
     pub explain: bool,
+}
+
+impl LadderRequest<'_> {
+    /// A target's weight in its route, times what the key makes of its provider's.
+    fn weight(&self, target: &Target) -> f64 {
+        target.weight * (self.weighs)(&target.upstream.name)
+    }
 }
 
 impl std::fmt::Debug for LadderRequest<'_> {
@@ -214,20 +223,21 @@ impl Route {
             .map(|target| {
                 let needs_cost = self.strategy == Strategy::Cheapest || request.explain;
                 let cost = if needs_cost { cost(target, request) } else { None };
-                Candidate { weight: target.weight, facts: request.observed.of_target(target), cost }
+                let weight = request.weight(target);
+                Candidate { weight, facts: request.observed.of_target(target), cost }
             })
             .collect();
         let shares = if request.explain { shares(self.strategy, &candidates) } else { None };
         let order = match request.session {
             Some(session) => {
-                let names = self.targets.iter().map(|target| ([&*target.upstream.name, &*target.model], target.weight));
-                session.order(names)
+                let targets = self.targets.iter().zip(&candidates);
+                session.order(targets.map(|(target, it)| ([&*target.upstream.name, &*target.model], it.weight)))
             }
             None => order(self.strategy, &candidates, draw),
         };
         let why = if request.session.is_some() { "by the session's hash" } else { reason(self.strategy) };
         let step = |index: usize| Step {
-            target: self.targets[index].clone(),
+            target: Target { weight: candidates[index].weight, ..self.targets[index].clone() },
             role,
             facts: candidates[index].facts.clone(),
             window: window(&self.targets[index], request),
@@ -248,7 +258,7 @@ impl Route {
                 Standing::ProbeDue => "its breaker is half open: one request tries it".to_owned(),
                 Standing::Down(reason) => format!("last, as it is down: {reason}"),
             },
-            weight: step.target.weight,
+            weight: request.weight(&step.target),
             share: step.share,
             health: step.facts.health,
             latency_ms: step.facts.latency.map(|latency| latency.as_millis() as u64),

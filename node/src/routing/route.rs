@@ -34,6 +34,19 @@ impl Route {
         }
     }
 
+    /// A bare model that its key shares out between providers, each with its target. They take over from one another.
+    pub(super) fn shared_out(targets: Vec<Target>) -> Self {
+        let label = targets.first().map_or_else(|| OTHER.into(), |target| Arc::clone(&target.label));
+        Self {
+            label,
+            strategy: Strategy::Weighted,
+            targets,
+            fallbacks: Vec::new(),
+            context_fallbacks: Vec::new(),
+            is_alias: false,
+        }
+    }
+
     /// All targets that it can lead to.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.targets.iter().chain(&self.fallbacks).chain(&self.context_fallbacks)
@@ -45,11 +58,8 @@ impl Route {
         known.map_or_else(|| OTHER.into(), |target| Arc::clone(&target.label))
     }
 
-    /// `provider/model` when the name stood for exactly one upstream model; an alias is allowed by its own name only.
-    pub fn full_name(&self) -> Option<String> {
-        match (self.is_alias, self.targets.as_slice()) {
-            (false, [target]) => Some(target.name()),
-            _ => None,
-        }
+    /// `provider/model` of what a name that is no alias stands for; an alias is allowed by its own name only.
+    pub fn full_names(&self) -> Vec<String> {
+        if self.is_alias { Vec::new() } else { self.targets.iter().map(Target::name).collect() }
     }
 }

@@ -74,12 +74,18 @@ impl Routes {
 
     /// An alias, `provider/model`, or a bare model for whoever may use everything.
     pub fn resolve(&self, model: &str) -> Result<Arc<Route>, NoRoute> {
-        self.resolve_for(model, |_| true)
+        self.resolve_for(model, |_| true, |_| false)
     }
 
     /// An alias, `provider/model`, or the bare name of a model that one provider serves, of those where `may_use` says
-    /// yes to one of the names: the bare one and `provider/model`.
-    pub fn resolve_for(&self, model: &str, may_use: impl Fn(&[&str]) -> bool) -> Result<Arc<Route>, NoRoute> {
+    /// yes to one of the names: the bare one and `provider/model`. Of several such providers those are meant that
+    /// `is_named` knows.
+    pub fn resolve_for(
+        &self,
+        model: &str,
+        may_use: impl Fn(&[&str]) -> bool,
+        is_named: impl Fn(&str) -> bool,
+    ) -> Result<Arc<Route>, NoRoute> {
         if let Some(route) = self.aliases.get(model).or_else(|| self.listed.get(model)) {
             return Ok(Arc::clone(route));
         }
@@ -94,12 +100,17 @@ impl Routes {
             }
             return Err(NoRoute { why: format!("Provider `{name}` does not list it.") });
         }
-        self.bare(model, may_use)
+        self.bare(model, may_use, is_named)
     }
 
     /// Those who list the name itself go before those who list a pattern. A provider that serves whatever is asked for is
     /// meant only where there is no other: a slip of the pen must not send a request to somebody else.
-    fn bare(&self, model: &str, may_use: impl Fn(&[&str]) -> bool) -> Result<Arc<Route>, NoRoute> {
+    fn bare(
+        &self,
+        model: &str,
+        may_use: impl Fn(&[&str]) -> bool,
+        is_named: impl Fn(&str) -> bool,
+    ) -> Result<Arc<Route>, NoRoute> {
         let by_name = |upstream: &Upstream| upstream.models.iter().any(|pattern| is_name(pattern, model));
         let by_pattern = |upstream: &Upstream| upstream.models.iter().any(|pattern| pattern.matches(model));
         let is_alone = |upstream: &Upstream| self.providers.len() == 1 && upstream.models.is_empty();
@@ -107,15 +118,23 @@ impl Routes {
         for serves in ways {
             let serving: Vec<&Provider> = self.providers.iter().filter(|provider| serves(&provider.upstream)).collect();
             let full = |provider: &Provider| format!("{}/{model}", provider.upstream.name);
-            let mut usable = serving.iter().copied().filter(|provider| may_use(&[model, &full(provider)]));
-            match (serving.as_slice(), usable.next(), usable.next()) {
+            let usable = serving.iter().copied().filter(|provider| may_use(&[model, &full(provider)]));
+            let usable: Vec<&Provider> = usable.collect();
+            let named: Vec<&Provider> =
+                usable.iter().copied().filter(|provider| is_named(&provider.upstream.name)).collect();
+            match (serving.as_slice(), usable.as_slice(), named.as_slice()) {
                 ([], ..) => {}
-                (_, Some(one), Some(two)) => {
+                // Where none may be used, it is for the caller to refuse what this leads to.
+                ([any, ..], [], _) => return Ok(self.direct(any, model)),
+                (_, [only], _) | (_, _, [only]) => return Ok(self.direct(only, model)),
+                (_, [one, two, ..], []) => {
                     let why = format!("Several providers serve it: write {} or {}.", full(one), full(two));
                     return Err(NoRoute { why });
                 }
-                // Where none may be used, it is for the caller to refuse what this leads to.
-                ([any, ..], only, _) => return Ok(self.direct(only.unwrap_or(any), model)),
+                (_, _, several) => {
+                    let target = |provider: &&Provider| self.direct(provider, model).targets.first().cloned();
+                    return Ok(Arc::new(Route::shared_out(several.iter().filter_map(target).collect())));
+                }
             }
         }
         Err(NoRoute { why: "Write `provider/model` or the name of a route.".to_owned() })
@@ -138,7 +157,7 @@ impl Routes {
     }
 
     /// What a provider's model is called in metrics: its name, if the configuration has it.
-    pub fn metric_label<'m>(&self, provider: &str, model: &'m str) -> &'m str {
+    pub fn label_of<'m>(&self, provider: &str, model: &'m str) -> &'m str {
         let is_target = |target: &Target| *target.model == *model && *target.upstream.name == *provider;
         let is_named = self.listed.contains_key(&format!("{provider}/{model}"))
             || self.aliases.values().any(|route| route.targets().any(is_target));

@@ -83,6 +83,7 @@ proptest! {
             fallbacks: &fallbacks,
             size: &Told { prompt_tokens, output_tokens: None },
             prices: &plan.prices,
+            weighs: &|_| 1.0,
             observed: &Standings(standings),
             explain: true,
         };
@@ -146,6 +147,7 @@ fn what_is_left_out_later_is_told_too() {
         fallbacks: &[],
         size: &Told::default(),
         prices: &plan.prices,
+        weighs: &|_| 1.0,
         observed: &Unobserved,
         explain: true,
     });
@@ -155,4 +157,36 @@ fn what_is_left_out_later_is_told_too() {
         ladder.explanation().unwrap().candidates.iter().map(|one| (one.place, &*one.target)).collect();
     assert_eq!(told, [(Some(1), "p0/short"), (Some(2), "p2/short"), (None, "p1/short")]);
     assert_eq!(ladder.explanation().unwrap().candidates[2].why, "nobody likes it");
+}
+
+#[test]
+fn a_keys_weights_steer_among_the_providers_of_a_route() {
+    let plan = plan("weighted", &[vec![(0, 0), (1, 0), (2, 0)], vec![], vec![]]);
+    let route = plan.routes.resolve("route").unwrap();
+    let weighs = |provider: &str| match provider {
+        "p0" => 6.0,
+        "p1" => 3.0,
+        _ => 1.0,
+    };
+    let request = LadderRequest {
+        session: None,
+        fallbacks: &[],
+        size: &Told::default(),
+        prices: &plan.prices,
+        observed: &Unobserved,
+        weighs: &weighs,
+        explain: true,
+    };
+    let ladder = route.ladder(&request);
+    let mut told: Vec<(&str, f64, Option<f64>)> =
+        ladder.explanation().unwrap().candidates.iter().map(|one| (&*one.target, one.weight, one.share)).collect();
+    told.sort_by(|one, two| one.0.cmp(two.0));
+    assert_eq!(told, [("p0/short", 6.0, Some(0.6)), ("p1/short", 3.0, Some(0.3)), ("p2/short", 1.0, Some(0.1))]);
+    // Sessions spread by the same.
+    let first = |session: u16| {
+        let session = Some(Session::new("key", &session.to_le_bytes()));
+        route.ladder(&LadderRequest { session, ..request }).targets()[0].name()
+    };
+    let at_p0 = (0..1_000).filter(|session| first(*session) == "p0/short").count();
+    assert!((500..700).contains(&at_p0), "{at_p0}");
 }

@@ -59,6 +59,8 @@ pub enum ServeError {
     Trust(#[from] TrustError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error("cache.backend: {0}")]
+    CacheBackend(#[from] peerway_cache::backend::BackendError),
     #[error(transparent)]
     Registry(#[from] StartError),
     #[error(transparent)]
@@ -133,6 +135,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     // The cache answers the cluster's calls, so it is there first.
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
     let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
+    tokio::spawn(cache.clone().keep_backend());
     let registry = registry(config, &identity, options.future_records)?;
     let ledger = ledger::start(config, &identity, options.repair)?;
     let reserve: Arc<dyn Reserve> = Arc::new(ledger.clone());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use peerway_cache::backend::{Backend, Redis};
 use peerway_cache::{CacheConfig, ClusterPeers, RingCache};
 use peerway_cluster::cluster::{Cluster, ClusterConfig};
 use peerway_cluster::discovery::SeedError;
@@ -15,7 +16,7 @@ use peerway_cluster::registry::{Limits, RegistryService};
 use peerway_cluster::trust::Trust;
 
 use super::ServeError;
-use crate::config::{self, Config};
+use crate::config::{self, CacheBackendKind, Config};
 use crate::peers::Rooms;
 
 pub(super) fn identity(config: &Config) -> Result<(Identity, Option<DataDirLock>), ServeError> {
@@ -108,7 +109,11 @@ pub(super) fn ring_cache(
         max_entry: usize::try_from(config.cache.max_entry.get()).unwrap_or(usize::MAX),
         ..CacheConfig::new(cache_key(config, identity)?)
     };
-    Ok(RingCache::new(settings, peers))
+    let backend = match (config.cache.backend.kind, &config.cache.backend.url) {
+        (CacheBackendKind::Redis, Some(url)) => Some(Arc::new(Redis::new(url.expose())?) as Arc<dyn Backend>),
+        _ => None,
+    };
+    Ok(RingCache::with_backend(settings, peers, backend))
 }
 
 /// The key of entry ids: the same on all nodes. With certificates there is no secret that all nodes share, so the CA's

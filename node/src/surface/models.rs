@@ -2,7 +2,6 @@
 //! form demands is as neutral as can be.
 
 use peerway_dialect::Dialect;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 /// When a model was made, for those who insist.
@@ -37,28 +36,11 @@ pub fn one(dialect: Dialect, name: &str) -> Value {
             "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens", "embedContent"],
         }),
         Dialect::Cohere => json!({ "name": name, "endpoints": ["chat", "embed", "rerank"], "finetuned": false }),
-        _ => to_value(&Model::named(name)),
+        _ => {
+            let owner = name.split_once('/').map_or("peerway", |(provider, _)| provider);
+            json!({ "id": name, "object": "model", "created": 0, "owned_by": owner })
+        }
     }
-}
-
-#[derive(Serialize)]
-struct Model<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: u64,
-    owned_by: &'a str,
-}
-
-impl<'a> Model<'a> {
-    fn named(id: &'a str) -> Self {
-        let owned_by = id.split_once('/').map_or("peerway", |(provider, _)| provider);
-        Self { id, object: "model", created: 0, owned_by }
-    }
-}
-
-fn to_value(value: &impl Serialize) -> Value {
-    // Strings and numbers always serialise; it keeps this function total.
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 #[cfg(test)]

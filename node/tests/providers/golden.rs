@@ -36,7 +36,11 @@ fn example(name: &str) -> (Value, Vec<&'static str>) {
         }
         "bedrock" => {
             fields["region"] = json!("eu-central-1");
-            models = vec!["anthropic.claude-sonnet-4-v1:0", "arn:aws:bedrock:eu-central-1:1:inference-profile/x"];
+            models = vec![
+                "anthropic.claude-sonnet-4-v1:0",
+                "arn:aws:bedrock:eu-central-1:1:inference-profile/x",
+                "amazon.titan-embed-text-v2:0",
+            ];
         }
         "ollama" => fields["allow_private"] = json!(true),
         "vllm" | "openai_compatible" | "simulated" => fields["base_url"] = json!("https://llm.example.com/v1/"),

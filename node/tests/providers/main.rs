@@ -5,7 +5,6 @@
 mod connections;
 mod golden;
 mod keys;
-mod openrouter;
 mod tokens;
 
 use bytes::Bytes;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::wire::Reply;
-use crate::answer::Delta;
-use crate::script::{Frames, Script, named_event};
+use crate::answer::{Block, Delta};
+use crate::script::{Frames, Script, named_event, typed_event};
 
 const MALFORMED: &[u8] = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"del\n\n";
 
@@ -36,13 +36,6 @@ struct Stream<'a> {
     reply: &'a Reply,
     open: Option<Block>,
     blocks: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Block {
-    Thinking,
-    Text,
-    Call(usize),
 }
 
 impl Stream<'_> {
@@ -97,16 +90,11 @@ impl Stream<'_> {
     }
 
     fn push(&mut self, name: &str, data: Value) {
-        self.frames.push(event(name, data));
+        self.frames.push(typed_event(name, data));
     }
 
     fn token(&mut self, delta: Value) {
         let data = json!({ "index": self.blocks, "delta": delta });
-        self.frames.push_token(event("content_block_delta", data));
+        self.frames.push_token(typed_event("content_block_delta", data));
     }
-}
-
-fn event(name: &str, mut data: Value) -> bytes::Bytes {
-    data["type"] = name.into();
-    named_event(name, &data)
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::event_stream::{event, exception};
-use crate::answer::{Answer, Call, Delta, End};
+use crate::answer::{Answer, Block, Call, Delta, End};
 use crate::call::{Context, Usage};
 use crate::script::{Frames, Script};
 
@@ -97,13 +97,6 @@ struct Stream<'a> {
     reply: &'a Reply,
     open: Option<Block>,
     blocks: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Block {
-    Thinking,
-    Text,
-    Call(usize),
 }
 
 impl Stream<'_> {

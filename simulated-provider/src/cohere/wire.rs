@@ -1,12 +1,11 @@
 //! Answers of a v2 chat, whole and streamed.
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Call, Delta, End};
+use crate::answer::{Answer, Block, Call, Delta, End};
 use crate::asked::Asked;
 use crate::call::{Context, Usage};
-use crate::script::{Frames, Script, named_event};
+use crate::script::{Frames, Script, typed_event};
 
 const MALFORMED: &[u8] =
     b"event: content-delta\ndata: {\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"con\n\n";
@@ -75,10 +74,14 @@ impl Reply {
 
     pub(super) fn script(&self) -> Script {
         let error = json!({ "delta": { "error": "internal server error", "finish_reason": "ERROR" } });
-        let mut stream =
-            Stream { frames: Frames::new(event("message-end", error), MALFORMED), reply: self, open: None, blocks: 0 };
+        let mut stream = Stream {
+            frames: Frames::new(typed_event("message-end", error), MALFORMED),
+            reply: self,
+            open: None,
+            blocks: 0,
+        };
         let message = json!({ "role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": [] });
-        stream.frames.push(event("message-start", json!({ "id": self.id, "delta": { "message": message } })));
+        stream.frames.push(typed_event("message-start", json!({ "id": self.id, "delta": { "message": message } })));
         for delta in &self.answer.deltas {
             stream.delta(*delta);
         }
@@ -87,7 +90,7 @@ impl Reply {
         if let Some(usage) = self.usage() {
             end["usage"] = usage;
         }
-        stream.frames.push(event("message-end", json!({ "id": self.id, "delta": end })));
+        stream.frames.push(typed_event("message-end", json!({ "id": self.id, "delta": end })));
         stream.frames.push("data: [DONE]\n\n");
         Script::Frames(stream.frames)
     }
@@ -98,13 +101,6 @@ struct Stream<'a> {
     reply: &'a Reply,
     open: Option<Block>,
     blocks: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Block {
-    Thinking,
-    Text,
-    Call(usize),
 }
 
 impl Stream<'_> {
@@ -146,13 +142,13 @@ impl Stream<'_> {
             Block::Call(_) => return,
         };
         let start = json!({ "index": self.blocks, "delta": { "message": { "content": content } } });
-        self.frames.push(event("content-start", start));
+        self.frames.push(typed_event("content-start", start));
     }
 
     fn close(&mut self) {
         let Some(block) = self.open.take() else { return };
         let name = if matches!(block, Block::Call(_)) { "tool-call-end" } else { "content-end" };
-        self.frames.push(event(name, json!({ "index": self.index(block) })));
+        self.frames.push(typed_event(name, json!({ "index": self.index(block) })));
         if !matches!(block, Block::Call(_)) {
             self.blocks += 1;
         }
@@ -169,15 +165,10 @@ impl Stream<'_> {
         if let Some(logprobs) = logprobs {
             data["logprobs"] = logprobs;
         }
-        self.frames.push_token(event(name, data));
+        self.frames.push_token(typed_event(name, data));
     }
 }
 
 fn logprob(piece: &str) -> Value {
     json!({ "text": piece, "token_ids": [piece.len()], "logprobs": [-0.01] })
-}
-
-fn event(name: &str, mut data: Value) -> Bytes {
-    data["type"] = name.into();
-    named_event(name, &data)
 }

@@ -81,9 +81,12 @@ const compatible = (at, more) =>
 
 export const chat = sdk(compatible, {
   // Without being told to it does not ask for usage in streams, and must not be sent any.
+  async silent(at, prompt) {
+    const usage = await streamText({ model: compatible(at), prompt, maxRetries: 0, ...quiet }).usage;
+    if (usage.outputTokens !== undefined) throw new Error('usage was not asked for');
+  },
+
   async streamUsage(at, prompt) {
-    const silent = await streamText({ model: compatible(at), prompt, maxRetries: 0, ...quiet }).usage;
-    if (silent.outputTokens !== undefined) throw new Error('usage was not asked for');
-    return null;
+    return used(await streamText({ model: compatible(at, { includeUsage: true }), prompt, maxRetries: 0, ...quiet }).usage);
   },
 });

@@ -7,7 +7,8 @@
 // tools(at, prompt)       streams with TOOLS; [{ name, arguments }]
 // structured(at, prompt)  an object that fits NOTE_SCHEMA
 // usage(at, prompt)       { prompt, completion }
-// streamUsage(at, prompt) the same of a stream; null where the SDK shows none
+// streamUsage(at, prompt) the same of a stream, asked for in the SDK's own way where it has one
+// silent(at, prompt)      where the SDK must be told to ask for that: fails if a stream shows it unasked
 
 import { z } from 'zod';
 

@@ -59,7 +59,7 @@ class Anthropic(Adapter):
         usage = client(at).messages.create(**self._ask(at, prompt)).usage
         return Used(usage.input_tokens, usage.output_tokens)
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         with client(at).messages.stream(**self._ask(at, prompt)) as stream:
             usage = stream.get_final_message().usage
         return Used(usage.input_tokens, usage.output_tokens)

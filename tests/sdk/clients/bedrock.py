@@ -91,7 +91,7 @@ class Boto3(Adapter):
     def usage(self, at: At, prompt: str) -> Used:
         return used(client(at).converse(**self._ask(at, prompt))["usage"])
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         *_, last = self._events(at, prompt)
         return used(last["metadata"]["usage"])
 

@@ -70,7 +70,7 @@ class Cohere(Adapter):
     def usage(self, at: At, prompt: str) -> Used:
         return used(client(at).chat(**self._ask(at, prompt)).usage)
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         *_, last = client(at).chat_stream(**self._ask(at, prompt))
         return used(last.delta.usage)
 

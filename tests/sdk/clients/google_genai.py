@@ -56,7 +56,7 @@ class Genai(Adapter):
     def usage(self, at: At, prompt: str) -> Used:
         return used(client(at).models.generate_content(model=at.model, contents=prompt))
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         *_, last = client(at).models.generate_content_stream(model=at.model, contents=prompt)
         return used(last)
 

@@ -42,7 +42,7 @@ class Langchain(Adapter):
     def usage(self, at: At, prompt: str) -> Used:
         return used(self.model(at).invoke(prompt))
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         first, *rest = self.model(at).stream(prompt)
         return used(sum(rest, first))
 
@@ -65,7 +65,7 @@ class LangchainOpenAi(Langchain):
     def model(self, at: At, **more: object) -> BaseChatModel:
         return ChatOpenAI(model=at.model, base_url=f"{at.gateway}/v1", api_key=at.key, max_retries=at.retries, timeout=PATIENCE, **more)
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         # At an address of one's own it does not ask for usage unless told to.
         first, *rest = self.model(at, stream_usage=True).stream(prompt)
         return used(sum(rest, first))

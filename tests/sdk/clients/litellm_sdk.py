@@ -63,7 +63,7 @@ class Litellm(Adapter):
     def usage(self, at: At, prompt: str) -> Used:
         return used(self.ask(at, prompt).usage)
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         *_, last = self.ask(at, prompt, stream=True, stream_options={"include_usage": True})
         return used(last.usage)
 

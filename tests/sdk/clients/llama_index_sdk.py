@@ -60,7 +60,7 @@ class LlamaIndex(Adapter):
     def usage(self, at: At, prompt: str) -> Used:
         return openai_sdk.used(self.model(at).chat([ChatMessage(prompt)]).raw.usage)
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         model = self.model(at, additional_kwargs={"stream_options": {"include_usage": True}})
         *_, last = model.stream_chat([ChatMessage(prompt)])
         return openai_sdk.used(last.raw.usage)

@@ -64,7 +64,7 @@ class Chat(OpenAiAdapter):
     def usage(self, at: At, prompt: str) -> Used:
         return used(client(at).chat.completions.create(model=at.model, messages=user(prompt)).usage)
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         options = {"include_usage": True}
         *_, last = client(at).chat.completions.create(model=at.model, messages=user(prompt), stream=True, stream_options=options)
         assert last.choices == []
@@ -102,7 +102,7 @@ class Responses(OpenAiAdapter):
         usage = client(at).responses.create(model=at.model, input=prompt).usage
         return Used(usage.input_tokens, usage.output_tokens)
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         *_, last = client(at).responses.create(model=at.model, input=prompt, stream=True)
         return Used(last.response.usage.input_tokens, last.response.usage.output_tokens)
 

@@ -79,7 +79,7 @@ class PydanticAi(Adapter):
     def usage(self, at: At, prompt: str) -> Used:
         return used(asyncio.run(self.agent(at).run(prompt)))
 
-    def stream_usage(self, at: At, prompt: str) -> Used | None:
+    def stream_usage(self, at: At, prompt: str) -> Used:
         async def run() -> Used:
             async with self.agent(at).run_stream(prompt) as answer:
                 await answer.get_output()

@@ -58,7 +58,7 @@ pub enum ProviderKind {
 }
 
 /// An upstream.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// The `provider` in `provider/model`.
@@ -140,7 +140,7 @@ impl Provider {
 }
 
 /// An API key at a provider.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderKey {
     /// What logs and metrics call this key; never its value.
@@ -181,7 +181,7 @@ fn any_model() -> Vec<String> {
 }
 
 /// An HTTP proxy that opens tunnels (CONNECT).
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proxy {
     /// `http://host:port`, or `https://host:port` for a proxy that is itself reached by TLS.
@@ -210,7 +210,7 @@ pub enum Http2 {
 }
 
 /// How long each part of a request to a provider may take.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// To the open connection.

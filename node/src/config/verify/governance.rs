@@ -81,7 +81,6 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
             verdict.warn(format!("{path}.models"), format!("key `{}` may use no model", key.id), hint);
         }
     }
-    not_used(keys, verdict);
     too_many(&config.governance, verdict);
 }
 
@@ -207,19 +206,6 @@ fn window(path: String, window: &str, verdict: &mut Verdict) {
         // Not by nearness: `1m` and `1M` are both windows, and a month is not a minute.
         let hint = format!("known windows: {}", WINDOWS.join(", "));
         verdict.error_with(path, format!("unknown window `{window}`"), hint);
-    }
-}
-
-fn not_used(keys: &[VirtualKey], verdict: &mut Verdict) {
-    for (index, key) in keys.iter().enumerate() {
-        if let Some(at) = key.providers.iter().position(|provider| provider.weight != 1.0) {
-            verdict.warn(
-                format!("governance.keys[{index}].providers[{at}].weight"),
-                "the weight of a key's provider is not used by this version",
-                "the weights of a route's targets are".to_owned(),
-            );
-            return;
-        }
     }
 }
 

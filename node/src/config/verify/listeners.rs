@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use peerway_cluster::identity::NodeId;
 
 use super::Verdict;
-use crate::config::model::{Activation, Config};
+use crate::config::model::{Activation, CacheBackendKind, Config};
 
 pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     if let Some(id) = &config.node.id
@@ -99,6 +99,20 @@ fn cache(config: &Config, verdict: &mut Verdict) {
             "nothing would be kept for 0 s",
             "write `activation: off` to have no cache".to_owned(),
         );
+    }
+    match (cache.backend.kind, &cache.backend.url) {
+        (CacheBackendKind::Peer, Some(_)) => {
+            verdict.error("cache.backend.url", "is not used without `type: redis`");
+        }
+        (CacheBackendKind::Redis, None) => {
+            verdict.error_with("cache.backend", "`type: redis` needs a url", "url: redis://127.0.0.1:6379".to_owned());
+        }
+        (CacheBackendKind::Redis, Some(url)) => {
+            if let Err(error) = peerway_cache::backend::check_redis_url(url.expose()) {
+                verdict.error("cache.backend.url", error.reason);
+            }
+        }
+        (CacheBackendKind::Peer, None) => {}
     }
     if cache.max_entry > cache.max_memory {
         verdict.error(

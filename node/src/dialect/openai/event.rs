@@ -99,8 +99,8 @@ fn is_truthy(error: &serde_json::Value) -> bool {
     !matches!(error, serde_json::Value::Null | serde_json::Value::Bool(false))
 }
 
-/// The payload of the event's `data:` lines; chat completions always send one line.
-pub(super) fn data(event: &[u8]) -> Option<&[u8]> {
+/// The payload of the event's `data:` line; OpenAI's events have one each.
+pub fn data(event: &[u8]) -> Option<&[u8]> {
     let mut rest = event;
     loop {
         let end = memchr::memchr2(b'\n', b'\r', rest);

@@ -6,7 +6,7 @@ mod replay;
 mod usage;
 mod written;
 
-pub use event::{Event, EventFacts};
+pub use event::{Event, EventFacts, data as event_data};
 pub use replay::{Replay, ReplayError, plain_from_events, stream_from_plain};
 pub use usage::{Answer, Usage};
 pub use written::{count_answer, count_chunk, count_text_answer, count_text_chunk};

@@ -17,25 +17,25 @@ const IMAGE: u64 = 2_000;
 /// Besides what it holds.
 const REQUEST: u64 = 8;
 
+/// A body that is no form is only read for it if somebody asks.
 pub(super) fn of(call: &Call, body: &Bytes, form: Option<&Form>, default_output: u64) -> Asked {
-    // Nobody charges for these, or what is charged is only told afterwards.
-    let is_free = matches!(call.operation, Operation::CountTokens | Operation::Moderations);
     let has_output = matches!(
         call.operation,
         Operation::ImageGenerations | Operation::ImageEdits | Operation::Transcriptions | Operation::Translations
     );
-    let mut estimate = match form {
-        Some(form) => of_form(call.operation, form),
-        None if is_free => Estimate::of_prompt(0),
-        None => generic(body).unwrap_or_else(|_| Estimate::of_prompt(body.len() as u64 / 3 + REQUEST)),
+    let asked = match form {
+        Some(form) => Asked::estimated(of_form(call.operation, form), default_output),
+        None if call.operation.is_free() => Asked::estimated(Estimate::of_prompt(0), default_output),
+        // All of it as text: no member of it is one that the estimate of a chat would know otherwise.
+        None => Asked::new(Dialect::OpenAiChat, body.clone(), default_output),
     };
     // The length of these answers is not the gateway's to bound; that of what is spoken follows from its text.
-    estimate.asked_output = Some(match call.operation {
-        Operation::Speech => estimate.prompt_tokens.saturating_mul(SPOKEN),
+    let output = match call.operation {
+        Operation::Speech => asked.estimate().prompt_tokens.saturating_mul(SPOKEN),
         _ if has_output => default_output,
         _ => 0,
-    });
-    Asked::estimated(estimate, default_output)
+    };
+    asked.with_output(output)
 }
 
 fn of_form(operation: Operation, form: &Form) -> Estimate {
@@ -50,9 +50,4 @@ fn of_form(operation: Operation, form: &Form) -> Estimate {
 /// The most tokens that the prompt of a count can have.
 pub(super) fn estimate(call: &Call, body: &Bytes) -> Result<u64, EstimateError> {
     Estimate::read(call.dialect, body).map(|estimate| estimate.prompt_tokens)
-}
-
-/// All of a body as text: no member of it is one that the estimate of a chat would know otherwise.
-fn generic(body: &Bytes) -> Result<Estimate, EstimateError> {
-    Estimate::read(Dialect::OpenAiChat, body)
 }

@@ -1,7 +1,7 @@
 //! Embeddings from one dialect into another.
 
 use peerway_dialect::canonical::{EmbedAnswer, EmbedRequest};
-use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, cohere, gemini, openai};
+use peerway_dialect::{DecodeError, Dialect, Dropped, Unsupported, bedrock, cohere, gemini, openai};
 
 /// How many vectors the client's words have room for: Gemini has calls for one and for many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub(super) fn encode_request(
     match provider {
         Dialect::Gemini => gemini::encode_embed_request(request, dropped),
         Dialect::Cohere => cohere::encode_embed_request(request, dropped),
+        Dialect::Bedrock => bedrock::encode_embed_request(request, dropped),
         _ => openai::embeddings::encode_request(request, dropped),
     }
 }
@@ -35,6 +36,7 @@ pub(super) fn decode_answer(provider: Dialect, body: &[u8]) -> Result<EmbedAnswe
     match provider {
         Dialect::Gemini => gemini::decode_embed_answer(body),
         Dialect::Cohere => cohere::decode_embed_answer(body),
+        Dialect::Bedrock => bedrock::decode_embed_answer(body),
         _ => openai::embeddings::decode_answer(body),
     }
 }

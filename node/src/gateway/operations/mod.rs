@@ -3,7 +3,7 @@
 //! - [`work`](Work): what is particular about a family: how a target is asked and how its answer is read
 //!   (`embed`, `rerank`, `count` translate between dialects)
 //! - `asked`: what a request may take, for its reservation; `usage`: what an answer says it took
-//! - `raw`: sound and events that go on to the client as they come
+//! - `raw`: sound and events that go on to the client as they come; `tally`: what those have taken
 //!
 //! | operation | who is asked | in which words |
 //! |---|---|---|
@@ -17,6 +17,7 @@ mod count;
 mod embed;
 mod raw;
 mod rerank;
+mod tally;
 mod usage;
 mod work;
 
@@ -83,7 +84,6 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
     let fallbacks = ladder::fallbacks(&plan, key.as_deref(), envelope.fallbacks(&body))?;
     exchange.set_route(route.label.clone());
 
-    let is_free = matches!(call.operation, Operation::CountTokens | Operation::Moderations);
     let mut account = Account::new(asked::of(call, &body, form.as_ref(), plan.default_output));
     let mut ladder = ladder::ladder(exchange, &plan, (&route, &fallbacks), None, &head.headers, account.asked())?;
     ladder.retain("its provider does not do this", |target| {
@@ -96,7 +96,7 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         return Err(not_served(&plan, key.as_deref(), call.operation, &envelope.model));
     }
     if let Some(charges) = reserve::charges(key.as_deref())? {
-        if !is_free {
+        if !call.operation.is_free() {
             reserve::only_priced(charges, &plan.prices, &mut ladder)?;
         }
         let (worker, asked, targets) = (exchange.worker(), account.asked_mut(), ladder.targets());

@@ -7,25 +7,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
-use super::asked::SOUND_BYTES;
-use super::usage;
+use super::tally::Tally;
 use crate::gateway::{Exchange, Outcome};
-use crate::governance::{Reason, Written};
+use crate::governance::Reason;
 use crate::health::{self, Verdict};
 use crate::operation::Operation;
 use crate::provider;
 use crate::routing::Target;
-
-/// Longer lines of events are not kept to be read. The last event of an image holds all of it, and its usage.
-const LONGEST_LINE: usize = 16 << 20;
-
-/// Bytes of samples, which no codec has made fewer, for a token: at 8 kHz in 16 bits, at twenty tokens a second.
-const SAMPLE_BYTES: u64 = 800;
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -46,24 +38,13 @@ impl Raw {
         Self { target: target.clone(), status, headers, body }
     }
 
-    fn tally(&self) -> Tally {
-        const SAMPLES: [&[u8]; 4] = [b"audio/pcm", b"audio/wav", b"audio/x-wav", b"audio/l16"];
-        let kind = self.headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase()).unwrap_or_default();
-        if kind.starts_with(b"text/event-stream") {
-            return Tally::Events(Events::default());
-        }
-        let is_samples = SAMPLES.iter().any(|samples| kind.starts_with(samples));
-        Tally::Sound { bytes: 0, a_token: if is_samples { SAMPLE_BYTES } else { SOUND_BYTES } }
-    }
-
     pub(super) fn relay(self, exchange: Exchange, operation: Operation) -> RawRelay {
         let now = Instant::now();
         let (idle, total) = (self.target.upstream.idle, self.target.upstream.total);
         RawRelay {
-            tally: Some(self.tally()),
+            tally: Some(Tally::of(operation, &self.headers)),
             body: self.body,
             exchange,
-            operation,
             idle,
             deadline: now + total,
             last_piece: now,
@@ -87,7 +68,6 @@ pub(super) enum Cut {
 pub(super) struct RawRelay {
     body: provider::Body,
     exchange: Exchange,
-    operation: Operation,
     /// Until it is charged.
     tally: Option<Tally>,
     idle: Duration,
@@ -96,51 +76,6 @@ pub(super) struct RawRelay {
     /// Moved only when it fires, not with each piece.
     alarm: Pin<Box<Sleep>>,
     over: bool,
-}
-
-/// What has come so far.
-#[derive(Debug)]
-enum Tally {
-    Events(Events),
-    /// Sound, of which so many bytes are a token or less.
-    Sound {
-        bytes: u64,
-        a_token: u64,
-    },
-}
-
-impl Tally {
-    fn take(&mut self, piece: &[u8]) {
-        match self {
-            Self::Events(events) => events.take(piece),
-            Self::Sound { bytes, .. } => *bytes = bytes.saturating_add(piece.len() as u64),
-        }
-    }
-}
-
-/// What the events have said so far.
-#[derive(Debug, Default)]
-struct Events {
-    line: Vec<u8>,
-    usage: Option<crate::dialect::openai::Usage>,
-    written: Written,
-}
-
-impl Events {
-    fn take(&mut self, piece: &[u8]) {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            if self.line.len() + part.len() <= LONGEST_LINE {
-                self.line.extend_from_slice(part);
-            }
-            if part.ends_with(b"\n") {
-                if let Some(data) = self.line.strip_prefix(b"data:") {
-                    self.usage = usage::stated(data).or(self.usage);
-                    self.written.text(&String::from_utf8_lossy(data));
-                }
-                self.line.clear();
-            }
-        }
-    }
 }
 
 impl RawRelay {
@@ -170,23 +105,10 @@ impl RawRelay {
 
     /// Charges what has come. The first time counts.
     fn charge(&mut self, reason: Reason) {
-        let Events { usage, written, .. } = match self.tally.take() {
-            None => return,
-            Some(Tally::Sound { bytes, a_token }) => {
-                return self.exchange.answered(|account| account.sounded(bytes.div_ceil(a_token), reason));
-            }
-            Some(Tally::Events(events)) => events,
-        };
-        self.exchange.usage = usage;
-        let operation = self.operation;
-        self.exchange.answered(|account| match usage {
-            Some(usage) => account.stated(&usage),
-            // What an image is made of is not text.
-            None if matches!(operation, Operation::ImageGenerations | Operation::ImageEdits) => {
-                account.worst_case(&Written::default(), reason);
-            }
-            None => account.counted(&written, None, reason),
-        });
+        let Some(mut tally) = self.tally.take() else { return };
+        tally.end();
+        self.exchange.usage = tally.usage();
+        self.exchange.answered(|account| tally.charge(account, reason));
     }
 }
 
@@ -206,7 +128,7 @@ impl Body for RawRelay {
                     let Ok(piece) = frame.into_data() else { continue };
                     relay.exchange.first_event_seen();
                     if let Some(tally) = &mut relay.tally {
-                        tally.take(&piece);
+                        tally.take(piece.clone());
                     }
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }

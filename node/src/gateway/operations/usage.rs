@@ -11,6 +11,9 @@ struct Body {
     gemini: Option<Gemini>,
     /// Cohere's.
     meta: Option<Meta>,
+    /// Titan's.
+    #[serde(rename = "inputTextTokenCount")]
+    titan: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,7 +58,7 @@ struct Units {
 
 /// `None`: it does not say so in tokens. Seconds and searches are not tokens.
 pub(in crate::gateway) fn stated(body: &[u8]) -> Option<Usage> {
-    let Body { usage, gemini, meta } = serde_json::from_slice(body).ok()?;
+    let Body { usage, gemini, meta, titan } = serde_json::from_slice(body).ok()?;
     if let Some(told) = usage {
         let prompt = told.prompt_tokens.or(told.total_tokens)?;
         let details = told.input_token_details.unwrap_or_default();
@@ -70,6 +73,9 @@ pub(in crate::gateway) fn stated(body: &[u8]) -> Option<Usage> {
     if let Some(told) = gemini {
         let completion_tokens = told.candidates_token_count.saturating_add(told.thoughts_token_count);
         return Some(Usage { prompt_tokens: told.prompt_token_count, completion_tokens, ..Usage::default() });
+    }
+    if let Some(prompt_tokens) = titan {
+        return Some(Usage { prompt_tokens, ..Usage::default() });
     }
     let Units { input_tokens, image_tokens } = meta?.billed_units?;
     let prompt = input_tokens? + image_tokens.unwrap_or(0.0);
@@ -95,6 +101,7 @@ mod tests {
                 r#"{"usageMetadata":{"promptTokenCount":8,"candidatesTokenCount":2,"thoughtsTokenCount":1}}"#,
                 Some((8, 3)),
             ),
+            (r#"{"embedding":[0.5],"inputTextTokenCount":4}"#, Some((4, 0))),
             (r#"{"results":[]}"#, None),
             ("no JSON", None),
         ] {

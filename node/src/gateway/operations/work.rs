@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use super::embed::Room;
 use super::{count, embed, rerank, usage};
 use crate::dialect::openai::Usage;
+use crate::gateway::headers::{is_events, is_of_type};
 use crate::gateway::outbound::Prepared;
 use crate::gateway::verdict::Spent;
 use crate::governance::{Reason, Written};
@@ -70,9 +71,7 @@ impl Work {
 
     /// Whether answers to it go on to the client as they come.
     pub(in crate::gateway) fn is_raw(&self, headers: &HeaderMap) -> bool {
-        let is_events =
-            || headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        self.operation == Operation::Speech || is_events()
+        self.operation == Operation::Speech || is_events(headers)
     }
 
     pub(in crate::gateway) fn prepare(
@@ -139,7 +138,7 @@ impl Work {
         body: Bytes,
     ) -> Result<Done, DecodeError> {
         let spent = |body: &[u8], told: Option<Usage>| self.spent(body, told);
-        let is_json = headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"));
+        let is_json = !headers.contains_key(CONTENT_TYPE) || is_of_type(headers, "application/json");
         let told = if is_json { usage::stated(&body) } else { None };
         let translated = match &self.family {
             _ if self.passes(wire, provider) => None,
