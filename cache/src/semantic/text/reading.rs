@@ -112,11 +112,12 @@ fn read(tokens: &[Token], lower: &[&str], at: usize, found: &mut Vec<Word>) -> u
         found.push(make(word, Kind::Operator, false));
         return 1;
     }
-    if word == "half" && lower.get(at + 1) == Some(&"past") {
-        if let Some((taken, hour)) = spelled(&lower[at + 2..]) {
-            found.push(make(&format!("{hour}:30"), Kind::Number, false));
-            return taken + 2;
-        }
+    if word == "half"
+        && lower.get(at + 1) == Some(&"past")
+        && let Some((taken, hour)) = spelled(&lower[at + 2..])
+    {
+        found.push(make(&format!("{hour}:30"), Kind::Number, false));
+        return taken + 2;
     }
     if word == "half" {
         found.push(make("0.5", Kind::Number, false));

@@ -72,7 +72,7 @@ fn swapped(a: &Reading, b: &Reading) -> Option<String> {
     let moved: Vec<usize> = (0..a.len()).filter(|&at| a[at].text != b[at].text).collect();
     let (&first, &last) = (moved.first()?, moved.last()?);
     let half = moved.len() / 2;
-    if moved.len() % 2 != 0 || moved.len() > 8 {
+    if !moved.len().is_multiple_of(2) || moved.len() > 8 {
         return None;
     }
     // The words that moved into the first half's places are those that left the second half's, in any order.
@@ -90,7 +90,7 @@ fn swapped(a: &Reading, b: &Reading) -> Option<String> {
     let listed =
         a[first..=last].iter().enumerate().any(|(at, word)| matches!(word.text.as_str(), "and" | "or") && at <= 3);
     let numbers = moved.iter().all(|&at| a[at].kind == Kind::Number);
-    (!listed && !(numbers && moved.len() > 2)).then(|| format!("{}, {}", a[first].text, a[last].text))
+    !(listed || numbers && moved.len() > 2).then(|| format!("{}, {}", a[first].text, a[last].text))
 }
 
 /// "Who taught Aristotle" against "who was taught by Aristotle": the same words, and only one has "by".
