@@ -90,7 +90,8 @@ fn swapped(a: &Reading, b: &Reading) -> Option<String> {
     let listed =
         a[first..=last].iter().enumerate().any(|(at, word)| matches!(word.text.as_str(), "and" | "or") && at <= 3);
     let numbers = moved.iter().all(|&at| a[at].kind == Kind::Number);
-    !(listed || numbers && moved.len() > 2).then(|| format!("{}, {}", a[first].text, a[last].text))
+    let harmless = listed || (numbers && moved.len() > 2);
+    (!harmless).then(|| format!("{}, {}", a[first].text, a[last].text))
 }
 
 /// "Who taught Aristotle" against "who was taught by Aristotle": the same words, and only one has "by".
