@@ -12,6 +12,7 @@
 //! - [`ring_cache`]: one cache over all nodes: get, put, purge, and the answers to peers.
 //! - `generations`: what a purge is.
 //! - [`backend`]: a store behind the ring, for who runs one.
+//! - [`semantic`]: whether the answer to one prompt serves another.
 //! - [`vector`]: which entries are near a vector.
 //! - [`message`], [`peers`], [`ClusterPeers`]: how the nodes' caches talk.
 
@@ -28,6 +29,7 @@ pub mod peers;
 pub mod policy;
 pub mod record;
 pub mod ring_cache;
+pub mod semantic;
 pub mod store;
 pub mod vector;
 

@@ -107,8 +107,8 @@ fn skipped(fates: &[Fate], calls: &[Call], seen: &Seen, timing: &Timing) -> Opti
     let opened = skips.map(|fate| fate.sent).min()?;
     let settled = opened + timing.probe_interval / 2;
     let (first, probes): (Vec<&Call>, Vec<&Call>) = calls.iter().partition(|call| call.at <= settled);
-    let under_way =
-        fates.iter().filter(|fate| failed_attempts(fate) > 0 && (fate.sent..=fate.end).contains(&opened)).count();
+    let met = || fates.iter().filter(|fate| failed_attempts(fate) > 0);
+    let under_way = met().filter(|fate| (fate.sent..=fate.end).contains(&opened)).count();
     let times: Vec<&[&Call]> = probes.chunk_by(|a, b| b.at.saturating_sub(a.at) < AT_A_TIME).collect();
     let distances = times.windows(2).map(|pair| pair[1][0].at.saturating_sub(pair[0][0].at));
     let back = fates.iter().filter(|fate| fate.sent >= seen.ended && fate.result.is_ok() && is_from(fate, BREAKS));
@@ -116,7 +116,7 @@ fn skipped(fates: &[Fate], calls: &[Call], seen: &Seen, timing: &Timing) -> Opti
         after: opened.saturating_sub(seen.began),
         first_calls: first.len(),
         under_way,
-        begun_later: first.iter().filter(|call| call.at > opened).count(),
+        begun_later: met().filter(|fate| fate.sent > opened && fate.sent <= settled).count(),
         last: first.last().map_or(Duration::ZERO, |call| call.at.saturating_sub(opened)),
         probes: probes.len(),
         at_a_time: times.iter().map(|calls| calls.len()).max().unwrap_or(0),
@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn the_providers_own_record_goes_before_what_clients_saw() {
-        let fates = vec![fate(0, 2_100, 3_100, 2, STEADY), fate(1, 3_090, 3_140, 1, STEADY)];
+        let fates =
+            vec![fate(0, 2_100, 3_100, 2, STEADY), fate(1, 3_090, 3_140, 1, STEADY), fate(2, 3_095, 4_150, 2, STEADY)];
         let at = |node, at| Call { node, at: ms(at) };
         let calls = (0..9)
             .map(|number| at(0, 2_100 + number))

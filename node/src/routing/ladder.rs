@@ -32,13 +32,6 @@ pub struct LadderRequest<'a> {
     pub explain: bool,
 }
 
-impl LadderRequest<'_> {
-    /// A target's weight in its route, times what the key makes of its provider's.
-    fn weight(&self, target: &Target) -> f64 {
-        target.weight * (self.weighs)(&target.upstream.name)
-    }
-}
-
 impl std::fmt::Debug for LadderRequest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { session, explain, fallbacks, .. } = self;
@@ -223,7 +216,7 @@ impl Route {
             .map(|target| {
                 let needs_cost = self.strategy == Strategy::Cheapest || request.explain;
                 let cost = if needs_cost { cost(target, request) } else { None };
-                let weight = request.weight(target);
+                let weight = target.weight * (request.weighs)(&target.upstream.name);
                 Candidate { weight, facts: request.observed.of_target(target), cost }
             })
             .collect();
@@ -258,7 +251,7 @@ impl Route {
                 Standing::ProbeDue => "its breaker is half open: one request tries it".to_owned(),
                 Standing::Down(reason) => format!("last, as it is down: {reason}"),
             },
-            weight: request.weight(&step.target),
+            weight: step.target.weight,
             share: step.share,
             health: step.facts.health,
             latency_ms: step.facts.latency.map(|latency| latency.as_millis() as u64),

@@ -362,7 +362,7 @@ mod tests {
             (r#"{"model":"a","max_tokens":true}"#, "`max_tokens` must be a number of tokens"),
             (r#"{"model":"a","max_completion_tokens":"some"}"#, "`max_completion_tokens` must be a number of tokens"),
             (r#"{"model":"a","max_tokens":5,"max_tokens":50}"#, "`max_tokens` is given twice"),
-            (r#"{"model":"a""#, "the body is not valid JSON: expected `,` or a closing bracket at byte 12"),
+            (r#"{"model":"a""#, "the body is not valid JSON: expected `,` or `}` at byte 12"),
         ] {
             assert_eq!(scan(body).unwrap_err().to_string(), message, "{body}");
         }

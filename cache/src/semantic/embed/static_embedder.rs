@@ -1,0 +1,71 @@
+//! The default embedder: the weighted mean of token vectors out of a table in the binary. No model, no network, no file.
+
+use super::{DIM, Embedder, pieces, table};
+
+/// Only so many bytes of a text are read: what a vector of word means can say about a longer one is said by then.
+const LONGEST_TEXT: usize = 16 * 1024;
+
+/// Embeds by the weighted mean of token vectors that were distilled from all-MiniLM-L6-v2.
+///
+/// It takes microseconds a text and knows neither order nor context: a finder of candidates, never a judge.
+///
+/// ```
+/// use peerway_cache::semantic::{StaticEmbedder, embed::cosine};
+///
+/// let embedder = StaticEmbedder::new();
+/// let near = cosine(&embedder.embed("reset my password"), &embedder.embed("change the password"));
+/// let far = cosine(&embedder.embed("reset my password"), &embedder.embed("a recipe for soup"));
+/// assert!(near > far);
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StaticEmbedder;
+
+impl StaticEmbedder {
+    /// Costs nothing; the table is read once in a process, at first use.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// The vector of a text: length 1, or all zeros for a text without a word.
+    #[must_use]
+    pub fn embed(&self, text: &str) -> [f32; DIM] {
+        let table = table();
+        let mut sum = [0.0; DIM];
+        for piece in pieces(bounded(text)) {
+            table.add(piece, table.weight(piece), &mut sum);
+        }
+        normalise(&mut sum);
+        sum
+    }
+}
+
+impl Embedder for StaticEmbedder {
+    fn space(&self) -> &'static str {
+        "static-minilm-l6-v2-160"
+    }
+
+    fn dimension(&self) -> usize {
+        DIM
+    }
+
+    fn embed(&self, text: &str) -> Vec<f32> {
+        Self::embed(self, text).to_vec()
+    }
+}
+
+/// Scales a vector to length 1; zeros stay zeros.
+pub(crate) fn normalise(vector: &mut [f32; DIM]) {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|x| *x /= length);
+    }
+}
+
+fn bounded(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

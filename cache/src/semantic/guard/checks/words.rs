@@ -1,0 +1,145 @@
+//! Content words: opposites, other tasks, other languages, a word in another's place, and words that only one prompt has.
+
+use super::super::align::{Bond, Link, stands_for};
+use super::{Check, CheckVerdict, Pair, Reason, check, outcome, sides, unsaid};
+use crate::semantic::text::vocabulary::listed;
+use crate::semantic::text::{Kind, Role, Word};
+
+/// A word whose opposite the other prompt has, and which the other prompt does not say.
+pub(super) fn antonym(pair: &Pair<'_>) -> Check {
+    let (a, b) = (&pair.alignment.first, &pair.alignment.second);
+    let opposite = |links: &[Link], back: &[Link], words: &[Word], others: &[Word]| {
+        links
+            .iter()
+            .enumerate()
+            .find(|(_, link)| link.bond == Bond::Opposite && back.get(link.partner).is_some_and(|other| !other.said()))
+            .map(|(at, link)| format!("{} | {}", words[at].text, others[link.partner].text))
+    };
+    let found = opposite(a, b, &pair.a.words, &pair.b.words);
+    check(Reason::Antonym, outcome(pair.close && found.is_some(), found.is_some()), found.unwrap_or_default())
+}
+
+const LANGUAGES: &str = " english french spanish german italian portuguese dutch polish czech russian ukrainian turkish greek arabic hebrew hindi urdu bengali chinese mandarin cantonese japanese korean vietnamese thai swedish norwegian danish finnish hungarian romanian bulgarian serbian croatian latin welsh irish gaelic catalan basque swahili persian farsi tamil indonesian malay python java javascript typescript ruby rust go c c++ c# kotlin swift scala php perl haskell erlang elixir bash powershell sql r matlab julia lua dart clojure fortran cobol groovy zig ";
+
+/// Natural and programming languages that only one prompt has, on both sides.
+pub(super) fn language(pair: &Pair<'_>) -> Check {
+    let (first, second) = listed_only(pair, LANGUAGES);
+    let differs = !first.is_empty() || !second.is_empty();
+    check(
+        Reason::Language,
+        outcome(!first.is_empty() && !second.is_empty(), differs),
+        if differs { format!("{} | {}", first.join(", "), second.join(", ")) } else { String::new() },
+    )
+}
+
+const MEASURES: &str = " area perimeter circumference volume radius diameter hypotenuse mean median mode variance ";
+
+/// The words of a list that only one prompt has, on each side.
+fn listed_only(pair: &Pair<'_>, list: &str) -> (Vec<String>, Vec<String>) {
+    let open = |words: &[Word], links: &[Link]| -> Vec<String> {
+        let found = words.iter().zip(links).filter(|(word, link)| listed(list, &word.text) && !link.said());
+        found.map(|(word, _)| word.text.clone()).collect()
+    };
+    (open(&pair.a.words, &pair.alignment.first), open(&pair.b.words, &pair.alignment.second))
+}
+
+const TASKS: &[(&str, &str)] = &[
+    ("explain", " explain describe elucidate clarify "),
+    ("summarise", " summarize summarise summary shorten condense recap "),
+    ("translate", " translate translation "),
+    ("reply", " reply respond answer "),
+    ("classify", " classify categorize label rate "),
+    ("correct", " proofread correct fix debug repair "),
+    ("convert", " convert port "),
+    ("rewrite", " rewrite rephrase paraphrase reword "),
+    ("review", " review critique evaluate "),
+    ("test", " tests quiz "),
+    ("compare", " compare versus "),
+    ("cancel", " cancel terminate "),
+    ("list", " list enumerate "),
+    ("optimise", " optimize optimise speed "),
+    ("quiz", " quiz "),
+    ("essay", " essay "),
+    ("poem", " poem haiku limerick sonnet "),
+    ("story", " story tale "),
+];
+
+/// The share of words in common from which two tasks are about the same thing.
+const SAME_MATTER: f32 = 0.35;
+
+/// The prompt's first words name what is to be done.
+pub(super) fn task(pair: &Pair<'_>) -> Check {
+    let of = |words: &[Word]| {
+        words
+            .iter()
+            .take(4)
+            .find_map(|word| TASKS.iter().find(|(_, list)| listed(list, &word.text)).map(|(task, _)| *task))
+    };
+    let (first, second) = (of(&pair.a.words), of(&pair.b.words));
+    let differs = first != second;
+    let both = first.is_some() && second.is_some();
+    let wrong = differs && both && pair.frame >= SAME_MATTER;
+    let detail = if differs { format!("{} | {}", first.unwrap_or(""), second.unwrap_or("")) } else { String::new() };
+    check(Reason::Task, outcome(wrong, differs), detail)
+}
+
+/// How near a word's best partner may at least be, not to count as another word in its place.
+const NEAR: f32 = 0.5;
+
+/// In close prompts: content words on both sides that the other does not say.
+pub(super) fn substitution(pair: &Pair<'_>) -> Check {
+    let (first, second) = unsaid(pair);
+    let far = |places: &[usize], links: &[Link]| {
+        places.iter().any(|&at| links[at].score < NEAR || links[at].bond == Bond::Sibling)
+    };
+    let wrong = pair.close
+        && !first.is_empty()
+        && !second.is_empty()
+        && (far(&first, &pair.alignment.first) || far(&second, &pair.alignment.second));
+    let differs = !first.is_empty() || !second.is_empty();
+    let replaced = replaced(pair);
+    // Another measure of the same thing is another question, however it is put.
+    let measures = listed_only(pair, MEASURES);
+    let measured = !measures.0.is_empty() && !measures.1.is_empty();
+    let detail = if replaced.is_empty() || wrong { texts(pair, &first, &second) } else { replaced.clone() };
+    check(Reason::Substitution, outcome(wrong || measured || !replaced.is_empty(), differs), detail)
+}
+
+/// Word for word the same, but for a few places where another word stands.
+fn replaced(pair: &Pair<'_>) -> String {
+    let (a, b) = (&pair.a.words, &pair.b.words);
+    if a.len() != b.len() || !pair.close {
+        return String::new();
+    }
+    let places: Vec<(&Word, &Word)> = a.iter().zip(b).filter(|(one, other)| one.base != other.base).collect();
+    let another = |(one, other): &&(&Word, &Word)| {
+        one.role != Role::Filler && other.role != Role::Filler && !stands_for(one, other)
+    };
+    // The same words in other places are a matter of order, which has its own check.
+    let moved = places.iter().all(|(one, _)| places.iter().any(|(_, other)| one.base == other.base));
+    if places.len() > 4 || moved {
+        return String::new();
+    }
+    places.iter().find(another).map(|(one, other)| format!("{} | {}", one.text, other.text)).unwrap_or_default()
+}
+
+/// In close prompts: content that only one side has, while the other has nothing of its own.
+pub(super) fn constraint(pair: &Pair<'_>) -> Check {
+    let (first, second) = unsaid(pair);
+    let weight = |words: &[Word], places: &[usize]| {
+        places.iter().filter(|&&at| words[at].kind != Kind::Operator).map(|&at| words[at].weight).sum::<f32>()
+    };
+    let (a, b) = (weight(&pair.a.words, &first), weight(&pair.b.words, &second));
+    let verdict = if first.is_empty() && second.is_empty() {
+        CheckVerdict::Same
+    } else {
+        outcome(pair.close && a.min(b) == 0.0 && a.max(b) > 0.6, true)
+    };
+    check(Reason::Constraint, verdict, texts(pair, &first, &second))
+}
+
+fn texts(pair: &Pair<'_>, first: &[usize], second: &[usize]) -> String {
+    let of = |words: &'_ [Word], places: &[usize]| places.iter().map(|&at| words[at].text.clone()).collect::<Vec<_>>();
+    let (a, b) = (of(&pair.a.words, first), of(&pair.b.words, second));
+    sides(&a.iter().map(String::as_str).collect::<Vec<_>>(), &b.iter().map(String::as_str).collect::<Vec<_>>())
+}

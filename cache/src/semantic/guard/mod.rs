@@ -1,0 +1,106 @@
+//! The guard: two prompts to one number, the calibrated confidence that the answer to the first answers the second.
+//!
+//! Deterministic checks come first ([`checks`]): a contradiction makes the similarity 0 and names its reason. What no check
+//! contradicts is weighed by a logistic table over readable features (`features`, `weights`), trained and calibrated by
+//! `cache/semantic/train/fit.py`. Doubt is a miss. The judgement is symmetric, and a text always answers itself.
+//!
+//! - `align`: which word of one prompt stands for which of the other.
+//! - `checks`: what makes two prompts different, each with its reason.
+//! - `features`: what is weighed.
+//! - `weights`: the trained table.
+//! - `verdict`: the answer.
+
+mod align;
+mod checks;
+mod features;
+mod verdict;
+mod weights;
+
+pub use verdict::{Check, CheckVerdict, Reason, Verdict};
+
+use super::text::Reading;
+use align::Alignment;
+
+pub use features::NAMES as FEATURE_NAMES;
+
+/// The longest prompt that is compared, in bytes: beyond it only the same text is a hit.
+pub const LONGEST_PROMPT: usize = 4 * 1024;
+/// The most words that are compared with each other.
+const MOST_WORDS: usize = 400;
+
+/// Judges whether the answer to one prompt serves another.
+///
+/// Stateless and cheap to make; the tables it reads are loaded once in a process, at first use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Guard;
+
+impl Guard {
+    /// A guard over the tables in the binary.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// How surely the answer to `first` is a correct and complete answer to `second`.
+    ///
+    /// Takes the text of the last turn of each; what came before must already be the same. Never panics, and takes
+    /// bounded time whatever the texts are.
+    #[must_use]
+    pub fn judge(&self, first: &str, second: &str) -> Verdict {
+        if first == second {
+            return Verdict::same();
+        }
+        if first.len() > LONGEST_PROMPT || second.len() > LONGEST_PROMPT {
+            return Verdict::refused(Reason::TooLong, Vec::new());
+        }
+        // One order for every pair, so that the judgement is the same both ways.
+        if first <= second { compare(first, second) } else { compare(second, first).turned() }
+    }
+
+    /// What the table weighs for two prompts, by [`FEATURE_NAMES`]; for training, and to explain a verdict.
+    #[must_use]
+    pub fn features(&self, first: &str, second: &str) -> Vec<f32> {
+        let (first, second) = if first <= second { (first, second) } else { (second, first) };
+        let (a, b) = (Reading::of(first), Reading::of(second));
+        let alignment = Alignment::of(&a, &b);
+        features::of(&a, &b, &alignment, &checks::run(&a, &b, &alignment)).to_vec()
+    }
+}
+
+/// Below this the verdict carries [`Reason::Doubt`], whatever threshold the caller holds it against.
+const SURE: f32 = 0.85;
+
+fn compare(first: &str, second: &str) -> Verdict {
+    let (a, b) = (Reading::of(first), Reading::of(second));
+    if a.words.len() > MOST_WORDS || b.words.len() > MOST_WORDS {
+        return Verdict::refused(Reason::TooLong, Vec::new());
+    }
+    if a.words.is_empty() || b.words.is_empty() || !a.english || !b.english {
+        return strict(&a, &b);
+    }
+    let alignment = Alignment::of(&a, &b);
+    let checks = checks::run(&a, &b, &alignment);
+    if let Some(reason) = checks.iter().find(|check| check.verdict == CheckVerdict::Contradicts).map(|check| check.name)
+    {
+        return Verdict::refused(reason, checks);
+    }
+    let similarity = weights::confidence(&features::of(&a, &b, &alignment, &checks));
+    Verdict { similarity, reason: (similarity < SURE).then_some(Reason::Doubt), checks }
+}
+
+/// Where the tables do not apply (another language, another script), only the same words in the same order are a hit.
+fn strict(a: &Reading, b: &Reading) -> Verdict {
+    let letters = |reading: &Reading| {
+        reading.plain.chars().filter(|c| !c.is_whitespace() && !is_closing_mark(*c)).collect::<String>()
+    };
+    let text = letters(a);
+    if !text.is_empty() && text == letters(b) {
+        return Verdict { similarity: 0.98, reason: None, checks: Vec::new() };
+    }
+    Verdict::refused(Reason::NotEnglish, Vec::new())
+}
+
+/// Marks at the end of a sentence, which people leave out.
+fn is_closing_mark(c: char) -> bool {
+    matches!(c, '.' | ',' | '!' | '?' | '¿' | '¡' | '。' | '？' | '！' | '、' | '，' | '।' | '؟')
+}
