@@ -114,7 +114,7 @@ async fn restarted(survivor: &Link, name: &'static str, mortal: Mortal, seeds: V
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_node_is_back_at_once_whoever_dialled() {
-    for dialled in [Dialled::BySurvivor, Dialled::ByMortalAgain, Dialled::ByMortal] {
+    for dialled in [Dialled::Survivor, Dialled::MortalAgain, Dialled::Mortal] {
         // A busy machine spoils one try, never all.
         let mut took = Vec::new();
         while took.last().is_none_or(|took| *took >= AT_ONCE) {
@@ -130,21 +130,21 @@ const AT_ONCE: Duration = Duration::from_millis(1500);
 #[derive(Clone, Copy, Debug)]
 enum Dialled {
     /// Nobody told the one that is killed of the survivor.
-    BySurvivor,
+    Survivor,
     /// The restarted one dials again.
-    ByMortalAgain,
+    MortalAgain,
     /// The restarted one has forgotten the survivor.
-    ByMortal,
+    Mortal,
 }
 
 async fn killed_and_back(dialled: Dialled) -> Duration {
     let survivor = node("a");
     let known = |yes: bool| if yes { vec![survivor.local_addr()] } else { vec![] };
-    let before = known(!matches!(dialled, Dialled::BySurvivor));
+    let before = known(!matches!(dialled, Dialled::Survivor));
     let mortal = Mortal::start("b", 1, link_support::loopback(), before);
-    if let Dialled::BySurvivor = dialled {
+    if let Dialled::Survivor = dialled {
         survivor.connect(mortal.address);
     }
     until(&survivor, "up", |link| link.is_connected(&id("b"))).await;
-    restarted(&survivor, "b", mortal, known(matches!(dialled, Dialled::ByMortalAgain))).await
+    restarted(&survivor, "b", mortal, known(matches!(dialled, Dialled::MortalAgain))).await
 }
