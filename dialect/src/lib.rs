@@ -46,6 +46,7 @@ pub mod gemini;
 pub mod json;
 pub mod openai;
 pub mod sse;
+mod vector;
 
 pub use decoder::Decoder;
 pub use dropped::{Dropped, Unsupported};

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::canonical::{EmbedAnswer, EmbedInput, EmbedRequest, Usage, VectorEncoding};
 use crate::json::{self, DecodeError, Object};
-use crate::{Dropped, Unsupported, cohere};
+use crate::{Dropped, Unsupported, cohere, vector};
 
 use super::HERE;
 
@@ -65,9 +65,8 @@ fn titan(request: &EmbedRequest, dropped: &mut Dropped) -> Result<Vec<u8>, Unsup
 /// Reads an answer of either vendor; which one it is, it shows itself.
 pub fn decode_embed_answer(body: &[u8]) -> Result<EmbedAnswer, DecodeError> {
     let mut object = Object::parse(body)?;
-    let Some(vector) = object.list("embedding")? else { return cohere::decode_embed_answer(body) };
-    #[expect(clippy::cast_possible_truncation, reason = "vectors are f32 wherever they are used")]
-    let vector = vector.into_iter().map(|value| value.number().map(|value| value as f32)).collect::<Result<_, _>>()?;
+    let Some(vector) = object.take("embedding") else { return cohere::decode_embed_answer(body) };
+    let vector = vector::decode(&vector)?;
     let usage = object.unsigned("inputTextTokenCount")?.map(|input| Usage { input, ..Usage::default() });
     Ok(EmbedAnswer { vectors: vec![vector], usage, ..EmbedAnswer::default() })
 }

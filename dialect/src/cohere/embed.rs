@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::canonical::{EmbedAnswer, EmbedInput, EmbedRequest, Extra, VectorEncoding};
 use crate::json::{self, DecodeError, Item, Object};
-use crate::{Dropped, Json, Unsupported};
+use crate::{Dropped, Json, Unsupported, vector};
 
 use super::{HERE, usage};
 
@@ -138,15 +136,13 @@ enum Vectors<'a> {
 }
 
 pub fn encode_embed_answer(answer: &EmbedAnswer, encoding: VectorEncoding) -> Vec<u8> {
-    let text = |vector: &Vec<f32>| {
-        let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
-        STANDARD.encode(bytes)
-    };
     json::bytes(&WireAnswer {
         id: &answer.id,
         embeddings: match encoding {
             VectorEncoding::Float => Vectors::Float(&answer.vectors),
-            VectorEncoding::Base64 => Vectors::Base64(answer.vectors.iter().map(text).collect()),
+            VectorEncoding::Base64 => {
+                Vectors::Base64(answer.vectors.iter().map(|vector| vector::base64(vector)).collect())
+            }
         },
         response_type: "embeddings_by_type",
         meta: answer.usage.as_ref().map(usage::encode),
@@ -158,8 +154,8 @@ pub fn decode_embed_answer(body: &[u8]) -> Result<EmbedAnswer, DecodeError> {
     let mut object = Object::parse(body)?;
     let mut by_type = object.need("embeddings")?.object()?;
     let vectors = match by_type.list("base64")? {
-        Some(items) => items.into_iter().map(unpacked).collect::<Result<_, _>>()?,
-        None => by_type.need("float")?.list()?.into_iter().map(listed).collect::<Result<_, _>>()?,
+        Some(items) => items.iter().map(vector::decode).collect::<Result<_, _>>()?,
+        None => by_type.need("float")?.list()?.iter().map(vector::decode).collect::<Result<_, _>>()?,
     };
     Ok(EmbedAnswer {
         id: object.string("id")?.unwrap_or_default(),
@@ -167,16 +163,4 @@ pub fn decode_embed_answer(body: &[u8]) -> Result<EmbedAnswer, DecodeError> {
         vectors,
         usage: object.object("meta")?.map(usage::decode),
     })
-}
-
-fn listed(item: Item<'_>) -> Result<Vec<f32>, DecodeError> {
-    #[expect(clippy::cast_possible_truncation, reason = "vectors are f32 wherever they are used")]
-    item.list()?.into_iter().map(|value| value.number().map(|value| value as f32)).collect()
-}
-
-fn unpacked(item: Item<'_>) -> Result<Vec<f32>, DecodeError> {
-    let wrong = || item.expected("base64 of 32 bit floats");
-    let bytes = STANDARD.decode(item.string()?).map_err(|_| wrong())?;
-    let (values, rest) = bytes.as_chunks::<4>();
-    if rest.is_empty() { Ok(values.iter().map(|value| f32::from_le_bytes(*value)).collect()) } else { Err(wrong()) }
 }

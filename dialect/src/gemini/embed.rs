@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::canonical::{Content, EmbedAnswer, EmbedInput, EmbedRequest, Extra, Usage};
 use crate::json::{self, DecodeError, Item};
-use crate::{Dropped, Json, Unsupported};
+use crate::{Dropped, Json, Unsupported, vector};
 
 use super::fields::Fields;
 use super::parts_in::{self, Piece};
@@ -193,11 +193,7 @@ pub fn decode_embed_answer(body: &[u8]) -> Result<EmbedAnswer, DecodeError> {
         Some(item) => vec![item],
         None => fields.need("embeddings")?.list()?,
     };
-    let vector = |item: Item<'_>| {
-        let values = Fields::of(item)?.need("values")?.list()?;
-        #[expect(clippy::cast_possible_truncation, reason = "vectors are f32 wherever they are used")]
-        values.into_iter().map(|value| value.number().map(|value| value as f32)).collect()
-    };
+    let vector = |item: Item<'_>| vector::decode(&Fields::of(item)?.need("values")?);
     Ok(EmbedAnswer {
         vectors: items.into_iter().map(vector).collect::<Result<_, _>>()?,
         usage: fields.object("usageMetadata")?.map(usage::decode),

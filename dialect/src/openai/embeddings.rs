@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::canonical::{EmbedAnswer, EmbedInput, EmbedRequest, Extra, Usage, VectorEncoding};
 use crate::json::{self, DecodeError, Item, Object};
-use crate::{Dialect, Dropped, Json, Unsupported};
+use crate::{Dialect, Dropped, Json, Unsupported, vector};
 
 const HERE: Dialect = Dialect::OpenAiChat;
 
@@ -108,7 +106,7 @@ pub fn decode_answer(body: &[u8]) -> Result<EmbedAnswer, DecodeError> {
     for (at, item) in object.need("data")?.list()?.into_iter().enumerate() {
         let mut entry = item.object()?;
         let index = entry.unsigned("index")?.unwrap_or(at as u64);
-        vectors.push((index, vector(&entry.need("embedding")?)?));
+        vectors.push((index, vector::decode(&entry.need("embedding")?)?));
     }
     vectors.sort_by_key(|(index, _)| *index);
     let usage =
@@ -119,16 +117,6 @@ pub fn decode_answer(body: &[u8]) -> Result<EmbedAnswer, DecodeError> {
         vectors: vectors.into_iter().map(|(_, vector)| vector).collect(),
         usage,
     })
-}
-
-fn vector(item: &Item<'_>) -> Result<Vec<f32>, DecodeError> {
-    const EXPECTED: &str = "numbers, or base64 of little-endian f32";
-    if !item.is_string() {
-        return serde_json::from_str(item.raw()).map_err(|_| item.expected(EXPECTED));
-    }
-    let bytes = STANDARD.decode(item.string()?).map_err(|_| item.expected(EXPECTED))?;
-    let (numbers, []) = bytes.as_chunks::<4>() else { return Err(item.expected(EXPECTED)) };
-    Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
 }
 
 #[derive(Debug, Serialize)]
@@ -167,10 +155,7 @@ pub fn encode_answer(answer: &EmbedAnswer, encoding: VectorEncoding) -> Vec<u8> 
         index,
         embedding: match encoding {
             VectorEncoding::Float => WireNumbers::Float(vector),
-            VectorEncoding::Base64 => {
-                let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
-                WireNumbers::Base64(STANDARD.encode(bytes))
-            }
+            VectorEncoding::Base64 => WireNumbers::Base64(vector::base64(vector)),
         },
     });
     json::bytes(&WireAnswer {
