@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 pub const SECRET: &str = "a secret for tests only";
 pub const PATIENCE: Duration = Duration::from_secs(10);
-pub const SOON: Duration = Duration::from_secs(5);
+pub const SOON: Duration = Duration::from_secs(20);
 
 /// What the echo service is to do with the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
