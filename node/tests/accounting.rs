@@ -127,7 +127,7 @@ async fn a_stream_with_a_malformed_event_is_read_out_for_its_cost() {
 
 #[tokio::test]
 async fn a_stream_that_falls_silent_is_charged_for_what_came() {
-    let setup = setup(|_| {}).await;
+    let setup = setup(|config| config["providers"][0]["timeouts"]["idle"] = json!("500ms")).await;
     setup.fault(json!({"match": {}, "do": {"token_ms": 60_000}})).await;
     setup.chat(talkative(true)).await;
     estimated(&setup, "deadline").await;

@@ -185,13 +185,13 @@ async fn an_answer_that_is_no_json_is_tried_again() {
 
 #[tokio::test]
 async fn nobody_works_longer_than_the_client_waits() {
-    let setup = setup(|_| {}).await;
+    let setup = setup(|config| config["providers"][0]["timeouts"] = json!({"first_byte": "60s"})).await;
     setup.fault(json!({"match": {}, "do": {"hang": true}})).await;
     for header in ["x-peerway-timeout", "x-stainless-read-timeout"] {
         let began = std::time::Instant::now();
         let answer = setup.chat_with(hello().to_string(), &[(header, "0.3")]).await;
         assert_eq!(answer.status.as_u16(), 504, "{answer:?}");
-        assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
         let told = answer.json()["error"]["message"].as_str().unwrap().to_owned();
         assert!(told.contains("the client's own timeout"), "no timeout of the provider's: {told}");
     }

@@ -130,7 +130,7 @@ impl Keeper {
             send: Vec::new(),
             changed: BTreeSet::new(),
         };
-        keeper.tell_status();
+        keeper.tell_status(&keeper.snapshots.borrow());
         Ok((keeper, Handles { snapshots: snapshot_seen, status: status_seen, reach: reach_seen }))
     }
 
@@ -244,11 +244,13 @@ impl Keeper {
         if news {
             let records: Vec<Record> = changed.iter().filter_map(|key| self.registry.record(key)).collect();
             let next = self.snapshots.borrow().with(records, self.registry.digest());
+            // Who sees the snapshot sees its revision in the status, too.
+            self.tell_status(&next);
             self.snapshots.send_replace(Arc::new(next));
         }
         let tried = self.disk.save(&mut self.registry);
         if news || tried {
-            self.tell_status();
+            self.tell_status(&self.snapshots.borrow());
         }
         let durable = self.disk.durability() == Durability::Ok;
         for (reply, written) in self.writes.drain(..) {
@@ -272,8 +274,7 @@ impl Keeper {
         self.reach.send_if_modified(|known| std::mem::replace(known, reach.clone()) != reach);
     }
 
-    fn tell_status(&self) {
-        let snapshot = self.snapshots.borrow();
+    fn tell_status(&self, snapshot: &Snapshot) {
         let status =
             status_of(&self.registry, &self.disk, self.refused, self.last_refusal.clone(), snapshot.live_len());
         self.status.send_replace(Arc::new(RegistryStatus { revision: snapshot.revision, ..status }));
