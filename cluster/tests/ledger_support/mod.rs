@@ -137,7 +137,7 @@ impl Node {
                     hold.settle(&[amount]);
                     (spent, denied) = (spent + amount, 0);
                 }
-                Err(Denial::Exhausted { .. }) => {
+                Err(Denial::Exhausted { .. } | Denial::Late(_)) => {
                     denied += 1;
                     std::thread::sleep(Duration::from_millis(60));
                 }
