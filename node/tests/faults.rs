@@ -286,7 +286,7 @@ async fn a_stream_that_falls_silent_is_ended() {
 
 #[tokio::test]
 async fn slow_bytes_are_put_together() {
-    let setup = setup(|_| {}).await;
+    let setup = setup(|config| config["providers"][0]["timeouts"]["idle"] = json!("20s")).await;
     setup.fault(json!({"match": {}, "do": {"slow_bytes": 1}})).await;
     let answer = setup.chat(hello_stream()).await;
     assert_eq!(answer.events().last().unwrap(), "[DONE]");
