@@ -54,12 +54,12 @@ async fn whichever_node_leads_all_others_get_its_entry() {
         let mut waiting = Vec::new();
         for node in nodes.iter().cycle().take(9) {
             let mut follower = follower(board(&simulation.cache(node), &entry).await);
-            waiting.push(tokio::spawn(async move { follower.entry().await }));
+            waiting.push(tokio::spawn(async move { follower.ending().await }));
         }
         in_time(simulation.cache(&nodes[leader]).put(entry.clone())).await;
         drop(lead);
         for waiting in waiting {
-            assert_eq!(*in_time(waiting).await.unwrap().unwrap(), entry);
+            assert_eq!(in_time(waiting).await.unwrap(), Ending::Kept(Arc::new(entry.clone())));
         }
         for node in &nodes {
             assert!(matches!(board(&simulation.cache(node), &entry).await, Boarding::Hit(_)));
@@ -75,7 +75,7 @@ async fn a_stream_is_followed_event_by_event_and_joined_in_the_middle() {
     let mut early = follower(board(&simulation.cache(&other), &entry).await);
     recorder.push(10, b"data: 1\n\n");
     assert_eq!(text(in_time(early.next()).await), "data: 1\n\n");
-    assert_eq!(early.origin(), Some(origin()));
+    assert_eq!(early.origin(), origin());
     recorder.push(20, b"data: 2\n\n");
     assert_eq!(text(in_time(early.next()).await), "data: 2\n\n");
     let mut late = follower(board(&simulation.cache(&owner), &entry).await);
@@ -86,7 +86,7 @@ async fn a_stream_is_followed_event_by_event_and_joined_in_the_middle() {
     for follower in [&mut early, &mut late] {
         // What is missing is on the tape or in the entry.
         let rest = match in_time(follower.next()).await {
-            Next::Kept(kept) => {
+            Next::Ended(Ending::Kept(kept)) => {
                 let Recorded::Stream { events } = &kept.content.recorded else { panic!("not a stream") };
                 events[follower.seen()..].iter().map(|event| event.bytes.clone()).collect::<Vec<_>>().concat()
             }
@@ -127,7 +127,7 @@ async fn an_entry_of_another_leader_is_not_mixed_into_a_running_stream() {
     in_time(simulation.cache(&other).put(entry.clone())).await;
     for follower in &mut followers {
         let ended = in_time(follower.next()).await;
-        assert!(matches!(&ended, Next::Kept(kept) if **kept == entry), "{ended:?}");
+        assert!(matches!(&ended, Next::Ended(Ending::Kept(kept)) if **kept == entry), "{ended:?}");
     }
 }
 
@@ -142,7 +142,7 @@ async fn a_leader_that_gives_up_is_followed_by_another() {
         }
         drop(lead_);
         for mut follower in followers {
-            assert_eq!(in_time(follower.entry()).await, Err(Ending::Lost));
+            assert_eq!(in_time(follower.ending()).await, Ending::Lost);
         }
         // Of all that board anew one leads.
         let mut leads = Vec::new();
@@ -175,7 +175,7 @@ async fn an_answer_that_is_not_kept_sends_each_its_own_way() {
     }
     lead.over();
     for mut follower in followers {
-        assert_eq!(in_time(follower.entry()).await, Err(Ending::Over));
+        assert_eq!(in_time(follower.ending()).await, Ending::Over);
     }
 }
 
@@ -186,7 +186,7 @@ async fn a_dead_leader_and_a_dead_owner_are_noticed() {
         let _lead = lead(board(&simulation.cache(&nodes[1]), &entry).await);
         let mut waiting = follower(board(&simulation.cache(&nodes[2]), &entry).await);
         simulation.set(&nodes[dead], Way::Dead);
-        assert_eq!(in_time(waiting.entry()).await, Err(Ending::Lost));
+        assert_eq!(in_time(waiting.ending()).await, Ending::Lost);
         // Without its owner a request asks the provider itself; without its leader another one leads.
         drop(lead(board(&simulation.cache(&nodes[2]), &entry).await));
     }
@@ -222,7 +222,7 @@ async fn a_stream_beyond_the_size_of_an_entry_lets_its_followers_go() {
     for _ in 0..100 {
         recorder.push(0, &[b'x'; 100]);
     }
-    assert_eq!(in_time(follower.entry()).await, Err(Ending::Lost));
+    assert_eq!(in_time(follower.ending()).await, Ending::Lost);
     assert_eq!(recorder.finish(), None);
 }
 
@@ -239,7 +239,9 @@ async fn many_at_once_on_all_nodes_make_one_call() {
             tasks.push(tokio::spawn(async move {
                 match cache.board(&entry.id, &entry.namespace).await {
                     Boarding::Hit(hit) => assert_eq!(*hit, entry),
-                    Boarding::Follow(mut follower) => assert_eq!(*follower.entry().await.unwrap(), entry),
+                    Boarding::Follow(mut follower) => {
+                        assert_eq!(follower.ending().await, Ending::Kept(Arc::new(entry)))
+                    }
                     Boarding::Lead(_lead) => {
                         calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                         tokio::time::sleep(Duration::from_millis(number as u64 % 4)).await;

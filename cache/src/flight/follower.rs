@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ending, Flight, Origin};
-use crate::entry::{Entry, RecordedEvent};
+use crate::entry::RecordedEvent;
 
 /// The most bytes of events that are taken from a tape at once.
 const PART: usize = 256 * 1024;
@@ -13,12 +13,8 @@ const PART: usize = 256 * 1024;
 pub enum Next {
     /// More of the stream.
     Events(Vec<RecordedEvent>),
-    /// The entry that the flight came to; a stream goes on in it after the events that were seen.
-    Kept(Arc<Entry>),
-    /// The answer has ended and is not kept; if it was a stream, all of it was seen.
-    Over,
-    /// Whoever led is gone.
-    Lost,
+    /// The end. In an entry a stream goes on after the events that were seen; of one that is over all was seen.
+    Ended(Ending),
 }
 
 /// Follows a flight; dropping it ends that.
@@ -39,9 +35,9 @@ impl Follower {
         self.seen
     }
 
-    /// Who answers, as far as that is known: whenever there are events.
-    pub fn origin(&self) -> Option<Origin> {
-        self.flight.course().origin.clone()
+    /// Who answers. Known, and not empty, whenever there are events.
+    pub fn origin(&self) -> Origin {
+        self.flight.course().origin.clone().unwrap_or_default()
     }
 
     /// Waits for what comes next. Cancelled without loss.
@@ -58,34 +54,26 @@ impl Follower {
         }
     }
 
-    /// The entry that the flight comes to, whatever goes before it; none if it comes to none.
-    pub async fn entry(&mut self) -> Result<Arc<Entry>, Ending> {
+    /// How the flight ends, whatever goes before it.
+    pub async fn ending(&mut self) -> Ending {
         loop {
-            match self.next().await {
-                Next::Events(_) => {}
-                Next::Kept(entry) => return Ok(entry),
-                Next::Over => return Err(Ending::Over),
-                Next::Lost => return Err(Ending::Lost),
+            if let Next::Ended(ending) = self.next().await {
+                return ending;
             }
         }
     }
 
     fn at_once(&mut self) -> Option<Next> {
         let course = self.flight.course();
-        if let Some(Ending::Kept(entry)) = &course.ending {
-            return Some(Next::Kept(entry.clone()));
+        // An entry holds what is left of the tape, too.
+        if !matches!(course.ending, Some(Ending::Kept(_))) {
+            let events = course.tape.since(self.seen, PART);
+            if !events.is_empty() {
+                self.seen += events.len();
+                return Some(Next::Events(events));
+            }
         }
-        let events = course.tape.since(self.seen, PART);
-        if !events.is_empty() {
-            self.seen += events.len();
-            return Some(Next::Events(events));
-        }
-        match &course.ending {
-            Some(Ending::Kept(entry)) => Some(Next::Kept(entry.clone())),
-            Some(Ending::Over) => Some(Next::Over),
-            Some(Ending::Lost) => Some(Next::Lost),
-            None => None,
-        }
+        course.ending.clone().map(Next::Ended)
     }
 }
 

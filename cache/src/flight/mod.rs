@@ -32,7 +32,7 @@ use crate::entry::{Entry, RecordedEvent};
 use crate::identity::{EntryId, NamespaceId};
 
 /// Who answers.
-#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct Origin {
     /// Which provider.
     pub provider: String,

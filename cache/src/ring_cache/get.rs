@@ -110,11 +110,7 @@ impl RingCache {
             Word::UnderWay(peer) => return Found::UnderWay(peer),
             Word::Miss { .. } | Word::Silence => return Found::Nothing,
         };
-        if placement.holds(inner.peers.me()) {
-            inner.store.put(entry.clone());
-        } else {
-            inner.near.put(entry.clone());
-        }
+        inner.keep_copy(placement, &entry);
         if owner_lacks_it {
             self.bring_back(placement, &entry);
         }
@@ -130,7 +126,7 @@ impl RingCache {
     ) -> Option<Arc<Entry>> {
         let inner = &self.inner;
         let entry = inner.ask_backend(id, namespace).await?;
-        if placement.holds(inner.peers.me()) { &inner.store } else { &inner.near }.put(entry.clone());
+        inner.keep_copy(placement, &entry);
         self.bring_back(placement, &entry);
         Some(entry)
     }

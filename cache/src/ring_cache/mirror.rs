@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::Inner;
 use super::service::write;
 use crate::entry::Recorded;
-use crate::flight::{Ending, Flight, Next, Origin, Source};
+use crate::flight::{Ending, Flight, Next, Source};
 use crate::message::{Follow, Followed, Landed};
 
 /// How much longer than its poll a peer may take to answer before it counts as gone.
@@ -50,8 +50,7 @@ impl Inner {
                 None
             }
             Ok(Ok(Followed::Kept(entry))) if self.may_serve(&entry, &flight.id, &flight.namespace) => {
-                let holds = self.peers.placement(&entry.id).holds(self.peers.me());
-                if holds { &self.store } else { &self.near }.put(entry.clone());
+                self.keep_copy(&self.peers.placement(&entry.id), &entry);
                 // Of another leader's answer nothing fits what was read.
                 Some(if flight.keep(&entry) { Ending::Kept(entry) } else { Ending::Lost })
             }
@@ -78,12 +77,11 @@ impl Inner {
             let followed = match timeout(poll, follower.next()).await {
                 Err(_) => Followed::Nothing,
                 Ok(Next::Events(events)) => {
-                    let origin = follower.origin().unwrap_or(Origin { provider: String::new(), model: String::new() });
-                    Followed::Events { origin, events: Recorded::Stream { events } }
+                    Followed::Events { origin: follower.origin(), events: Recorded::Stream { events } }
                 }
-                Ok(Next::Kept(entry)) => Followed::Kept(entry),
-                Ok(Next::Over) => Followed::Over,
-                Ok(Next::Lost) => Followed::Lost,
+                Ok(Next::Ended(Ending::Kept(entry))) => Followed::Kept(entry),
+                Ok(Next::Ended(Ending::Over)) => Followed::Over,
+                Ok(Next::Ended(Ending::Lost)) => Followed::Lost,
             };
             write(&followed).map_err(|_| Refusal::Failed("the answer does not fit a message".to_owned()))
         }))

@@ -32,7 +32,7 @@ use crate::entry::Entry;
 use crate::flight::Flights;
 use crate::generations::Generations;
 use crate::identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
-use crate::peers::Peers;
+use crate::peers::{Peers, Placement};
 use crate::store::Store;
 use behind::Behind;
 use counters::Counters;
@@ -162,6 +162,12 @@ impl Inner {
     /// Expired or purged, and so of no use to anybody.
     fn is_dead(&self, entry: &Entry) -> bool {
         !entry.is_live(self.config.clock.now_ms()) || entry.generation < self.generations.current(&entry.namespace)
+    }
+
+    /// Keeps a copy: for the cluster if this node is to hold the entry, else for a while, as who asked once is likely to
+    /// ask again.
+    fn keep_copy(&self, placement: &Placement, entry: &Arc<Entry>) {
+        if placement.holds(self.peers.me()) { &self.store } else { &self.near }.put(entry.clone());
     }
 
     fn may_keep(&self, entry: &Entry) -> bool {

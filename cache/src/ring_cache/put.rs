@@ -48,12 +48,7 @@ impl RingCache {
         let placement = inner.peers.placement(&entry.id);
         inner.notice_ring(placement.ring);
         let message = Put { entry: Arc::new(entry) };
-        if placement.holds(inner.peers.me()) {
-            inner.store.put(message.entry.clone());
-        } else {
-            // Who asked once is likely to ask again.
-            inner.near.put(message.entry.clone());
-        }
+        inner.keep_copy(&placement, &message.entry);
         inner.flights.kept(&message.entry);
         Some((message, placement))
     }

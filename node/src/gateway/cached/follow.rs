@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use peerway_cache::{Ending, Entry, Follower, Next, Recorded, RecordedEvent};
+use peerway_cache::{Ending, Entry, Follower, Next, Origin, Recorded, RecordedEvent};
 use peerway_dialect::Dialect;
 use peerway_dialect::canonical::StreamEvent;
 use tokio::time::timeout;
@@ -29,21 +29,28 @@ pub(super) async fn follow(
 ) -> Result<Hit, Ending> {
     match replay {
         Replay::Plain => {
-            let entry = timeout(PATIENCE, follower.entry()).await.unwrap_or(Err(Ending::Over))?;
-            participation.hit(&entry, replay).ok_or(Ending::Over)
+            let ending = timeout(PATIENCE, follower.ending()).await.unwrap_or(Ending::Over);
+            whole(participation, ending, replay)
         }
         Replay::Stream { include_usage } => match timeout(PATIENCE, follower.next()).await {
-            Ok(Next::Kept(entry)) => participation.hit(&entry, replay).ok_or(Ending::Over),
             Ok(Next::Events(events)) => Ok(live(follower, events, include_usage)),
-            Ok(Next::Lost) => Err(Ending::Lost),
-            Ok(Next::Over) | Err(_) => Err(Ending::Over),
+            Ok(Next::Ended(ending)) => whole(participation, ending, replay),
+            Err(_) => Err(Ending::Over),
         },
+    }
+}
+
+/// The entry that a flight ended with, in the form asked for.
+fn whole(participation: &Participation, ending: Ending, replay: Replay) -> Result<Hit, Ending> {
+    match ending {
+        Ending::Kept(entry) => participation.hit(&entry, replay).ok_or(Ending::Over),
+        ending => Err(ending),
     }
 }
 
 /// A stream that goes on as the one that is followed does.
 fn live(follower: Follower, events: Vec<RecordedEvent>, include_usage: bool) -> Hit {
-    let (provider, model) = follower.origin().map_or_else(Default::default, |origin| (origin.provider, origin.model));
+    let Origin { provider, model } = follower.origin();
     let mut live = Live { follower: Some(follower), ready: VecDeque::new(), include_usage };
     live.take(events);
     let events = stream::unfold(live, |mut live| async move { Some((live.next().await?, live)) });
@@ -75,13 +82,13 @@ impl Live {
             let follower = self.follower.as_mut()?;
             match follower.next().await {
                 Next::Events(events) => self.take(events),
-                Next::Kept(entry) => {
+                Next::Ended(Ending::Kept(entry)) => {
                     let seen = follower.seen();
                     self.follower = None;
                     self.rest(&entry, seen);
                 }
-                Next::Over => self.follower = None,
-                Next::Lost => {
+                Next::Ended(Ending::Over) => self.follower = None,
+                Next::Ended(Ending::Lost) => {
                     self.follower = None;
                     self.ready.push_back(given_up());
                 }
