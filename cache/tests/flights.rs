@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use peerway_cache::message::{Follow, Followed, Get, Got};
 use peerway_cache::{Boarding, Ending, Entry, Follower, Lead, Next, Origin, Recorded, RecordedEvent, RingCache};
 use peerway_cluster::identity::NodeId;
+use peerway_cluster::link::{Answer, Service as _};
+use peerway_cluster::wire::{Message, decode, encode};
 use support::{Simulation, Way, entry, owned_by};
 
 const QUICK: Duration = Duration::from_secs(20);
@@ -33,13 +36,23 @@ fn follower(boarding: Boarding) -> Follower {
     follower
 }
 
+#[track_caller]
+fn answered<T: Message>(answer: Answer) -> T {
+    let Answer::Now(answer) = answer else { panic!("not at once") };
+    decode(&answer.unwrap()).unwrap()
+}
+
 fn origin() -> Origin {
     Origin { provider: "simulated".to_owned(), model: "echo".to_owned() }
 }
 
 /// Three nodes, an entry that the first owns, and the nodes in the order owner, replica, other.
 fn three() -> (Arc<Simulation>, Entry, [NodeId; 3]) {
-    let simulation = Simulation::start(&["a", "b", "c"]);
+    three_with(|_| ())
+}
+
+fn three_with(change: impl Fn(&mut peerway_cache::CacheConfig)) -> (Arc<Simulation>, Entry, [NodeId; 3]) {
+    let simulation = Simulation::start_with(&["a", "b", "c"], change);
     let owner = simulation.names()[0].clone();
     let entry = entry(&simulation.cache(&owner), owned_by(&simulation, &owner, 0), 100);
     let (owner, replica, other) = simulation.roles(&entry.id);
@@ -187,9 +200,41 @@ async fn a_dead_leader_and_a_dead_owner_are_noticed() {
         let mut waiting = follower(board(&simulation.cache(&nodes[2]), &entry).await);
         simulation.set(&nodes[dead], Way::Dead);
         assert_eq!(in_time(waiting.ending()).await, Ending::Lost);
-        // Without its owner a request asks the provider itself; without its leader another one leads.
-        drop(lead(board(&simulation.cache(&nodes[2]), &entry).await));
+        match board(&simulation.cache(&nodes[2]), &entry).await {
+            // The replica leads still, and speaks for the owner.
+            Boarding::Follow(_) => assert_eq!(dead, 0),
+            Boarding::Lead(_) => assert_eq!(dead, 1),
+            other => panic!("{other:?}"),
+        }
     }
+}
+
+#[tokio::test]
+async fn without_the_owner_the_replica_says_who_leads() {
+    for way in [Way::Dead, Way::Hung] {
+        for [first, second] in [[1, 2], [2, 1]] {
+            let (simulation, entry, nodes) = three_with(|config| config.board_deadline = Duration::from_secs(1));
+            simulation.set(&nodes[0], way);
+            let lead = lead(board(&simulation.cache(&nodes[first]), &entry).await);
+            let mut waiting = follower(board(&simulation.cache(&nodes[second]), &entry).await);
+            in_time(simulation.cache(&nodes[first]).put(entry.clone())).await;
+            drop(lead);
+            assert_eq!(in_time(waiting.ending()).await, Ending::Kept(Arc::new(entry.clone())), "{way:?} {first}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_followed_in_a_circle() {
+    let (simulation, entry, [owner, replica, _]) = three();
+    let service = simulation.cache(&owner).service();
+    let (id, namespace) = (entry.id, entry.namespace);
+    let get = Get { id, namespace, bulk: false, board: Some(1) };
+    let answer = service.serve(&replica, Get::KIND, encode(&get).unwrap());
+    assert!(matches!(answered(answer), Got::Miss { .. }));
+    // What the owner knows of this flight, it would have to ask of the one that asks.
+    let answer = service.serve(&replica, Follow::KIND, encode(&Follow { id, namespace, seen: 0 }).unwrap());
+    assert!(matches!(answered(answer), Followed::Lost));
 }
 
 #[tokio::test]

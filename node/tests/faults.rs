@@ -65,6 +65,8 @@ async fn a_rate_limit_is_passed_on_with_its_time() {
     assert_eq!(answer.status.as_u16(), 429);
     assert_eq!(answer.header("x-peerway-attempts"), "1", "the same key is not asked again");
     assert_eq!(answer.header("retry-after"), "3");
+    // And with what it takes until all nodes know: who comes back on the dot may come to one that still waits.
+    assert_eq!(answer.header("retry-after-ms"), "2700");
 }
 
 #[tokio::test]

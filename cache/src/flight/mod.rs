@@ -142,6 +142,11 @@ impl Flight {
         self.course().source = source;
     }
 
+    /// Whether that node is where its events are from.
+    pub(crate) fn is_from(&self, node: &NodeId) -> bool {
+        matches!(&self.course().source, Source::There { node: source, .. } if source == node)
+    }
+
     pub(crate) fn source(&self) -> Source {
         self.course().source.clone()
     }

@@ -164,36 +164,53 @@ impl LookUp<'_> {
         }
         match self.placement.replica.as_ref().filter(|replica| !self.is_me(replica)) {
             Some(replica) => self.hedged(owner, replica).await,
-            None => self.ask(owner).await,
+            None => self.ask(owner, self.question.board).await,
         }
     }
 
     /// The owner; and the replica too, when the owner fails or takes longer than 19 of 20 look-ups.
     async fn hedged(&self, owner: &NodeId, replica: &NodeId) -> Word {
-        let mut first = pin!(self.ask(owner));
+        let mut first = pin!(self.ask(owner, self.question.board));
         let patience = self.inner.p95.get();
         let early = tokio::select! {
             biased;
             word = &mut first => Some(word),
             () = sleep(patience) => None,
         };
-        match early {
-            Some(Word::Silence) => return self.ask(replica).await,
-            Some(word) => return word,
-            None => self.inner.counters.hedges.add(),
-        }
-        match select(first, pin!(self.ask(replica))).await {
-            // The owner's word counts, unless it may have lost what the replica has.
-            Either::Left((Word::Miss { young: true } | Word::Silence, second)) => second.await,
-            Either::Left((word, _)) => word,
-            Either::Right((word, _)) if word.is_find() => {
-                self.inner.counters.hedges_won.add();
-                // The owner took at least as long as this.
-                self.inner.p95.record(Duration::MAX);
-                word
+        let word = match early {
+            Some(word) => word,
+            None => {
+                self.inner.counters.hedges.add();
+                // Who asks the provider is for the owner alone to say.
+                match select(first, pin!(self.ask(replica, None))).await {
+                    // The owner's word counts, unless it may have lost what the replica has.
+                    Either::Left((Word::Miss { young: true }, second)) => return second.await,
+                    Either::Left((Word::Silence, second)) if self.question.board.is_none() => return second.await,
+                    Either::Left((word, _)) => word,
+                    Either::Right((word, _)) if word.is_find() => {
+                        self.inner.counters.hedges_won.add();
+                        // The owner took at least as long as this.
+                        self.inner.p95.record(Duration::MAX);
+                        return word;
+                    }
+                    Either::Right((_, first)) => first.await,
+                }
             }
-            Either::Right((_, first)) => first.await,
+        };
+        match word {
+            Word::Silence => self.stand_in(replica).await,
+            word => word,
         }
+    }
+
+    /// Of an owner that says nothing the replica takes the place, in saying who asks the provider too: else each node
+    /// would ask it.
+    async fn stand_in(&self, replica: &NodeId) -> Word {
+        let until = match self.question.board {
+            Some(_) => Instant::now() + self.inner.config.board_deadline,
+            None => self.until,
+        };
+        self.put_question(replica, Get { ..self.question }, until).await
     }
 
     /// After a miss: those who may have the entry from before the ring changed, or from before the owner's start.
@@ -207,7 +224,7 @@ impl LookUp<'_> {
                 continue;
             }
             self.inner.counters.look_backs.add();
-            let word = self.ask(peer).await;
+            let word = self.ask(peer, None).await;
             if word.is_find() {
                 self.inner.counters.look_backs_won.add();
                 self.inner.credit.reward();
@@ -225,10 +242,8 @@ impl LookUp<'_> {
         }
     }
 
-    async fn ask(&self, peer: &NodeId) -> Word {
+    async fn ask(&self, peer: &NodeId, board: Option<u64>) -> Word {
         let asked = Instant::now();
-        // Who asks the provider is for the owner alone to say.
-        let board = self.question.board.filter(|_| self.placement.owner.as_ref() == Some(peer));
         let word = self.put_question(peer, Get { board, ..self.question }, self.until).await;
         if !matches!(word, Word::Silence) {
             self.inner.p95.record(asked.elapsed());

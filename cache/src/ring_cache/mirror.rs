@@ -64,8 +64,13 @@ impl Inner {
         }
     }
 
-    pub(super) fn serve_follow(self: &Arc<Self>, follow: Follow) -> Answer {
-        let Some(flight) = self.flights.get(&follow.id, &follow.namespace) else {
+    pub(super) fn serve_follow(self: &Arc<Self>, from: &NodeId, follow: Follow) -> Answer {
+        let known = self.flights.get(&follow.id, &follow.namespace);
+        if known.as_ref().is_some_and(|flight| flight.is_from(from)) {
+            // Each takes the other for the one who knows, as their rings differ: neither would ever ask the provider.
+            return Answer::Now(write(&Followed::Lost));
+        }
+        let Some(flight) = known else {
             // It has just ended, or there was none.
             let entry =
                 [&self.store, &self.near].into_iter().find_map(|store| self.held(store, &follow.id, &follow.namespace));

@@ -30,7 +30,7 @@ impl CacheService {
                 read(payload).and_then(|PurgeCall(order)| write(&Purged { held: inner.carry_out(order) }))
             }
             Kind::CacheFollow => match read(payload) {
-                Ok(follow) => return Some(inner.serve_follow(follow)),
+                Ok(follow) => return Some(inner.serve_follow(from, follow)),
                 Err(refusal) => Err(refusal),
             },
             Kind::CacheLanded => read(payload).and_then(|landed| {

@@ -25,6 +25,9 @@ use crate::routing::{Ladder, Target, Why};
 
 const BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// The other nodes hear of a pause a little later than the one that was told, and so keep it a little longer: a client
+/// that comes back on the dot would be turned away there.
+const HEARSAY: Duration = Duration::from_millis(200);
 
 /// The story of the attempts, for whoever has to be told that all of them failed.
 struct Story {
@@ -108,6 +111,7 @@ pub(super) async fn send(
     }
     let last = (story.status, story.retry_after);
     let (status, retry_after) = primary.filter(|_| ladder.tells_of_the_first()).unwrap_or(last);
+    let retry_after = retry_after.map(|after| after.saturating_add(HEARSAY));
     Err(ApiError::Upstream { status, attempts: story.text, retry_after })
 }
 

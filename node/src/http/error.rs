@@ -323,8 +323,10 @@ impl ApiError {
             Retry::Unsaid => None,
         };
         if let Some(after) = self.retry_after() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000) as u64));
-            headers.insert(&RETRY_AFTER_MS, HeaderValue::from(after.as_millis() as u64));
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_micros().div_ceil(1_000_000) as u64));
+            // Rounded up: who comes too early is refused again.
+            let milliseconds = after.as_micros().div_ceil(1000);
+            headers.insert(&RETRY_AFTER_MS, HeaderValue::from(milliseconds as u64));
         }
         if let Some(shed) = self.shed() {
             headers.insert(&X_PEERWAY_SHED, HeaderValue::from_static(shed.as_str()));
