@@ -14,6 +14,7 @@
 //! - [`backend`]: a store behind the ring, for who runs one.
 //! - [`semantic`]: whether the answer to one prompt serves another.
 //! - [`vector`]: which entries are near a vector.
+//! - [`vector_store`]: the same asked of a vector database, for who runs one.
 //! - [`message`], [`peers`], [`ClusterPeers`]: how the nodes' caches talk.
 
 pub mod backend;
@@ -32,6 +33,7 @@ pub mod ring_cache;
 pub mod semantic;
 pub mod store;
 pub mod vector;
+pub mod vector_store;
 
 pub use clock::Clock;
 pub use cluster_peers::ClusterPeers;
