@@ -21,5 +21,5 @@ pub mod guard;
 mod lexicon;
 mod text;
 
-pub use embed::{Embedder, StaticEmbedder};
+pub use embed::{EmbedError, Embedder, StaticEmbedder};
 pub use guard::{Check, CheckVerdict, Guard, Reason, Verdict};

@@ -1,6 +1,6 @@
 //! Text to vector. An embedder only finds candidates; what decides is the guard.
 //!
-//! - [`Embedder`]: what an embedder in this process promises.
+//! - [`Embedder`]: what every embedder promises, in this process or behind a network.
 //! - [`StaticEmbedder`]: the default, a table of token vectors in the binary.
 //! - `wordpiece`: the tokenizer of the model that the table was distilled from.
 //! - `table`: the table's file.
@@ -15,19 +15,33 @@ pub(crate) use static_embedder::normalise;
 pub(crate) use table::table;
 pub use wordpiece::pieces;
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
 /// Numbers in a vector of [`StaticEmbedder`].
 pub const DIM: usize = 160;
 
-/// Turns a text into a vector of length 1 (or all zeros, for a text without any word).
-pub trait Embedder: Send + Sync {
+/// Turns a text into a vector of length 1 (or all zeros, for a text that says nothing to the embedder).
+///
+/// All vectors of one embedder have the same length. A failure is a miss to who asks; a future may be dropped at any time.
+#[async_trait]
+pub trait Embedder: std::fmt::Debug + Send + Sync {
     /// Names the vector space: vectors of different spaces are never compared.
     fn space(&self) -> &str;
 
-    /// Numbers in each vector.
-    fn dimension(&self) -> usize;
+    /// The vector of one text.
+    async fn embed(&self, text: &str) -> Result<Arc<[f32]>, EmbedError>;
+}
 
-    /// The vector of one text. Never fails: a text that says nothing to the embedder is the zero vector.
-    fn embed(&self, text: &str) -> Vec<f32>;
+/// A text that got no vector.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("embedder {embedder}: {reason}")]
+pub struct EmbedError {
+    /// The space of the embedder that failed.
+    pub embedder: String,
+    /// What failed, and what to do where the operator can do something.
+    pub reason: String,
 }
 
 /// The cosine of two vectors of length 1, or of zeros; 0 where their lengths differ.
