@@ -3,10 +3,12 @@
 //! Asked after the exact look-up missed. The index only proposes; a hit is what the guard is sure of, and whose entry is
 //! there by an exact look-up, in the tenant's own namespace and not purged.
 
+mod explain;
 mod stats;
 
 use std::sync::Arc;
 
+pub use explain::Comparison;
 pub use stats::SemanticStats;
 
 use super::RingCache;

@@ -24,7 +24,7 @@ pub(super) struct Measure {
 }
 
 /// What the guard says where nothing speaks against a hit.
-const AGREES: &str = "agrees";
+pub(super) const AGREES: &str = "agrees";
 
 /// What is asked by meaning for this body; the body has an id.
 pub(super) fn question(

@@ -1,5 +1,6 @@
 //! The cache's part in a request: whether it takes part, the look-up, and what is kept of the answer.
 
+mod explain;
 mod fill;
 mod follow;
 mod meaning;
@@ -23,6 +24,8 @@ use super::plan::Plan;
 use crate::config::{Activation, Scope};
 use crate::dialect::openai::{Replay, Usage};
 use crate::governance::VirtualKey;
+pub(super) use explain::explain;
+pub(crate) use explain::{ExplainError, Explained, Pair};
 pub(super) use fill::Fill;
 use follow::follow;
 pub(super) use meaning::Judged;
