@@ -39,10 +39,13 @@ pub mod vector_store;
 
 pub use clock::Clock;
 pub use cluster_peers::ClusterPeers;
-pub use config::CacheConfig;
+pub use config::{CacheConfig, SemanticConfig};
 pub use entry::{Content, Entry, Recorded, RecordedEvent, Usage};
 pub use flight::{Ending, Follower, Lead, Next, Origin};
 pub use identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 pub use peers::{Alone, Peers};
 pub use record::Recorder;
-pub use ring_cache::{Boarding, CacheService, CacheStats, Purge, PurgeError, PurgeReport, RingCache, Stored};
+pub use ring_cache::{
+    Boarding, CacheService, CacheStats, Comparison, Purge, PurgeError, PurgeReport, Question, Refused, RingCache,
+    SemanticStats, Similar, Stored,
+};

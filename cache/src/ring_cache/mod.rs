@@ -13,6 +13,7 @@ mod mirror;
 mod purge;
 mod put;
 mod service;
+mod similar;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ pub use counters::CacheStats;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
+pub use similar::{Comparison, Question, Refused, SemanticStats, Similar};
 
 use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};

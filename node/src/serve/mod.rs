@@ -2,6 +2,7 @@
 
 mod ending;
 mod ledger;
+mod semantic;
 mod setup;
 
 use std::sync::Arc;
