@@ -188,6 +188,13 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.cache.max_memory != new.cache.max_memory || old.cache.max_entry != new.cache.max_entry {
         settings.push("cache.max_memory, cache.max_entry");
     }
+    if old.cache.backend != new.cache.backend {
+        settings.push("cache.backend");
+    }
+    let (before, after) = (&old.cache.semantic, &new.cache.semantic);
+    if before.embedder != after.embedder || before.vectors != after.vectors {
+        settings.push("cache.semantic.embedder, cache.semantic.vectors");
+    }
     if differ(serde_json::to_value(&old.observability), serde_json::to_value(&new.observability)) {
         settings.push("observability");
     }
@@ -258,11 +265,17 @@ mod tests {
         let told = |change: fn(&mut Value)| needs_restart(&old, &config(change)).join("; ");
         assert_eq!(told(|new| new["http"]["max_body"] = json!("2MiB")), "");
         assert_eq!(told(|new| new["providers"] = json!([])), "");
+        assert_eq!(
+            told(|new| new["cache"] = json!({"ttl": "1m", "semantic": {"enabled": false, "threshold": 0.9}})),
+            ""
+        );
         for (change, setting) in [
             ((|new| new["http"]["max_concurrent"] = json!(7)) as fn(&mut Value), "http"),
             (|new| new["http"]["timeouts"] = json!({"idle": "9s"}), "http"),
             (|new| new["cluster"]["secret"] = json!("another of sixteen"), "cluster"),
             (|new| new["governance"] = json!({"gather": "9ms"}), "governance.gather"),
+            (|new| new["cache"] = json!({"max_entry": "1MiB"}), "cache.max_memory"),
+            (|new| new["cache"] = json!({"backend": {"type": "redis", "url": "redis://a"}}), "cache.backend"),
         ] {
             assert!(told(change).starts_with(setting), "{setting}: {}", told(change));
         }

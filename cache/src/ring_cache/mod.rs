@@ -26,7 +26,7 @@ pub use counters::CacheStats;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
-pub use similar::{Question, Refused, SemanticStats, Similar};
+pub use similar::{Comparison, Question, Refused, SemanticStats, Similar};
 
 use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};

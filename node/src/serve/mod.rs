@@ -2,6 +2,7 @@
 
 mod ending;
 mod ledger;
+mod semantic;
 mod setup;
 
 use std::sync::Arc;
@@ -136,6 +137,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
     let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
     tokio::spawn(cache.clone().keep_backend());
+    tokio::spawn(cache.clone().keep_vectors());
     let registry = registry(config, &identity, options.future_records)?;
     let ledger = ledger::start(config, &identity, options.repair)?;
     let reserve: Arc<dyn Reserve> = Arc::new(ledger.clone());

@@ -16,6 +16,7 @@ use peerway_cluster::registry::{Limits, RegistryService};
 use peerway_cluster::trust::Trust;
 
 use super::ServeError;
+use super::semantic::semantic;
 use crate::config::{self, CacheBackendKind, Config};
 use crate::peers::Rooms;
 
@@ -107,6 +108,8 @@ pub(super) fn ring_cache(
     let settings = CacheConfig {
         max_memory: config.cache.max_memory.get(),
         max_entry: usize::try_from(config.cache.max_entry.get()).unwrap_or(usize::MAX),
+        // Also where requests here are not answered by meaning: other nodes' may be, and this one keeps vectors for them.
+        semantic: Some(semantic(&config.cache.semantic)),
         ..CacheConfig::new(cache_key(config, identity)?)
     };
     let backend = match (config.cache.backend.kind, &config.cache.backend.url) {

@@ -8,8 +8,10 @@
 //! - `learn`: a question becomes findable; what is gone is forgotten.
 //! - `here`: what this node holds of spaces, for itself and for its peers.
 //! - `rebuild`: what a node takes over when the ring gives it more to hold.
+//! - `explain`: what a look-up would make of two texts.
 //! - `space`, `notes`, `habits`, `stats`: what the others need.
 
+mod explain;
 mod find;
 mod habits;
 mod here;
@@ -27,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+pub use explain::Comparison;
 pub(super) use learn::Gone;
 pub use stats::SemanticStats;
 
