@@ -84,7 +84,7 @@ impl Estimate {
             files: tally.files,
             asked_output: tally.asked_output,
             choices: tally.choices.max(1).saturating_mul(tally.prompts.max(1)),
-            caches_for_an_hour: memchr::memmem::find(body, b"\"1h\"").is_some(),
+            caches_for_an_hour: tally.says_an_hour,
         })
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Tally {
     pub(super) choices: u64,
     /// Of a text completion, each of which is answered.
     pub(super) prompts: u64,
+    /// A value is `1h`, which is how a cache is asked to keep the prompt.
+    pub(super) says_an_hour: bool,
     pub(super) media: Media,
 }
 
@@ -66,6 +68,7 @@ impl Tally {
             asked_output: None,
             choices: 1,
             prompts: 0,
+            says_an_hour: false,
             media: Media::default(),
         }
     }

@@ -94,6 +94,7 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         let tally = self.tally;
+        tally.says_an_hour |= text == "1h";
         match self.place {
             // Protobuf's JSON has numbers as text, and other providers take them so too.
             place @ (Place::MaxTokens | Place::Choices) => {
