@@ -1,4 +1,4 @@
-//! The exact cache: an answer that one node fetched is a hit on every node.
+//! The cache: an answer that one node fetched is a hit on every node, for the same request and for one that means the same.
 //!
 //! Uses the cluster (ring, link, gossip) through [`peers::Peers`]; is used by the node, which knows HTTP. What comes in:
 //! requests to identify, finished answers, purges. What goes out: entries. The map:

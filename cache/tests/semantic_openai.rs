@@ -9,17 +9,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::{Request, Response};
 use peerway_cache::semantic::Embedder;
-use peerway_cache::semantic::embed::{Answered, Batched, Bounds, OpenAi, Transport};
+use peerway_cache::semantic::embed::{Batched, Bounds, OpenAi};
+use peerway_cache::transport::{Transport, TransportError};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
+type Answer = Result<Response<Bytes>, TransportError>;
+
 /// A service that does what `answer` says; each call waits for a permit.
 struct Service {
-    answer: Box<dyn Fn(&Value) -> Result<Answered, String> + Send + Sync>,
+    answer: Box<dyn Fn(&Value) -> Answer + Send + Sync>,
     asked: Mutex<Vec<Value>>,
     permits: Semaphore,
 }
@@ -32,12 +36,9 @@ impl std::fmt::Debug for Service {
 
 #[async_trait]
 impl Transport for Service {
-    fn name(&self) -> &str {
-        "here"
-    }
-
-    async fn post(&self, body: Bytes, _: usize) -> Result<Answered, String> {
-        let request: Value = serde_json::from_slice(&body).unwrap();
+    async fn send(&self, request: Request<Bytes>) -> Answer {
+        assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/embeddings"));
+        let request: Value = serde_json::from_slice(request.body()).unwrap();
         self.asked.lock().unwrap().push(request.clone());
         self.permits.acquire().await.unwrap().forget();
         (self.answer)(&request)
@@ -45,7 +46,7 @@ impl Transport for Service {
 }
 
 impl Service {
-    fn new(answer: impl Fn(&Value) -> Result<Answered, String> + Send + Sync + 'static) -> Arc<Self> {
+    fn new(answer: impl Fn(&Value) -> Answer + Send + Sync + 'static) -> Arc<Self> {
         let permits = Semaphore::new(Semaphore::MAX_PERMITS);
         Arc::new(Self { answer: Box::new(answer), asked: Mutex::default(), permits })
     }
@@ -58,7 +59,7 @@ impl Service {
     }
 
     fn embedder(self: &Arc<Self>, bounds: Bounds) -> Batched {
-        let model = OpenAi::new(Arc::clone(self) as _, "small", None, DEADLINE);
+        let model = OpenAi::new(Arc::clone(self) as _, "here", "small", None, DEADLINE);
         Batched::new(Arc::new(model), bounds, Handle::current())
     }
 
@@ -69,12 +70,12 @@ impl Service {
     }
 }
 
-fn answered(status: u16, body: &Value) -> Result<Answered, String> {
-    Ok(Answered { status, body: body.to_string().into() })
+fn answered(status: u16, body: &Value) -> Answer {
+    Ok(Response::builder().status(status).body(body.to_string().into()).unwrap())
 }
 
 /// A vector that tells of its text, not of length 1, and the last text first.
-fn ok(request: &Value) -> Result<Answered, String> {
+fn ok(request: &Value) -> Answer {
     let texts = request["input"].as_array().unwrap().iter().enumerate().rev();
     let item =
         |(index, text): (usize, &Value)| json!({ "index": index, "embedding": [text.as_str().unwrap().len(), 1] });
@@ -211,7 +212,7 @@ async fn what_is_no_vector_is_an_error() {
 #[tokio::test]
 async fn the_dimensions_that_were_asked_for_must_come() {
     let service = Service::new(ok);
-    let model = OpenAi::new(Arc::clone(&service) as _, "large", Some(256), DEADLINE);
+    let model = OpenAi::new(Arc::clone(&service) as _, "here", "large", Some(256), DEADLINE);
     let embedder = Batched::new(Arc::new(model), Bounds::default(), Handle::current());
     let error = embedder.embed("a").await.unwrap_err();
     assert!(error.reason.contains("2 numbers where 256 are expected"), "{error}");

@@ -65,7 +65,7 @@ pub(super) async fn purge(
 /// Two prompts.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ExplainRequest {
+pub(super) struct PromptPair {
     /// What was answered: the body of a chat, or the text of its last message.
     #[schema(value_type = Value)]
     first: Box<RawValue>,
@@ -79,7 +79,7 @@ pub(super) struct ExplainRequest {
 
 /// What would become of the second.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Explanation {
+pub(super) struct CacheExplanation {
     /// Whether the answer to the first would be given.
     hit: bool,
     /// `direct` where the two are one request, else `semantic`.
@@ -95,12 +95,12 @@ pub(super) struct Explanation {
     /// `history`, `not_text`, `empty`, `too_long`), that they differ in more than their last texts (`context`), that these are
     /// too far apart (`cosine`), or that nothing is answered by meaning (`off`).
     reason: Option<&'static str>,
-    checks: Vec<Check>,
+    checks: Vec<GuardCheck>,
 }
 
 /// One check of the guard.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Check {
+pub(super) struct GuardCheck {
     name: &'static str,
     /// `same`, `differs` or `contradicts`.
     verdict: &'static str,
@@ -110,13 +110,13 @@ pub(super) struct Check {
 
 /// Whether the answer to one prompt would serve another, by the code that serves requests. Nothing is asked or kept; the
 /// tenant is taken to be the same.
-#[utoipa::path(post, path = "/api/cache/explain", tag = "cache", request_body = ExplainRequest, responses(
-    (status = 200, body = Explanation),
+#[utoipa::path(post, path = "/api/cache/explain", tag = "cache", request_body = PromptPair, responses(
+    (status = 200, body = CacheExplanation),
     (status = 400, body = ProblemDetails, content_type = "application/problem+json"),
     (status = 502, body = ProblemDetails, content_type = "application/problem+json"),
 ))]
-pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<Json<Explanation>, Problem> {
-    let asked: ExplainRequest = resource::read(&body)?;
+pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<Json<CacheExplanation>, Problem> {
+    let asked: PromptPair = resource::read(&body)?;
     let plan = admin.gateway.plan.load_full();
     let settings = &plan.cache.semantic;
     let threshold = asked.threshold.unwrap_or(settings.threshold as f32);
@@ -135,9 +135,12 @@ pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<J
             ExplainError::Embed(error) => Problem::upstream(error.to_string()),
         })?;
     let checks = explained.checks.into_iter();
-    let checks =
-        checks.map(|check| Check { name: check.name.as_str(), verdict: check.verdict.as_str(), detail: check.detail });
-    Ok(Json(Explanation {
+    let checks = checks.map(|check| GuardCheck {
+        name: check.name.as_str(),
+        verdict: check.verdict.as_str(),
+        detail: check.detail,
+    });
+    Ok(Json(CacheExplanation {
         hit: explained.hit,
         kind: if explained.is_same { "direct" } else { "semantic" },
         cosine: explained.cosine,

@@ -20,7 +20,7 @@ pub use batched::{Batched, Bounds, Model};
 pub use local::{Folder, FolderError, Shape};
 #[cfg(feature = "local-embedder")]
 pub use local::{Local, local_bounds};
-pub use openai::{Answered, OpenAi, Transport};
+pub use openai::OpenAi;
 pub use static_embedder::StaticEmbedder;
 pub(crate) use static_embedder::normalise;
 pub(crate) use table::table;

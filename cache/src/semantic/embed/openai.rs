@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Request, StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Model, unit};
+use crate::transport::Transport;
 
-/// What an answer may hold for each text, and beside all of them.
-const MAX_ANSWER_PER_TEXT: usize = 256 << 10;
-const MAX_ANSWER: usize = 64 << 10;
 /// More numbers in a vector than any model gives.
 const MOST_DIMENSIONS: usize = 16_384;
 /// How much of a refusal is told.
@@ -20,25 +20,6 @@ const MAX_REASON: usize = 200;
 /// A service that fails is left alone this long, and twice as long each time up to the other.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Carries a request to the service. The node has the one HTTP client, with its rules for addresses, proxies and TLS.
-#[async_trait]
-pub trait Transport: std::fmt::Debug + Send + Sync + 'static {
-    /// Names the service in errors and in the vector space.
-    fn name(&self) -> &str;
-
-    /// Posts a JSON body to the service's `embeddings`; an answer longer than `max_answer` is an error.
-    async fn post(&self, body: Bytes, max_answer: usize) -> Result<Answered, String>;
-}
-
-/// An answer, of whatever status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
-    /// The HTTP status.
-    pub status: u16,
-    /// The whole body.
-    pub body: Bytes,
-}
 
 /// A model at a service.
 #[derive(Debug)]
@@ -68,7 +49,7 @@ enum Failure {
 }
 
 #[derive(Serialize)]
-struct Request<'a> {
+struct Asked<'a> {
     model: &'a str,
     input: &'a [Arc<str>],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +57,7 @@ struct Request<'a> {
 }
 
 #[derive(Deserialize)]
-struct Response {
+struct Answered {
     data: Vec<Item>,
 }
 
@@ -87,32 +68,45 @@ struct Item {
 }
 
 impl OpenAi {
-    /// `dimensions` shortens the vectors of models that can; a call takes no longer than `deadline`.
+    /// `transport` knows where the service is and shows it a key: what it gets is a `POST` of JSON to `/embeddings`.
+    /// `service` names it in errors and in the vector space. `dimensions` shortens the vectors of models that can; a
+    /// call takes no longer than `deadline`.
     #[must_use]
-    pub fn new(transport: Arc<dyn Transport>, model: &str, dimensions: Option<u32>, deadline: Duration) -> Self {
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        service: &str,
+        model: &str,
+        dimensions: Option<u32>,
+        deadline: Duration,
+    ) -> Self {
         let short = dimensions.map_or_else(String::new, |dimensions| format!("/{dimensions}"));
-        let space = format!("openai:{}/{model}{short}", transport.name());
+        let space = format!("openai:{service}/{model}{short}");
         Self { transport, model: model.to_owned(), dimensions, deadline, space, trouble: Mutex::default() }
     }
 
     async fn call(&self, texts: &[Arc<str>]) -> Result<Vec<Arc<[f32]>>, Failure> {
-        let request = Request { model: &self.model, input: texts, dimensions: self.dimensions };
-        let body = serde_json::to_vec(&request).map_err(|error| Failure::Refused(error.to_string()))?;
-        let max = MAX_ANSWER + texts.len() * MAX_ANSWER_PER_TEXT;
-        let answer = tokio::time::timeout(self.deadline, self.transport.post(body.into(), max))
+        let asked = Asked { model: &self.model, input: texts, dimensions: self.dimensions };
+        let body = serde_json::to_vec(&asked).map_err(|error| Failure::Refused(error.to_string()))?;
+        let request = Request::post("/embeddings")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Bytes::from(body))
+            .map_err(|error| Failure::Down(error.to_string()))?;
+        let answer = tokio::time::timeout(self.deadline, self.transport.send(request))
             .await
             .map_err(|_| Failure::Down(format!("no answer within {:?}", self.deadline)))?
-            .map_err(Failure::Down)?;
-        if answer.status != 200 {
-            let text = String::from_utf8_lossy(&answer.body);
+            .map_err(|error| Failure::Down(error.reason))?;
+        if answer.status() != StatusCode::OK {
+            let text = String::from_utf8_lossy(answer.body());
             let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_REASON).collect();
-            let reason = format!("the service answered {}: {text}", answer.status);
-            return Err(match answer.status {
-                400 | 413 | 422 => Failure::Refused(reason),
+            let reason = format!("the service answered {}: {text}", answer.status().as_u16());
+            return Err(match answer.status() {
+                StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+                    Failure::Refused(reason)
+                }
                 _ => Failure::Down(reason),
             });
         }
-        read(&answer.body, texts.len(), self.dimensions).map_err(Failure::Down)
+        read(answer.body(), texts.len(), self.dimensions).map_err(Failure::Down)
     }
 
     /// The reason of a failure that is so fresh that nobody asks again.
@@ -178,15 +172,15 @@ impl Model for OpenAi {
 
 /// The vectors of an answer, in the order of the texts.
 fn read(body: &[u8], count: usize, dimensions: Option<u32>) -> Result<Vec<Arc<[f32]>>, String> {
-    let response: Response =
+    let answered: Answered =
         serde_json::from_slice(body).map_err(|error| format!("the answer is not a list of vectors: {error}"))?;
-    let given = response.data.len();
+    let given = answered.data.len();
     if given != count {
         return Err(format!("the answer has {given} vectors for {count} texts"));
     }
     let mut placed: Vec<Option<Arc<[f32]>>> = vec![None; count];
     let mut length = dimensions.map(|dimensions| dimensions as usize);
-    for (place, item) in response.data.into_iter().enumerate() {
+    for (place, item) in answered.data.into_iter().enumerate() {
         let found = item.embedding.len();
         let expected = *length.get_or_insert(found);
         if found != expected || found == 0 || found > MOST_DIMENSIONS {
