@@ -5,6 +5,7 @@
 //! - [`embed`]: text to vector: the trait [`Embedder`] and [`StaticEmbedder`], which needs nothing but this binary.
 //! - `text`: a prompt read as words, numbers, identifiers and quotations.
 //! - `lexicon`: synonyms, antonyms and word families, a compact table derived from WordNet.
+//! - `fixed`: how tables are kept that never change.
 //! - [`guard`]: two prompts to a [`Verdict`]: how surely the answer to the first answers the second, and why not.
 //!
 //! ```
@@ -17,9 +18,10 @@
 //! ```
 
 pub mod embed;
+mod fixed;
 pub mod guard;
 mod lexicon;
 mod text;
 
 pub use embed::{Embedder, StaticEmbedder};
-pub use guard::{Check, CheckVerdict, Guard, Reason, Verdict};
+pub use guard::{Check, CheckVerdict, Guard, Prompt, Reason, Verdict};

@@ -4,12 +4,15 @@
 //! - [`StaticEmbedder`]: the default, a table of token vectors in the binary.
 //! - `wordpiece`: the tokenizer of the model that the table was distilled from.
 //! - `table`: the table's file.
+//! - `kernel`: the sums over its vectors.
 
+mod kernel;
 mod static_embedder;
 mod table;
 mod unicode_ranges;
 mod wordpiece;
 
+pub(crate) use kernel::{product, products};
 pub use static_embedder::StaticEmbedder;
 pub(crate) use static_embedder::normalise;
 pub(crate) use table::table;

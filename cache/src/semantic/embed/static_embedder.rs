@@ -1,5 +1,6 @@
 //! The default embedder: the weighted mean of token vectors out of a table in the binary. No model, no network, no file.
 
+use super::kernel::product;
 use super::{DIM, Embedder, pieces, table};
 
 /// Only so many bytes of a text are read: what a vector of word means can say about a longer one is said by then.
@@ -56,7 +57,7 @@ impl Embedder for StaticEmbedder {
 
 /// Scales a vector to length 1; zeros stay zeros.
 pub(crate) fn normalise(vector: &mut [f32; DIM]) {
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let length = product(vector, vector).sqrt();
     if length > 0.0 {
         vector.iter_mut().for_each(|x| *x /= length);
     }

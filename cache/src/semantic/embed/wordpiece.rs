@@ -65,7 +65,8 @@ fn word_pieces(table: &Table, word: &str, found: &mut Vec<u32>) {
     if word.chars().count() <= LONGEST_WORD {
         while start < word.len() {
             let rest = &word[start..];
-            let hit = rest.char_indices().map(|(at, c)| at + c.len_utf8()).rev().find_map(|end| {
+            let longest = &rest[..rest.floor_char_boundary(table.longest())];
+            let hit = longest.char_indices().map(|(at, c)| at + c.len_utf8()).rev().find_map(|end| {
                 let piece = if start == 0 {
                     &rest[..end]
                 } else {
