@@ -1,4 +1,4 @@
-//! The exact cache: an answer that one node fetched is a hit on every node.
+//! The cache: an answer that one node fetched is a hit on every node, for the same request and for one that means the same.
 //!
 //! Uses the cluster (ring, link, gossip) through [`peers::Peers`]; is used by the node, which knows HTTP. What comes in:
 //! requests to identify, finished answers, purges. What goes out: entries. The map:
@@ -13,7 +13,9 @@
 //! - `generations`: what a purge is.
 //! - [`backend`]: a store behind the ring, for who runs one.
 //! - [`semantic`]: whether the answer to one prompt serves another.
+//! - [`transport`]: how a service is asked over HTTP.
 //! - [`vector`]: which entries are near a vector.
+//! - [`vector_store`]: the same asked of a vector database, for who runs one.
 //! - [`message`], [`peers`], [`ClusterPeers`]: how the nodes' caches talk.
 
 pub mod backend;
@@ -31,14 +33,19 @@ pub mod record;
 pub mod ring_cache;
 pub mod semantic;
 pub mod store;
+pub mod transport;
 pub mod vector;
+pub mod vector_store;
 
 pub use clock::Clock;
 pub use cluster_peers::ClusterPeers;
-pub use config::CacheConfig;
+pub use config::{CacheConfig, SemanticConfig};
 pub use entry::{Content, Entry, Recorded, RecordedEvent, Usage};
 pub use flight::{Ending, Follower, Lead, Next, Origin};
 pub use identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 pub use peers::{Alone, Peers};
 pub use record::Recorder;
-pub use ring_cache::{Boarding, CacheService, CacheStats, Purge, PurgeError, PurgeReport, RingCache, Stored};
+pub use ring_cache::{
+    Boarding, CacheService, CacheStats, Comparison, Purge, PurgeError, PurgeReport, Question, Refused, RingCache,
+    SemanticStats, Similar, Stored,
+};

@@ -47,12 +47,8 @@ impl Table {
 
     /// The number of a word piece, if it is in the vocabulary.
     pub(crate) fn number(&self, piece: &str) -> Option<u32> {
-        self.numbers.get(piece).copied()
-    }
-
-    /// No piece has more bytes.
-    pub(crate) fn longest(&self) -> usize {
-        self.longest
+        // Of a long word all beginnings are looked up, the longest first.
+        if piece.len() > self.longest { None } else { self.numbers.get(piece).copied() }
     }
 
     /// How much a token says, 0 to 1: the log of its rank by frequency.
