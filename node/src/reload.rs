@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigErrors, Http, Loaded, Provider, ProviderKey};
 use crate::gateway::{Gateway, Plan};
+use crate::serve::Embeddings;
 
 /// Editors and Kubernetes write in several steps; the last one counts.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -41,19 +42,22 @@ pub struct Reload {
     prices: Option<PathBuf>,
     workers: usize,
     gateway: Arc<Gateway>,
+    /// What the embedder asks for vectors.
+    embeddings: Option<Arc<Embeddings>>,
     success: Arc<AtomicBool>,
 }
 
 impl Reload {
-    pub fn new(
+    pub(crate) fn new(
         source: Source,
         current: Config,
         workers: usize,
         gateway: Arc<Gateway>,
+        embeddings: Option<Arc<Embeddings>>,
         success: Arc<AtomicBool>,
     ) -> Self {
         let prices = current.prices.file.clone();
-        Self { source, current, prices, workers, gateway, success }
+        Self { source, current, prices, workers, gateway, embeddings, success }
     }
 
     /// Watches from now on, in the background.
@@ -116,6 +120,9 @@ impl Reload {
                 self.gateway.plan.store(Arc::new(plan));
                 self.gateway.access.reload(&loaded.config);
                 self.gateway.health.reload(&loaded.config.health);
+                if let Some(embeddings) = &self.embeddings {
+                    embeddings.reload(&loaded.config);
+                }
                 for (provider, key) in replaced_keys(&self.current, &loaded.config) {
                     self.gateway.health.renew_key(provider, key);
                 }

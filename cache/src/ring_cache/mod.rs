@@ -40,6 +40,7 @@ use behind::Behind;
 use counters::Counters;
 use credit::Credit;
 use latency::Percentile;
+use similar::Semantic;
 
 /// Copies of what others own get this share of the memory.
 const NEAR_SHARE: u64 = 8;
@@ -59,6 +60,7 @@ struct Inner {
     store: Store,
     near: Store,
     behind: Option<Behind>,
+    semantic: Option<Semantic>,
     flights: Arc<Flights>,
     generations: Generations,
     counters: Counters,
@@ -85,10 +87,17 @@ impl RingCache {
     ) -> RingCache {
         config.max_entry = config.max_entry.min(MAX_ENTRY);
         let near = config.max_memory / NEAR_SHARE;
+        let mut vectors = 0;
+        if let Some(semantic) = &mut config.semantic {
+            semantic.max_bytes = semantic.max_bytes.min(config.max_memory / 2);
+            vectors = if semantic.vectors.is_none() { semantic.max_bytes } else { 0 };
+        }
+        let semantic = config.semantic.clone();
         let inner = Inner {
-            store: Store::new(config.max_memory - near, None, config.clock.clone()),
+            store: Store::new(config.max_memory - near - vectors, None, config.clock.clone()),
             near: Store::new(near, Some(config.near_ttl), config.clock.clone()),
             behind: backend.map(Behind::new),
+            semantic: semantic.map(|semantic| Semantic::new(semantic, config.first_hedge, config.clock.clone())),
             flights: Arc::new(Flights::new(config.max_entry)),
             generations: Generations::default(),
             counters: Counters::default(),

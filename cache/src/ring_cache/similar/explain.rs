@@ -1,8 +1,8 @@
 //! What a look-up by meaning would make of two texts.
 
 use crate::ring_cache::RingCache;
+use crate::semantic::Verdict;
 use crate::semantic::embed::{EmbedError, cosine};
-use crate::semantic::{Guard, Verdict};
 
 /// Two texts, compared as a look-up compares what was asked before with what is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,11 +19,12 @@ impl RingCache {
     /// Compares two texts by this node's embedder and by the guard; nothing is looked up and nothing is kept. None where
     /// look-ups by meaning are off.
     pub async fn compare(&self, first: &str, second: &str) -> Option<Result<Comparison, EmbedError>> {
-        let semantic = self.inner.config.semantic.as_ref()?;
-        let vectors = async { Ok((semantic.embedder.embed(first).await?, semantic.embedder.embed(second).await?)) };
+        let semantic = self.inner.semantic.as_ref()?;
+        let (config, guard) = (&semantic.config, semantic.guard);
+        let vectors = async { Ok((config.embedder.embed(first).await?, config.embedder.embed(second).await?)) };
         Some(vectors.await.map(|(a, b)| {
             let cosine = cosine(&a, &b);
-            Comparison { cosine, is_candidate: cosine >= semantic.floor, verdict: Guard::new().judge(first, second) }
+            Comparison { cosine, is_candidate: cosine >= config.floor, verdict: guard.judge(first, second) }
         }))
     }
 }

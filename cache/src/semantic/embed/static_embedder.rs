@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{DIM, EmbedError, Embedder, pieces, table};
+use super::{DIM, EmbedError, Embedder, bounded, pieces, table};
 
 /// Only so many bytes of a text are read: what a vector of word means can say about a longer one is said by then.
 const LONGEST_TEXT: usize = 16 * 1024;
@@ -36,7 +36,7 @@ impl StaticEmbedder {
     pub fn vector(&self, text: &str) -> [f32; DIM] {
         let table = table();
         let mut sum = [0.0; DIM];
-        for piece in pieces(bounded(text)) {
+        for piece in pieces(bounded(text, LONGEST_TEXT)) {
             table.add(piece, table.weight(piece), &mut sum);
         }
         normalise(&mut sum);
@@ -61,12 +61,4 @@ pub(crate) fn normalise(vector: &mut [f32; DIM]) {
     if length > 0.0 {
         vector.iter_mut().for_each(|x| *x /= length);
     }
-}
-
-fn bounded(text: &str) -> &str {
-    let mut end = text.len().min(LONGEST_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

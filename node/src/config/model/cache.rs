@@ -113,12 +113,43 @@ impl Default for Semantic {
 }
 
 /// What finds candidates. The same on all nodes; another one begins with an empty index.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Embedder {
     /// Which one.
     #[serde(rename = "type")]
     pub kind: EmbedderKind,
+    /// `openai`: the one of `providers` that is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// `openai`: the model, e.g. `text-embedding-3-small`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// `openai`: shortens the vectors of models that can. Default: as long as the model makes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<u32>,
+    /// `local`: the folder with the model; `peerway model fetch` tells how to get it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<std::path::PathBuf>,
+    /// `local`: threads that run the model. Default: one for each four cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// `openai`, `local`: how long a request waits for its vector; what comes later is a miss.
+    pub deadline: Period,
+}
+
+impl Default for Embedder {
+    fn default() -> Self {
+        Self {
+            kind: EmbedderKind::Static,
+            provider: None,
+            model: None,
+            dimensions: None,
+            folder: None,
+            threads: None,
+            deadline: Period::seconds(1),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -127,6 +158,11 @@ pub enum EmbedderKind {
     /// A table in the binary.
     #[default]
     Static,
+    /// A provider's model, by OpenAI's `/v1/embeddings`.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// A model on this node, in builds with the feature `local-embedder`.
+    Local,
 }
 
 /// What keeps the vectors.
