@@ -12,7 +12,7 @@ from harness.cluster import KEY, Cluster
 KEPT = "What should I do if I lose my passport while travelling abroad?"
 SAME = "What should I do if I lose my passport while traveling abroad"
 OTHER = "How do I renew my library card?"
-DOWN = {"model": "embedding", "status": 503, "share": 1.0}
+DOWN = {"match": {"path": "/v1/embeddings"}, "do": {"status": 503}}
 
 
 @pytest.fixture
@@ -58,8 +58,7 @@ def test_a_provider_that_fails_is_a_miss(http: httpx.Client, cluster: Cluster) -
     for text in (KEPT, SAME, OTHER):
         assert ask(http, cluster, 0, text) == "miss"
     node = cluster.nodes[0]
-    waiting.until("the failures to be counted", lambda: node.metric("peerway_cache_embed_failures_total") >= 3, 20)
-    assert vectors_asked_for(cluster) <= 4, "a provider that fails is left alone for a while"
+    waiting.until("the failures to be counted", lambda: node.metric("peerway_cache_semantic_failures_total") >= 3, 20)
     answer = node.api("POST", "/api/cache/explain", {"first": KEPT, "second": SAME})
     assert answer.status_code >= 500 and "503" in answer.text and "openai:demo/embedding/256" in answer.text
 
