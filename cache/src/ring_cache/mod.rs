@@ -14,6 +14,7 @@ mod purge;
 mod put;
 mod service;
 mod similar;
+mod worth;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +42,7 @@ use counters::Counters;
 use credit::Credit;
 use latency::Percentile;
 use similar::Semantic;
+use worth::Worth;
 
 /// Copies of what others own get this share of the memory.
 const NEAR_SHARE: u64 = 8;
@@ -66,6 +68,7 @@ struct Inner {
     counters: Counters,
     p95: Percentile,
     credit: Credit,
+    worth: Worth,
     repairs: Arc<Semaphore>,
     started: Instant,
     ring: AtomicU64,
@@ -103,6 +106,7 @@ impl RingCache {
             counters: Counters::default(),
             p95: Percentile::new(config.first_hedge, config.get_deadline / 2),
             credit: Credit::new(),
+            worth: Worth::new(),
             repairs: Arc::new(Semaphore::new(MAX_REPAIRS)),
             started: Instant::now(),
             ring: AtomicU64::new(0),
