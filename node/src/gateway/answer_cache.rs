@@ -129,14 +129,16 @@ fn semantic_json(stats: &SemanticStats) -> serde_json::Value {
 }
 
 fn write_semantic(stats: &SemanticStats, page: &mut Page) {
-    page.family(
-        "peerway_cache_semantic_lookups_total",
-        Kind::Counter,
-        "Look-ups by meaning; unasked are those of namespaces that hardly ever hit.",
-    );
-    for (result, count) in [("hit", stats.hits), ("miss", stats.misses), ("unasked", stats.unasked)] {
+    page.family("peerway_cache_semantic_lookups_total", Kind::Counter, "Look-ups by meaning, after the exact one.");
+    for (result, count) in [("hit", stats.hits), ("miss", stats.misses)] {
         page.sample("peerway_cache_semantic_lookups_total", &[("result", result)], count);
     }
+    page.family(
+        "peerway_cache_semantic_unasked_total",
+        Kind::Counter,
+        "Of their misses: those for which nobody was asked, as their namespace hardly ever hits.",
+    );
+    page.sample("peerway_cache_semantic_unasked_total", &[], stats.unasked);
     page.family(
         "peerway_cache_guard_refusals_total",
         Kind::Counter,
