@@ -9,6 +9,7 @@ mod counters;
 mod credit;
 mod get;
 mod latency;
+mod leave;
 mod mirror;
 mod purge;
 mod put;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 
 pub use board::Boarding;
 pub use counters::CacheStats;
+pub use leave::HandedOver;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;

@@ -82,7 +82,7 @@ pub(super) fn first_eight(digest: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    const NOW: u64 = 1_795_253_467_000;
+    const NOW: u64 = 28_050_835_421 * REFILL_MS;
 
     fn namespace(number: u8) -> NamespaceId {
         NamespaceId { scope: [number; 16], name: [7; 16] }

@@ -169,7 +169,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(plan),
         access,
-        cache: AnswerCache::new(cache, tokio::runtime::Handle::current()),
+        cache: AnswerCache::new(cache.clone(), tokio::runtime::Handle::current()),
         admission: Admission::new(&config.http, Arc::clone(&shed), drain.clone()),
         observed: Arc::new(health.clone()),
         health,
@@ -238,7 +238,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     if let End::Double(said) = end {
         return Err(ServeError::Double { node: identity.node_id.to_string(), said });
     }
-    finish(&options.config, cluster.as_ref(), &drain, &ledger, &end).await;
+    finish(&options.config, cluster.as_ref().map(|cluster| (cluster, &cache)), &drain, &ledger, &end).await;
     registry.close().await;
     if let (End::StartOver(_), Some(lock)) = (&end, &lock) {
         ledger::renew(&options.config, &identity, lock)?;
