@@ -13,10 +13,10 @@ fn semantic(criterion: &mut Criterion) {
     let guard = Guard::new();
     let long = SHORT.repeat(8);
     criterion.bench_function("static embedding of 15 words", |bencher| {
-        bencher.iter(|| embedder.embed(black_box(SHORT)));
+        bencher.iter(|| embedder.vector(black_box(SHORT)));
     });
     criterion.bench_function("static embedding of 120 words", |bencher| {
-        bencher.iter(|| embedder.embed(black_box(&long)));
+        bencher.iter(|| embedder.vector(black_box(&long)));
     });
     criterion.bench_function("judgement of two prompts of 15 words", |bencher| {
         bencher.iter(|| guard.judge(black_box(SHORT), black_box(REWORDED)));

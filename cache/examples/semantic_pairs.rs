@@ -40,7 +40,7 @@ fn main() {
             let line: serde_json::Value = serde_json::from_str(line).expect("a line is a JSON object");
             let (a, b) = (line["a"].as_str().unwrap(), line["b"].as_str().unwrap());
             let verdict = guard.judge(a, b);
-            let cosine = cosine(&embedder.embed(a), &embedder.embed(b));
+            let cosine = cosine(&embedder.vector(a), &embedder.vector(b));
             Judged { line, verdict, cosine }
         })
         .collect();

@@ -15,7 +15,10 @@ use peerway_cluster::wire::Request;
 
 use crate::config::LANE_ENTRY;
 use crate::identity::EntryId;
-use crate::message::{Follow, Followed, Get, Got, Landed, PurgeCall, Purged, Put, PutDone};
+use crate::message::{
+    Follow, Followed, Forget, Forgotten, Get, Got, Landed, Learn, Learned, Pull, Pulled, PurgeCall, Purged, Put,
+    PutDone, Search, Searched,
+};
 use crate::peers::{PeerError, Peers, Placement};
 use crate::ring_cache::RingCache;
 
@@ -147,6 +150,22 @@ impl Peers for ClusterPeers {
 
     async fn purge(&self, peer: &NodeId, message: &PurgeCall, deadline: Duration) -> Result<Purged, PeerError> {
         self.call(peer, message, false, deadline).await
+    }
+
+    async fn search(&self, peer: &NodeId, message: &Search, deadline: Duration) -> Result<Searched, PeerError> {
+        self.call(peer, message, false, deadline).await
+    }
+
+    async fn learn(&self, peer: &NodeId, message: &Learn, deadline: Duration) -> Result<Learned, PeerError> {
+        self.call(peer, message, false, deadline).await
+    }
+
+    async fn forget(&self, peer: &NodeId, message: &Forget, deadline: Duration) -> Result<Forgotten, PeerError> {
+        self.call(peer, message, false, deadline).await
+    }
+
+    async fn pull(&self, peer: &NodeId, message: &Pull, deadline: Duration) -> Result<Pulled, PeerError> {
+        self.call(peer, message, true, deadline).await
     }
 
     async fn publish_generations(&self, part: usize, text: String) {

@@ -1,9 +1,12 @@
 //! The bounds and deadlines of a cache.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::semantic::Embedder;
+use crate::vector_store::Vectors;
 
 /// Entries above this travel in bulk, so that small calls never wait behind them.
 pub const LANE_ENTRY: usize = 32 * 1024;
@@ -41,6 +44,40 @@ pub struct CacheConfig {
     pub look_back: Duration,
     /// The time of day.
     pub clock: Clock,
+    /// Look-ups by meaning; none: only by identity.
+    pub semantic: Option<SemanticConfig>,
+}
+
+/// How look-ups by meaning are made. Start from [`SemanticConfig::new`].
+#[derive(Clone, Debug)]
+pub struct SemanticConfig {
+    /// Turns questions into vectors. All nodes have the same one; vectors of different ones are never compared.
+    pub embedder: Arc<dyn Embedder>,
+    /// Where the vectors are, in place of the nodes' own indexes.
+    pub vectors: Option<Arc<dyn Vectors>>,
+    /// Memory for vectors and for the questions' texts at this node, in bytes; a part of [`CacheConfig::max_memory`],
+    /// and at most half of it.
+    pub max_bytes: u64,
+    /// How long a look-up waits for peers, or for the vector database; what comes later is a miss.
+    pub deadline: Duration,
+    /// How many candidates the guard compares with the question at most.
+    pub candidates: usize,
+    /// Below this cosine nothing is a candidate.
+    pub floor: f32,
+}
+
+impl SemanticConfig {
+    /// The defaults, with this embedder.
+    pub fn new(embedder: Arc<dyn Embedder>) -> SemanticConfig {
+        SemanticConfig {
+            embedder,
+            vectors: None,
+            max_bytes: 64 * 1024 * 1024,
+            deadline: Duration::from_millis(15),
+            candidates: 4,
+            floor: 0.4,
+        }
+    }
 }
 
 impl CacheConfig {
@@ -62,6 +99,7 @@ impl CacheConfig {
             first_hedge: Duration::from_millis(2),
             look_back: Duration::from_secs(600),
             clock: Clock::system(),
+            semantic: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The exact cache: an answer that one node fetched is a hit on every node.
+//! The cache: an answer that one node fetched is a hit on every node, for the same request and for one that means the same.
 //!
 //! Uses the cluster (ring, link, gossip) through [`peers::Peers`]; is used by the node, which knows HTTP. What comes in:
 //! requests to identify, finished answers, purges. What goes out: entries. The map:
@@ -39,10 +39,13 @@ pub mod vector_store;
 
 pub use clock::Clock;
 pub use cluster_peers::ClusterPeers;
-pub use config::CacheConfig;
+pub use config::{CacheConfig, SemanticConfig};
 pub use entry::{Content, Entry, Recorded, RecordedEvent, Usage};
 pub use flight::{Ending, Follower, Lead, Next, Origin};
 pub use identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 pub use peers::{Alone, Peers};
 pub use record::Recorder;
-pub use ring_cache::{Boarding, CacheService, CacheStats, Purge, PurgeError, PurgeReport, RingCache, Stored};
+pub use ring_cache::{
+    Boarding, CacheService, CacheStats, Comparison, Purge, PurgeError, PurgeReport, Question, Refused, RingCache,
+    SemanticStats, Similar, Stored,
+};

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use peerway_cluster::identity::NodeId;
 
 use crate::identity::EntryId;
-use crate::message::{Follow, Followed, Get, Got, Landed, PurgeCall, Purged, Put, PutDone};
+use crate::message::{
+    Follow, Followed, Forget, Forgotten, Get, Got, Landed, Learn, Learned, Pull, Pulled, PurgeCall, Purged, Put,
+    PutDone, Search, Searched,
+};
 
 /// Who holds an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +75,14 @@ pub trait Peers: Debug + Send + Sync + 'static {
     async fn landed(&self, peer: &NodeId, message: &Landed, deadline: Duration) -> Result<(), PeerError>;
     /// Tells a peer of a purge.
     async fn purge(&self, peer: &NodeId, message: &PurgeCall, deadline: Duration) -> Result<Purged, PeerError>;
+    /// Asks a peer for the entries nearest to a vector.
+    async fn search(&self, peer: &NodeId, message: &Search, deadline: Duration) -> Result<Searched, PeerError>;
+    /// Makes an entry findable at a peer.
+    async fn learn(&self, peer: &NodeId, message: &Learn, deadline: Duration) -> Result<Learned, PeerError>;
+    /// Tells a peer of entries that it finds and that are gone.
+    async fn forget(&self, peer: &NodeId, message: &Forget, deadline: Duration) -> Result<Forgotten, PeerError>;
+    /// Asks a peer for vectors, in bulk.
+    async fn pull(&self, peer: &NodeId, message: &Pull, deadline: Duration) -> Result<Pulled, PeerError>;
     /// Makes the purges that this node knows of known to all, also to those who come later.
     /// They come in a few parts, each of which replaces what was said under its number.
     async fn publish_generations(&self, part: usize, text: String);
@@ -121,6 +132,22 @@ impl Peers for Alone {
     }
 
     async fn purge(&self, peer: &NodeId, _: &PurgeCall, _: Duration) -> Result<Purged, PeerError> {
+        Err(PeerError::Unreachable(peer.clone()))
+    }
+
+    async fn search(&self, peer: &NodeId, _: &Search, _: Duration) -> Result<Searched, PeerError> {
+        Err(PeerError::Unreachable(peer.clone()))
+    }
+
+    async fn learn(&self, peer: &NodeId, _: &Learn, _: Duration) -> Result<Learned, PeerError> {
+        Err(PeerError::Unreachable(peer.clone()))
+    }
+
+    async fn forget(&self, peer: &NodeId, _: &Forget, _: Duration) -> Result<Forgotten, PeerError> {
+        Err(PeerError::Unreachable(peer.clone()))
+    }
+
+    async fn pull(&self, peer: &NodeId, _: &Pull, _: Duration) -> Result<Pulled, PeerError> {
         Err(PeerError::Unreachable(peer.clone()))
     }
 

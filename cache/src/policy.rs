@@ -23,7 +23,7 @@ pub enum Activation {
 }
 
 /// What the administrator set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     /// Which requests take part.
     pub activation: Activation,
@@ -33,6 +33,8 @@ pub struct Rules {
     pub max_entry: usize,
     /// Whether answers that call tools are kept.
     pub keep_tool_calls: bool,
+    /// How sure it must be that the answer to another request serves; none: it never does.
+    pub threshold: Option<f32>,
 }
 
 /// Which look-ups a client wants.
@@ -45,7 +47,7 @@ pub enum CacheType {
 }
 
 /// What the client said in its headers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Wishes<'a> {
     /// Its namespace; an empty one counts as none.
     pub cache_key: Option<&'a str>,
@@ -57,10 +59,12 @@ pub struct Wishes<'a> {
     pub no_read: bool,
     /// Keep the answer for no longer than this; zero means not at all.
     pub ttl: Option<Duration>,
+    /// Be at least so sure.
+    pub threshold: Option<f32>,
 }
 
 /// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Participation<'a> {
     /// It passes the cache by.
     Bypass(Bypass),
@@ -72,8 +76,8 @@ pub enum Participation<'a> {
         read: bool,
         /// How long its answer is kept, if it is.
         keep_for: Option<Duration>,
-        /// Whether an answer to a request of the same meaning would do.
-        semantic: bool,
+        /// How sure it must be that the answer to another request serves; none: it never does.
+        threshold: Option<f32>,
     },
 }
 
@@ -109,7 +113,11 @@ pub fn participation<'a>(rules: &Rules, wishes: &Wishes<'a>) -> Participation<'a
             namespace: key.unwrap_or_default(),
             read,
             keep_for,
-            semantic: wishes.cache_type != Some(CacheType::Direct),
+            // What is no number is no wish: `max` gives the other one.
+            threshold: rules
+                .threshold
+                .filter(|_| wishes.cache_type != Some(CacheType::Direct))
+                .map(|threshold| wishes.threshold.map_or(threshold, |wish| threshold.max(wish))),
         },
     }
 }
@@ -182,12 +190,13 @@ mod tests {
         ttl: Duration::from_secs(300),
         max_entry: 1_000,
         keep_tool_calls: false,
+        threshold: Some(0.8),
     };
     const ANSWER: Answer =
         Answer { status: 200, finish: Finish::Stop, complete: true, has_tool_calls: false, bytes: 1_000 };
 
     fn takes<'a>(namespace: &'a str, read: bool, keep_for: Option<u64>) -> Participation<'a> {
-        Participation::Takes { namespace, read, keep_for: keep_for.map(Duration::from_secs), semantic: true }
+        Participation::Takes { namespace, read, keep_for: keep_for.map(Duration::from_secs), threshold: Some(0.8) }
     }
 
     #[test]
@@ -225,8 +234,23 @@ mod tests {
             participation(&RULES, &Wishes { no_read: true, no_store: true, ..key }),
             Participation::Bypass(Bypass::OptedOut)
         );
+    }
+
+    #[test]
+    fn a_client_can_ask_to_be_surer_only() {
+        let key = Wishes { cache_key: Some("k"), ..Wishes::default() };
+        let threshold = |rules: &Rules, wishes: Wishes<'_>| match participation(rules, &wishes) {
+            Participation::Takes { threshold, .. } => threshold,
+            Participation::Bypass(reason) => panic!("{reason:?}"),
+        };
+        for (wish, is) in [(0.9, 0.9), (0.8, 0.8), (0.1, 0.8), (0.0, 0.8), (-1.0, 0.8), (f32::NAN, 0.8), (2.0, 2.0)] {
+            assert_eq!(threshold(&RULES, Wishes { threshold: Some(wish), ..key }), Some(is), "{wish}");
+        }
+        let off = Rules { threshold: None, ..RULES };
+        let semantic = Wishes { cache_type: Some(CacheType::Semantic), threshold: Some(0.1), ..key };
+        assert_eq!((threshold(&RULES, semantic), threshold(&off, semantic)), (Some(0.8), None));
         let direct = Wishes { cache_type: Some(CacheType::Direct), ..key };
-        assert!(matches!(participation(&RULES, &direct), Participation::Takes { semantic: false, .. }));
+        assert_eq!(threshold(&RULES, direct), None);
     }
 
     #[test]

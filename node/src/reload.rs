@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigErrors, Http, Loaded, Provider, ProviderKey};
 use crate::gateway::{Gateway, Plan};
+use crate::serve::Embeddings;
 
 /// Editors and Kubernetes write in several steps; the last one counts.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -41,19 +42,22 @@ pub struct Reload {
     prices: Option<PathBuf>,
     workers: usize,
     gateway: Arc<Gateway>,
+    /// What the embedder asks for vectors.
+    embeddings: Option<Arc<Embeddings>>,
     success: Arc<AtomicBool>,
 }
 
 impl Reload {
-    pub fn new(
+    pub(crate) fn new(
         source: Source,
         current: Config,
         workers: usize,
         gateway: Arc<Gateway>,
+        embeddings: Option<Arc<Embeddings>>,
         success: Arc<AtomicBool>,
     ) -> Self {
         let prices = current.prices.file.clone();
-        Self { source, current, prices, workers, gateway, success }
+        Self { source, current, prices, workers, gateway, embeddings, success }
     }
 
     /// Watches from now on, in the background.
@@ -116,6 +120,9 @@ impl Reload {
                 self.gateway.plan.store(Arc::new(plan));
                 self.gateway.access.reload(&loaded.config);
                 self.gateway.health.reload(&loaded.config.health);
+                if let Some(embeddings) = &self.embeddings {
+                    embeddings.reload(&loaded.config);
+                }
                 for (provider, key) in replaced_keys(&self.current, &loaded.config) {
                     self.gateway.health.renew_key(provider, key);
                 }
@@ -188,6 +195,13 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.cache.max_memory != new.cache.max_memory || old.cache.max_entry != new.cache.max_entry {
         settings.push("cache.max_memory, cache.max_entry");
     }
+    if old.cache.backend != new.cache.backend {
+        settings.push("cache.backend");
+    }
+    let (before, after) = (&old.cache.semantic, &new.cache.semantic);
+    if before.embedder != after.embedder || before.vectors != after.vectors {
+        settings.push("cache.semantic.embedder, cache.semantic.vectors");
+    }
     if differ(serde_json::to_value(&old.observability), serde_json::to_value(&new.observability)) {
         settings.push("observability");
     }
@@ -258,11 +272,17 @@ mod tests {
         let told = |change: fn(&mut Value)| needs_restart(&old, &config(change)).join("; ");
         assert_eq!(told(|new| new["http"]["max_body"] = json!("2MiB")), "");
         assert_eq!(told(|new| new["providers"] = json!([])), "");
+        assert_eq!(
+            told(|new| new["cache"] = json!({"ttl": "1m", "semantic": {"enabled": false, "threshold": 0.9}})),
+            ""
+        );
         for (change, setting) in [
             ((|new| new["http"]["max_concurrent"] = json!(7)) as fn(&mut Value), "http"),
             (|new| new["http"]["timeouts"] = json!({"idle": "9s"}), "http"),
             (|new| new["cluster"]["secret"] = json!("another of sixteen"), "cluster"),
             (|new| new["governance"] = json!({"gather": "9ms"}), "governance.gather"),
+            (|new| new["cache"] = json!({"max_entry": "1MiB"}), "cache.max_memory"),
+            (|new| new["cache"] = json!({"backend": {"type": "redis", "url": "redis://a"}}), "cache.backend"),
         ] {
             assert!(told(change).starts_with(setting), "{setting}: {}", told(change));
         }

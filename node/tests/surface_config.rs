@@ -1,6 +1,6 @@
 //! A configuration with all that is supported, written as compactly as YAML allows.
 
-use peerway::config::{self, Activation, ProviderKind, Retries, Strategy};
+use peerway::config::{self, Activation, ProviderKind, Retries, Semantic, Strategy};
 
 const WHOLE: &str = r#"
 node:     { id: node-a, zone: eu-1a, data_dir: ./data }
@@ -43,6 +43,8 @@ cache:
   ttl: 5m
   scope: key                # key | team | customer | cluster
   max_memory: 512MiB
+  backend: { type: peer }
+  semantic: { enabled: true, threshold: 0.85, history: 3, embedder: { type: static }, vectors: { type: peer } }
 observability: { log: "${LOG:-info}" }
 "#;
 
@@ -61,6 +63,7 @@ fn the_whole_surface_loads() {
     assert_eq!(config.governance.keys[0].limits[1].limit, 500_000);
     assert_eq!(config.cluster.unwrap().join.len(), 4);
     assert_eq!(config.cache.activation, Activation::Header);
+    assert_eq!(config.cache.semantic, Semantic::default(), "what is written is the default");
     assert_eq!(config.observability.log, "info");
     let warnings: Vec<(usize, &str)> =
         loaded.warnings.iter().map(|warning| (warning.line, warning.path.as_str())).collect();

@@ -1,5 +1,8 @@
 //! What the caches of two nodes say to each other.
 
+mod finite;
+mod similar;
+
 use std::sync::Arc;
 
 use bincode::{Decode, Encode};
@@ -9,6 +12,12 @@ use crate::entry::{Entry, Recorded};
 use crate::flight::Origin;
 use crate::generations::Target;
 use crate::identity::{EntryId, NamespaceId};
+
+pub use finite::{Components, Finite};
+pub use similar::{
+    Forget, Forgotten, Learn, Learned, MAX_CANDIDATES, MAX_DIMENSION, MAX_FORGOTTEN, Part, Partitions, Pull, Pulled,
+    Search, Searched,
+};
 
 /// Asks for an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -141,6 +150,14 @@ message! {
     Followed is CacheFollowed;
     Landed is CacheLanded answered by LandedTaken;
     LandedTaken is CacheLandedTaken;
+    Search is CacheSearch answered by Searched;
+    Searched is CacheSearched;
+    Learn is CacheLearn answered by Learned;
+    Learned is CacheLearned;
+    Forget is CacheForget answered by Forgotten;
+    Forgotten is CacheForgotten;
+    Pull is CachePull answered by Pulled;
+    Pulled is CachePulled;
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl RingCache {
                 lead.step_down();
                 Boarding::Follow(inner.follow(flight, 0))
             }
-            Found::Nothing => {
+            Found::Nothing | Found::Silence => {
                 if let Some(entry) = self.find_behind(id, namespace, &placement).await {
                     inner.flights.kept(&entry);
                     return Boarding::Hit(entry);

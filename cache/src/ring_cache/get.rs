@@ -42,6 +42,18 @@ pub(super) enum Found {
     /// To be followed at this node.
     UnderWay(NodeId),
     Nothing,
+    /// Those who should know did not answer.
+    Silence,
+}
+
+/// An entry that the index led to.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    Entry(Arc<Entry>),
+    /// Nobody has it, or not for who asks.
+    Gone,
+    /// Nobody can tell.
+    Unknown,
 }
 
 impl RingCache {
@@ -69,13 +81,34 @@ impl RingCache {
                 counters.hits_remote.add();
                 Some(entry)
             }
-            Found::UnderWay(_) | Found::Nothing => {
+            Found::UnderWay(_) | Found::Nothing | Found::Silence => {
                 let entry = self.find_behind(id, namespace, &placement).await;
                 if entry.is_none() {
                     counters.misses.add();
                 }
                 entry
             }
+        }
+    }
+
+    /// The entry, wherever it lies, without being counted as a look-up of its own.
+    pub(super) async fn fetch(&self, id: &EntryId, namespace: &NamespaceId) -> Fetched {
+        let inner = &self.inner;
+        if let Some(entry) = [&inner.store, &inner.near].into_iter().find_map(|store| inner.held(store, id, namespace))
+        {
+            return Fetched::Entry(entry);
+        }
+        let placement = inner.peers.placement(id);
+        let found = self.ask_peers(id, namespace, &placement, None).await;
+        let is_gone = matches!(found, Found::Nothing);
+        let entry = match found {
+            Found::Entry(entry) => Some(entry),
+            _ => self.find_behind(id, namespace, &placement).await,
+        };
+        match entry {
+            Some(entry) => Fetched::Entry(entry),
+            None if is_gone => Fetched::Gone,
+            None => Fetched::Unknown,
         }
     }
 
@@ -105,10 +138,11 @@ impl RingCache {
             Word::Hit(entry) => entry,
             Word::Large(peer) => match look_up.fetch_large(&peer).await {
                 Some(entry) => entry,
-                None => return Found::Nothing,
+                None => return Found::Silence,
             },
             Word::UnderWay(peer) => return Found::UnderWay(peer),
-            Word::Miss { .. } | Word::Silence => return Found::Nothing,
+            Word::Miss { .. } => return Found::Nothing,
+            Word::Silence => return Found::Silence,
         };
         inner.keep_copy(placement, &entry);
         if owner_lacks_it {

@@ -13,6 +13,7 @@ mod mirror;
 mod purge;
 mod put;
 mod service;
+mod similar;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ pub use counters::CacheStats;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
+pub use similar::{Comparison, Question, Refused, SemanticStats, Similar};
 
 use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};
@@ -38,6 +40,7 @@ use behind::Behind;
 use counters::Counters;
 use credit::Credit;
 use latency::Percentile;
+use similar::Semantic;
 
 /// Copies of what others own get this share of the memory.
 const NEAR_SHARE: u64 = 8;
@@ -57,6 +60,7 @@ struct Inner {
     store: Store,
     near: Store,
     behind: Option<Behind>,
+    semantic: Option<Semantic>,
     flights: Arc<Flights>,
     generations: Generations,
     counters: Counters,
@@ -83,10 +87,17 @@ impl RingCache {
     ) -> RingCache {
         config.max_entry = config.max_entry.min(MAX_ENTRY);
         let near = config.max_memory / NEAR_SHARE;
+        let mut vectors = 0;
+        if let Some(semantic) = &mut config.semantic {
+            semantic.max_bytes = semantic.max_bytes.min(config.max_memory / 2);
+            vectors = if semantic.vectors.is_none() { semantic.max_bytes } else { 0 };
+        }
+        let semantic = config.semantic.clone();
         let inner = Inner {
-            store: Store::new(config.max_memory - near, None, config.clock.clone()),
+            store: Store::new(config.max_memory - near - vectors, None, config.clock.clone()),
             near: Store::new(near, Some(config.near_ttl), config.clock.clone()),
             behind: backend.map(Behind::new),
+            semantic: semantic.map(|semantic| Semantic::new(semantic, config.first_hedge, config.clock.clone())),
             flights: Arc::new(Flights::new(config.max_entry)),
             generations: Generations::default(),
             counters: Counters::default(),

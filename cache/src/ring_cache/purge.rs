@@ -7,6 +7,7 @@ use futures_util::stream;
 use peerway_cluster::identity::NodeId;
 use tokio::time::timeout;
 
+use super::similar::Gone;
 use super::{Inner, RingCache};
 use crate::generations::{GenerationMap, Target};
 use crate::identity::{EntryId, NamespaceId, TenantScope, name_digest};
@@ -81,6 +82,7 @@ impl RingCache {
                 // First there: a node that looks the entry up in between would bring it back.
                 let is_gone = inner.remove_from_backend(&id).await;
                 let report = inner.tell_all(PurgeCall(Order::Id(id))).await;
+                inner.purge_database(Gone::Entry(id)).await;
                 if !is_gone {
                     return Err(PurgeError::Backend { id });
                 }
@@ -98,7 +100,14 @@ impl RingCache {
         let generation = inner.generations.raise(target, inner.config.clock.now_ms());
         // First for those who cannot be told now, and for those who come later.
         inner.publish_news().await;
-        Ok(inner.tell_all(PurgeCall(Order::Generation { target, generation })).await)
+        let report = inner.tell_all(PurgeCall(Order::Generation { target, generation })).await;
+        match target {
+            Target::All => inner.purge_database(Gone::All).await,
+            Target::Namespace(namespace) => inner.purge_database(Gone::Namespace(namespace)).await,
+            // What a database still finds of these is below its generation.
+            Target::Scope(_) | Target::Name(_) => {}
+        }
+        Ok(report)
     }
 
     /// Takes over the purges that others have published. What this node knows, from this or from a peer's call, it
@@ -118,11 +127,13 @@ impl Inner {
         self.counters.purges.add();
         match order {
             Order::Id(id) => {
+                self.forget_vector(&id);
                 let stored = self.store.remove(&id);
                 self.near.remove(&id) || stored
             }
             Order::Generation { target, generation } => {
                 self.generations.learn(&[(target, generation)], self.config.clock.now_ms());
+                self.purge_vectors(target);
                 if target == Target::All {
                     // Not needed for the promise, but it gives the memory back.
                     self.store.clear();

@@ -1,13 +1,16 @@
 //! Answers the caches of the peers, from memory and at once.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use peerway_cluster::identity::NodeId;
 use peerway_cluster::link::{Answer, Refusal, Service};
 use peerway_cluster::wire::{Kind, Message, decode, encode};
 
+use super::similar::Semantic;
 use super::{Inner, RingCache};
 use crate::config::LANE_ENTRY;
-use crate::message::{Get, Got, LandedTaken, PurgeCall, Purged, Put, PutDone};
+use crate::message::{Forget, Forgotten, Get, Got, LandedTaken, Learn, Pull, PurgeCall, Purged, Put, PutDone, Search};
 
 /// The cache's part of what a node serves.
 #[derive(Clone, Debug)]
@@ -37,10 +40,50 @@ impl CacheService {
                 inner.serve_landed(from, &landed);
                 write(&LandedTaken)
             }),
+            Kind::CacheSearch | Kind::CacheLearn | Kind::CacheForget | Kind::CachePull => {
+                return Some(
+                    self.answer_semantic(from, kind, payload).unwrap_or_else(|refusal| Answer::Now(Err(refusal))),
+                );
+            }
             _ => return None,
         };
         Some(Answer::Now(answer))
     }
+
+    /// What takes long is a task of its own, so that small answers do not wait for it.
+    fn answer_semantic(&self, from: &NodeId, kind: Kind, payload: &[u8]) -> Result<Answer, Refusal> {
+        let inner = self.cache.inner.clone();
+        let Some(semantic) = &inner.semantic else { return Err(Refusal::NotServed) };
+        match kind {
+            Kind::CacheSearch => {
+                let search: Search = read(payload)?;
+                if !semantic.is_large(&search) {
+                    return Ok(Answer::Now(write(&inner.search_here(semantic, &search))));
+                }
+                Ok(later(inner, move |inner, semantic| write(&inner.search_here(semantic, &search))))
+            }
+            Kind::CacheLearn => {
+                let lesson: Learn = read(payload)?;
+                Ok(later(inner, move |inner, semantic| write(&inner.learn_here(semantic, &lesson))))
+            }
+            Kind::CacheForget => {
+                semantic.forget_here(&read::<Forget>(payload)?);
+                Ok(Answer::Now(write(&Forgotten)))
+            }
+            Kind::CachePull => {
+                let (pull, from): (Pull, _) = (read(payload)?, from.clone());
+                Ok(later(inner, move |inner, semantic| write(&inner.hand_over(semantic, &from, &pull)?)))
+            }
+            _ => Err(Refusal::NotServed),
+        }
+    }
+}
+
+fn later(inner: Arc<Inner>, work: impl FnOnce(&Inner, &Semantic) -> Result<Bytes, Refusal> + Send + 'static) -> Answer {
+    Answer::Later(Box::pin(async move {
+        let semantic = inner.semantic.as_ref().ok_or(Refusal::NotServed)?;
+        work(&inner, semantic)
+    }))
 }
 
 impl Service for CacheService {

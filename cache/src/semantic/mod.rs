@@ -1,8 +1,10 @@
 //! What a semantic hit is decided by: a small embedder that finds candidates, and a guard that compares two prompts.
 //!
-//! A pure room: no network, no clock, no cluster; functions of their inputs over tables in the binary. The map:
+//! No network and no cluster; the guard and the default embedder are functions of their inputs over tables in the binary.
+//! The map:
 //!
-//! - [`embed`]: text to vector: the trait [`Embedder`] and [`StaticEmbedder`], which needs nothing but this binary.
+//! - [`embed`]: text to vector: the trait [`Embedder`], [`StaticEmbedder`], which needs nothing but this binary, and
+//!   embedders that ask a model.
 //! - `text`: a prompt read as words, numbers, identifiers and quotations.
 //! - `lexicon`: synonyms, antonyms and word families, a compact table derived from WordNet.
 //! - [`guard`]: two prompts to a [`Verdict`]: how surely the answer to the first answers the second, and why not.
@@ -21,5 +23,5 @@ pub mod guard;
 mod lexicon;
 mod text;
 
-pub use embed::{Embedder, StaticEmbedder};
+pub use embed::{EmbedError, Embedder, StaticEmbedder};
 pub use guard::{Check, CheckVerdict, Guard, Reason, Verdict};

@@ -28,7 +28,8 @@ pub struct Chunk {
 struct ChunkRow {
     id: EntryId,
     expires_ms: u64,
-    scale: f32,
+    /// The bits of a float, so that two chunks are the same when their bytes are.
+    scale: u32,
     coarse: Vec<u8>,
     fine: Vec<u8>,
 }
@@ -42,6 +43,16 @@ impl Chunk {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// How many components their vectors have.
+    pub fn dimension(&self) -> usize {
+        self.dimension as usize
+    }
+
+    /// Which entries they are.
+    pub fn ids(&self) -> impl Iterator<Item = EntryId> {
+        self.rows.iter().map(|row| row.id)
     }
 }
 
@@ -76,7 +87,7 @@ impl Export {
                     rows.push(ChunkRow {
                         id: of.id(row),
                         expires_ms: of.expires_ms(row),
-                        scale: of.scale(row),
+                        scale: of.scale(row).to_bits(),
                         coarse: of.coarse(row).iter().map(|value| *value as u8).collect(),
                         fine: of.fine(row).iter().map(|value| *value as u8).collect(),
                     });
@@ -105,7 +116,7 @@ impl Index {
             self.check(row.coarse.len())?;
             self.check(row.fine.len())?;
             let signed = |bytes: &[u8]| bytes.iter().map(|byte| *byte as i8).collect();
-            let vector = Quantised::received(signed(&row.coarse), signed(&row.fine), row.scale)?;
+            let vector = Quantised::received(signed(&row.coarse), signed(&row.fine), f32::from_bits(row.scale))?;
             self.insert_quantised(row.id, &vector, row.expires_ms, now_ms);
         }
         Ok(chunk.rows.len())

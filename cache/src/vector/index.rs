@@ -220,6 +220,18 @@ impl Index {
         self.bytes.load(Ordering::Acquire)
     }
 
+    /// How many of the entries are meant. Reads all of them.
+    pub fn count(&self, is_meant: impl Fn(&EntryId) -> bool) -> u64 {
+        let mut count = 0;
+        for segment in self.segments.load().iter() {
+            segment.rows_from(0, |_, rows, row| {
+                count += u64::from(is_meant(&rows.id(row)));
+                true
+            });
+        }
+        count
+    }
+
     /// All entries as they are at this moment or a little later, for a node that is to hold a copy.
     pub fn export(&self) -> Export {
         Export::new(self.dimension, self.segments.load_full())

@@ -4,14 +4,16 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Candidate, Index, Stats, VectorError};
+use bincode::{Decode, Encode};
+
+use super::{Candidate, Chunk, Export, Index, Stats, VectorError};
 use crate::identity::{EntryId, NamespaceId};
 
 /// What vectors are compared with each other: those of one namespace, one context and one length.
 ///
 /// A vector of another length is in another space by itself, and so is, by its context, one of another embedder: a
 /// change of either starts anew and is never an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Space {
     /// The tenant's namespace.
     pub namespace: NamespaceId,
@@ -99,6 +101,37 @@ impl Indexes {
         }
     }
 
+    /// How many vectors of this length there are in this space.
+    pub fn len(&self, space: Space, dimension: usize) -> u64 {
+        self.peek(space, dimension).map_or(0, |held| held.index.stats().vectors)
+    }
+
+    /// Forgets an entry in this space; tells whether there was one.
+    pub fn delete_in(&self, space: Space, dimension: usize, id: &EntryId) -> bool {
+        self.peek(space, dimension).is_some_and(|held| held.index.delete(id))
+    }
+
+    /// [`Index::count`] in this space.
+    pub fn count(&self, space: Space, dimension: usize, is_meant: impl Fn(&EntryId) -> bool) -> u64 {
+        self.peek(space, dimension).map_or(0, |held| held.index.count(is_meant))
+    }
+
+    /// [`Index::export`] of this space; none if there is none.
+    pub fn export(&self, space: Space, dimension: usize) -> Option<Export> {
+        self.peek(space, dimension).map(|held| held.index.export())
+    }
+
+    /// [`Index::import`] into this space.
+    ///
+    /// # Errors
+    ///
+    /// [`VectorError`] when the chunk is of another version or has a row that is no vector.
+    pub fn import(&self, space: Space, chunk: &Chunk, now_ms: u64) -> Result<usize, VectorError> {
+        let imported = self.get_or_open(space, chunk.dimension(), now_ms).index.import(chunk, now_ms);
+        self.enforce_bytes();
+        imported
+    }
+
     /// Forgets an entry in whatever space it is; tells whether there was one.
     pub fn delete(&self, id: &EntryId) -> bool {
         self.all().into_iter().filter(|(_, held)| held.index.delete(id)).count() > 0
@@ -143,10 +176,21 @@ impl Indexes {
         self.all().into_iter().map(|((space, _), held)| (space, held.index.stats())).collect()
     }
 
+    /// Each namespace, the length of its vectors, and how many there are.
+    pub fn sizes(&self) -> Vec<(Space, usize, u64)> {
+        self.all()
+            .into_iter()
+            .map(|((space, dimension), held)| (space, dimension, held.index.stats().vectors))
+            .collect()
+    }
+
     fn get(&self, space: Space, dimension: usize, now_ms: u64) -> Option<Arc<Held>> {
-        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
-        let held = spaces.get(&(space, dimension)).cloned();
-        held.inspect(|held| held.used_ms.store(now_ms, Ordering::Relaxed))
+        self.peek(space, dimension).inspect(|held| held.used_ms.store(now_ms, Ordering::Relaxed))
+    }
+
+    /// For what is no use of it.
+    fn peek(&self, space: Space, dimension: usize) -> Option<Arc<Held>> {
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner).get(&(space, dimension)).cloned()
     }
 
     fn get_or_open(&self, space: Space, dimension: usize, now_ms: u64) -> Arc<Held> {

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use peerway_cache::message::{Follow, Followed, Get, Got, Landed, PurgeCall, Purged, Put, PutDone};
+use peerway_cache::message::{
+    Follow, Followed, Forget, Forgotten, Get, Got, Landed, Learn, Learned, Pull, Pulled, PurgeCall, Purged, Put,
+    PutDone, Search, Searched,
+};
 use peerway_cache::peers::{PeerError, Placement};
 use peerway_cache::{
     CacheConfig, Clock, Content, Entry, EntryId, NamespaceId, Peers, Recorded, RingCache, TenantScope,
@@ -42,7 +45,11 @@ pub(crate) struct Simulation {
     now_ms: Arc<AtomicU64>,
     pub(crate) calls: AtomicUsize,
     answered: AtomicUsize,
+    /// What a peer that cannot be trusted makes of its answers to semantic look-ups.
+    twist: Mutex<Option<Twist>>,
 }
+
+type Twist = Box<dyn Fn(&mut Searched) + Send>;
 
 struct Node {
     cache: RingCache,
@@ -77,6 +84,7 @@ impl Simulation {
             now_ms: Arc::new(AtomicU64::new(NOW)),
             calls: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
+            twist: Mutex::default(),
         });
         names.iter().for_each(|name| simulation.boot(name, &change));
         simulation
@@ -111,6 +119,10 @@ impl Simulation {
 
     pub(crate) fn set(&self, name: &NodeId, way: Way) {
         self.nodes.lock().unwrap().get_mut(name).unwrap().way = way;
+    }
+
+    pub(crate) fn twist(&self, twist: impl Fn(&mut Searched) + Send + 'static) {
+        *self.twist.lock().unwrap() = Some(Box::new(twist));
     }
 
     pub(crate) fn change_ring(&self, names: &[&str]) {
@@ -235,6 +247,27 @@ impl Peers for SimulatedPeers {
     }
 
     async fn purge(&self, peer: &NodeId, message: &PurgeCall, _: Duration) -> Result<Purged, PeerError> {
+        self.simulation().call(&self.me, peer, message).await
+    }
+
+    async fn search(&self, peer: &NodeId, message: &Search, _: Duration) -> Result<Searched, PeerError> {
+        let simulation = self.simulation();
+        let mut answer = simulation.call(&self.me, peer, message).await?;
+        if let Some(twist) = simulation.twist.lock().unwrap().as_ref() {
+            twist(&mut answer);
+        }
+        Ok(answer)
+    }
+
+    async fn learn(&self, peer: &NodeId, message: &Learn, _: Duration) -> Result<Learned, PeerError> {
+        self.simulation().call(&self.me, peer, message).await
+    }
+
+    async fn forget(&self, peer: &NodeId, message: &Forget, _: Duration) -> Result<Forgotten, PeerError> {
+        self.simulation().call(&self.me, peer, message).await
+    }
+
+    async fn pull(&self, peer: &NodeId, message: &Pull, _: Duration) -> Result<Pulled, PeerError> {
         self.simulation().call(&self.me, peer, message).await
     }
 

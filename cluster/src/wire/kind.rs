@@ -97,6 +97,22 @@ kinds! {
     CacheLanded = 0x0208, "cache.landed", KIB, answered by CacheLandedTaken;
     /// It is known.
     CacheLandedTaken = 0x0209, "cache.landed_taken", 64;
+    /// Asks for the entries that are nearest to a vector.
+    CacheSearch = 0x020a, "cache.search", 32 * KIB, answered by CacheSearched;
+    /// Some of them, with the questions that they answer.
+    CacheSearched = 0x020b, "cache.searched", 96 * KIB;
+    /// Makes an entry findable by its vector.
+    CacheLearn = 0x020c, "cache.learn", 32 * KIB, answered by CacheLearned;
+    /// It is.
+    CacheLearned = 0x020d, "cache.learned", 64;
+    /// Tells of entries that are found and are not there any more.
+    CacheForget = 0x020e, "cache.forget", 4 * KIB, answered by CacheForgotten;
+    /// They are not found any more.
+    CacheForgotten = 0x020f, "cache.forgotten", 64;
+    /// Asks for the vectors that the asker is to hold.
+    CachePull = 0x0210, "cache.pull", KIB, answered by CachePulled;
+    /// Some of them.
+    CachePulled = 0x0211, "cache.pulled", 4 * 1024 * KIB;
 
     // 0x03xx: ledger
     /// Asks for rights.

@@ -1,14 +1,17 @@
 //! `/api/cache`: what the cache holds, and purging it.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::ProblemDetails;
-use super::{Admin, Problem};
+use super::{Admin, Problem, resource};
+use crate::gateway::{ExplainError, Pair};
 
 /// Counters and sizes of this node's cache.
 #[utoipa::path(get, path = "/api/cache", tag = "cache", responses((status = 200, body = Object)))]
@@ -57,4 +60,98 @@ pub(super) async fn purge(
     };
     purged.map_err(Problem::invalid)?;
     Ok(Json(Purged { purged: true }))
+}
+
+/// Two prompts.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PromptPair {
+    /// What was answered: the body of a chat, or the text of its last message.
+    #[schema(value_type = Value)]
+    first: Box<RawValue>,
+    /// What is asked; of the same kind.
+    #[schema(value_type = Value)]
+    second: Box<RawValue>,
+    /// How sure it must be. Default: `cache.semantic.threshold`.
+    #[serde(default)]
+    threshold: Option<f32>,
+}
+
+/// What would become of the second.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CacheExplanation {
+    /// Whether the answer to the first would be given.
+    hit: bool,
+    /// `direct` where the two are one request, else `semantic`.
+    kind: &'static str,
+    /// Of the two texts; null where they were not compared.
+    cosine: Option<f32>,
+    /// What is held against the threshold: 0 to 1.
+    similarity: f32,
+    threshold: f32,
+    /// `agrees`, `contradicts` or `doubts`; `not_asked` where the guard had no say.
+    guard: &'static str,
+    /// Why it is no hit. The guard's reasons; or that one of the requests is only answered by the same request (`no_question`,
+    /// `history`, `not_text`, `empty`, `too_long`), that they differ in more than their last texts (`context`), that these are
+    /// too far apart (`cosine`), or that nothing is answered by meaning (`off`).
+    reason: Option<&'static str>,
+    checks: Vec<GuardCheck>,
+}
+
+/// One check of the guard.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GuardCheck {
+    name: &'static str,
+    /// `same`, `differs` or `contradicts`.
+    verdict: &'static str,
+    /// The words it was found in.
+    detail: String,
+}
+
+/// Whether the answer to one prompt would serve another, by the code that serves requests. Nothing is asked or kept; the
+/// tenant is taken to be the same.
+#[utoipa::path(post, path = "/api/cache/explain", tag = "cache", request_body = PromptPair, responses(
+    (status = 200, body = CacheExplanation),
+    (status = 400, body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 502, body = ProblemDetails, content_type = "application/problem+json"),
+))]
+pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<Json<CacheExplanation>, Problem> {
+    let asked: PromptPair = resource::read(&body)?;
+    let plan = admin.gateway.plan.load_full();
+    let settings = &plan.cache.semantic;
+    let threshold = asked.threshold.unwrap_or(settings.threshold as f32);
+    if !(threshold > 0.0 && threshold <= 1.0) {
+        return Err(Problem::invalid(format!("threshold: it is above 0 and at most 1, not {threshold}")));
+    }
+    let texts = (text(&asked.first), text(&asked.second));
+    let pair = match &texts {
+        (Some(first), Some(second)) => Pair::Texts(first, second),
+        (None, None) => Pair::Requests(asked.first.get().as_bytes(), asked.second.get().as_bytes()),
+        _ => return Err(Problem::invalid("first, second: give two texts, or the bodies of two requests".to_owned())),
+    };
+    let explained =
+        admin.gateway.cache.explain(settings.history, pair, threshold).await.map_err(|error| match error {
+            ExplainError::Identity { .. } => Problem::invalid(error.to_string()),
+            ExplainError::Embed(error) => Problem::upstream(error.to_string()),
+        })?;
+    let checks = explained.checks.into_iter();
+    let checks = checks.map(|check| GuardCheck {
+        name: check.name.as_str(),
+        verdict: check.verdict.as_str(),
+        detail: check.detail,
+    });
+    Ok(Json(CacheExplanation {
+        hit: explained.hit,
+        kind: if explained.is_same { "direct" } else { "semantic" },
+        cosine: explained.cosine,
+        similarity: explained.similarity,
+        threshold,
+        guard: explained.guard,
+        reason: explained.reason,
+        checks: checks.collect(),
+    }))
+}
+
+fn text(prompt: &RawValue) -> Option<String> {
+    serde_json::from_str(prompt.get()).ok()
 }

@@ -98,6 +98,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(budgets::list))
         .routes(routes!(providers::list))
         .routes(routes!(cache::stats, cache::purge))
+        .routes(routes!(cache::explain))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::update, keys::revoke))
         .routes(routes!(teams::list, teams::create))
@@ -129,7 +130,7 @@ pub fn document() -> OpenApi {
 #[utoipa::path(get, path = "/", tag = "node", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn index() -> &'static str {
     "Peerway admin: /openapi.json /cluster/status /cluster/ring /metrics /api/budgets /api/providers /api/routes/explain /api/keys \
-     /api/teams /api/customers /api/cache /api/config/diff /api/config/export\n"
+     /api/teams /api/customers /api/cache /api/cache/explain /api/config/diff /api/config/export\n"
 }
 
 /// Whether the process runs.

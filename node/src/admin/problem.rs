@@ -89,6 +89,11 @@ impl Problem {
         Self::new(Kind("conflict", "conflict", StatusCode::CONFLICT), detail)
     }
 
+    /// A service that the answer depends on has failed.
+    pub(super) fn upstream(detail: String) -> Self {
+        Self::new(Kind("upstream-failed", "a service failed", StatusCode::BAD_GATEWAY), detail)
+    }
+
     pub fn unauthorized() -> Self {
         let detail = "send `Authorization: Bearer <admin.token>`".to_owned();
         Self::new(Kind("not-authorised", "not authorised", StatusCode::UNAUTHORIZED), detail)

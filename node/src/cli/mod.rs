@@ -7,6 +7,7 @@ pub mod check;
 pub mod cluster;
 pub mod config;
 pub mod keys;
+pub mod model;
 pub mod schema;
 mod simulate;
 mod start;
@@ -45,6 +46,8 @@ enum Command {
     Cluster(cluster::ClusterArgs),
     /// Virtual keys, at run time and on all nodes.
     Keys(keys::KeysArgs),
+    /// The model of the local embedder.
+    Model(model::ModelArgs),
     /// What was changed at run time.
     Config(config::ConfigArgs),
     /// Run the simulated provider alone.
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => cluster::status(&args, &mut out),
         Command::Cluster(args) => cluster::run(&args, &mut out),
         Command::Keys(args) => keys::run(&args, &mut out),
+        Command::Model(args) => model::run(&args, &mut out),
         Command::Config(args) => config::run(&args, &mut out),
         Command::SimulateProvider(args) => {
             drop(out);

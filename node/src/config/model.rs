@@ -11,8 +11,10 @@ use utoipa::ToSchema;
 
 use super::scalar::{ByteSize, Moment, Period, Secret};
 
+mod cache;
 mod providers;
 
+pub use cache::*;
 pub use providers::*;
 
 /// The whole file. Every block may be left out.
@@ -481,88 +483,6 @@ pub enum LimitUnit {
 pub struct Prices {
     /// A file with prices that lie over the built-in table.
     pub file: Option<std::path::PathBuf>,
-}
-
-/// Which requests take part in the cache.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// Only requests with a cache-key header.
-    #[default]
-    Header,
-    /// Every request that may be cached.
-    Always,
-    /// None.
-    Off,
-}
-
-/// Who shares cached answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Requests with the same virtual key.
-    #[default]
-    Key,
-    /// Requests with keys of the same team.
-    Team,
-    /// Requests with keys of the same customer.
-    Customer,
-    /// All requests.
-    Cluster,
-}
-
-/// The answers that all nodes share.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cache {
-    /// Which requests take part.
-    pub activation: Activation,
-    /// How long an answer is kept; a client may ask for less.
-    pub ttl: Period,
-    /// Who shares cached answers.
-    pub scope: Scope,
-    /// Memory for answers on this node.
-    pub max_memory: ByteSize,
-    /// Answers larger than this are not kept.
-    pub max_entry: ByteSize,
-    /// What keeps answers behind the nodes' memory.
-    pub backend: CacheBackend,
-}
-
-/// What keeps answers behind the nodes' memory.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct CacheBackend {
-    /// Who it is.
-    #[serde(rename = "type")]
-    pub kind: CacheBackendKind,
-    /// Where Redis is: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. A secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<Secret>,
-}
-
-/// Who keeps answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CacheBackendKind {
-    /// The nodes alone.
-    #[default]
-    Peer,
-    /// Redis, Valkey or what else speaks their protocol, behind the nodes.
-    Redis,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self {
-            activation: Activation::Header,
-            ttl: Period::seconds(300),
-            scope: Scope::Key,
-            max_memory: ByteSize::mebibytes(512),
-            max_entry: ByteSize::mebibytes(4),
-            backend: CacheBackend::default(),
-        }
-    }
 }
 
 /// Logs.

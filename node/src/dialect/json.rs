@@ -94,6 +94,18 @@ pub fn keyed_members<'a>(
     Ok(())
 }
 
+/// The elements of the array that `body[range]` is.
+pub fn elements(body: &[u8], range: Range<usize>) -> Result<Vec<Value>, Malformed> {
+    let mut walker = Walker { body: &body[..range.end], at: range.start };
+    let mut found = Vec::new();
+    walker.elements(&mut found)?;
+    walker.space();
+    if walker.at != range.end {
+        return Err(walker.malformed("text after the end of the array"));
+    }
+    Ok(found)
+}
+
 /// The value behind the colon that follows at `from`; `None` where there is none, or none that ends.
 pub fn value_after_colon(body: &[u8], from: usize) -> Option<Value> {
     let mut walker = Walker { body, at: from };
@@ -160,6 +172,31 @@ impl<'a> Walker<'a> {
                     return Ok(());
                 }
                 _ => return Err(self.malformed("expected `,` or `}`")),
+            }
+        }
+    }
+
+    fn elements(&mut self, found: &mut Vec<Value>) -> Result<(), Malformed> {
+        self.space();
+        self.expect(b'[', "expected `[`")?;
+        self.space();
+        if self.body.get(self.at) == Some(&b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
+            let start = self.at;
+            let shape = self.value(0)?;
+            found.push(Value { shape, range: start..self.at });
+            self.space();
+            match self.body.get(self.at) {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(self.malformed("expected `,` or `]`")),
             }
         }
     }
@@ -273,6 +310,19 @@ mod tests {
                 ("g", Shape::Object)
             ]
         );
+    }
+
+    #[test]
+    fn finds_elements_of_every_shape() {
+        let body = r#" [ "a,]" , {"b":[1]},[], null ] "#;
+        let found = elements(body.as_bytes(), 0..body.len()).unwrap();
+        let found: Vec<_> = found.iter().map(|value| (value.shape, &body[value.range.clone()])).collect();
+        let (object, array) = (Shape::Object, Shape::Array);
+        assert_eq!(found, [(Shape::Text, "\"a,]\""), (object, "{\"b\":[1]}"), (array, "[]"), (Shape::Null, "null")]);
+        assert_eq!(elements(b"[]", 0..2), Ok(Vec::new()));
+        for body in ["", "[", "[1", "[1,", "[1,]", "[1]2", "{}", "[1 2]"] {
+            assert!(elements(body.as_bytes(), 0..body.len()).is_err(), "{body}");
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The cluster's cache as the node holds it: figures for operators, and purges.
 
-use peerway_cache::{EntryId, Purge, PurgeError, RingCache, TenantScope};
+use std::collections::BTreeMap;
+
+use peerway_cache::{EntryId, Purge, PurgeError, RingCache, SemanticStats, TenantScope};
 use tokio::runtime::Handle;
 
+use super::cached::{ExplainError, Explained, Pair, explain};
 use crate::telemetry::exposition::{Kind, Page};
 
 /// The cluster's cache, and the runtime on which entries are given to it.
@@ -37,18 +40,25 @@ impl AnswerCache {
             "puts": { "given": stats.puts, "refused": stats.puts_refused, "unacknowledged": stats.puts_unacknowledged },
             "rejected": stats.rejected,
             "purges": stats.purges,
+            "semantic": self.cache.semantic_stats().map(|stats| semantic_json(&stats)),
         })
     }
 
     pub fn write_metrics(&self, page: &mut Page) {
         let stats = self.cache.stats();
-        page.family("peerway_cache_lookups_total", Kind::Counter, "Look-ups by result and where a hit was found.");
+        let semantic = self.cache.semantic_stats().unwrap_or_default();
+        page.family(
+            "peerway_cache_lookups_total",
+            Kind::Counter,
+            "Look-ups by result and where a hit was found; a hit by meaning comes after a miss of the exact look-up.",
+        );
         for (result, count) in [
             ("hit_near", stats.hits_near),
             ("hit_local", stats.hits_local),
             ("hit_remote", stats.hits_remote),
             ("hit_coalesced", stats.hits_coalesced),
             ("hit_backend", stats.hits_backend),
+            ("hit_semantic", semantic.hits),
             ("miss", stats.misses),
         ] {
             page.sample("peerway_cache_lookups_total", &[("result", result)], count);
@@ -70,6 +80,17 @@ impl AnswerCache {
         page.sample("peerway_cache_backend_failures_total", &[], stats.backend_failures);
         page.family("peerway_cache_purges_total", Kind::Counter, "Purges ordered here or heard of from peers.");
         page.sample("peerway_cache_purges_total", &[], stats.purges);
+        write_semantic(&semantic, page);
+    }
+
+    /// Whether the answer to one request would serve another, if that is to be as sure as the threshold.
+    pub(crate) async fn explain(
+        &self,
+        history: usize,
+        pair: Pair<'_>,
+        threshold: f32,
+    ) -> Result<Explained, ExplainError> {
+        explain(&self.cache, history, pair, threshold).await
     }
 
     pub async fn purge_id(&self, id: &str) -> Result<(), String> {
@@ -94,4 +115,46 @@ impl AnswerCache {
     async fn purge(&self, what: Purge) -> Result<(), String> {
         self.cache.purge(what).await.map(|_| ()).map_err(|error: PurgeError| error.to_string())
     }
+}
+
+fn semantic_json(stats: &SemanticStats) -> serde_json::Value {
+    let refusals = stats.refusals.iter().filter(|(_, count)| *count > 0);
+    serde_json::json!({
+        "hits": stats.hits, "misses": stats.misses, "unasked": stats.unasked, "learned": stats.learned,
+        "refusals": refusals.map(|(reason, count)| (reason.as_str(), *count)).collect::<BTreeMap<_, _>>(),
+        "vectors": stats.vectors, "spaces": stats.spaces, "bytes": stats.bytes,
+        "embed_failures": stats.embed_failures,
+        "remote": { "asks": stats.remote_asks, "timeouts": stats.remote_timeouts, "failures": stats.remote_failures },
+    })
+}
+
+fn write_semantic(stats: &SemanticStats, page: &mut Page) {
+    page.family(
+        "peerway_cache_semantic_lookups_total",
+        Kind::Counter,
+        "Look-ups by meaning; unasked are those of namespaces that hardly ever hit.",
+    );
+    for (result, count) in [("hit", stats.hits), ("miss", stats.misses), ("unasked", stats.unasked)] {
+        page.sample("peerway_cache_semantic_lookups_total", &[("result", result)], count);
+    }
+    page.family(
+        "peerway_cache_guard_refusals_total",
+        Kind::Counter,
+        "Look-ups by meaning whose best candidate the guard refused, by why.",
+    );
+    for (reason, count) in &stats.refusals {
+        page.sample("peerway_cache_guard_refusals_total", &[("reason", reason.as_str())], *count);
+    }
+    page.family("peerway_cache_semantic_failures_total", Kind::Counter, "What a look-up by meaning failed at.");
+    for (what, count) in
+        [("embed", stats.embed_failures), ("timeout", stats.remote_timeouts), ("peer", stats.remote_failures)]
+    {
+        page.sample("peerway_cache_semantic_failures_total", &[("what", what)], count);
+    }
+    page.family("peerway_cache_learned_total", Kind::Counter, "Answers that this node made findable by meaning.");
+    page.sample("peerway_cache_learned_total", &[], stats.learned);
+    page.family("peerway_cache_vectors", Kind::Gauge, "Vectors that this node holds for the cluster.");
+    page.sample("peerway_cache_vectors", &[], stats.vectors);
+    page.family("peerway_cache_vector_bytes", Kind::Gauge, "Memory of the vectors and of the texts beside them.");
+    page.sample("peerway_cache_vector_bytes", &[], stats.bytes);
 }

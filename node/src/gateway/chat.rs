@@ -10,7 +10,7 @@ use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
 
 use super::attempt::Sent;
-use super::cached::{LookedUp, Participation};
+use super::cached::{Found, LookedUp, Participation};
 use super::enter::enter;
 use super::headers::returned;
 use super::hooks::{Answered, Refusal};
@@ -65,17 +65,23 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
 
     let replay = if envelope.stream { Replay::Stream { include_usage: envelope.include_usage } } else { Replay::Plain };
     let is_kept = call.dialect == Dialect::OpenAiChat;
-    let participation = is_kept
-        .then(|| Participation::of(&plan, key.as_deref(), &head.headers, &envelope.cleared(&body), &gateway.cache))
-        .flatten();
-    let mut lead = None;
-    if let Some(participation) = &participation {
+    let cleared = envelope.cleared(&body);
+    let participation =
+        is_kept.then(|| Participation::of(&plan, key.as_deref(), &head.headers, &cleared, &gateway.cache)).flatten();
+    let mut fill = None;
+    if let Some(participation) = participation {
         exchange.cache_id = Some(participation.id());
-        let (result, hit) = match participation.look_up(replay).await {
-            LookedUp::Hit(hit) => (CacheResult::HitDirect, Some(hit)),
-            LookedUp::Coalesced(hit) => (CacheResult::HitCoalesced, Some(hit)),
-            LookedUp::Miss(led) => {
-                lead = led;
+        let LookedUp { found, judged, question } = participation.look_up(&cleared, replay).await;
+        exchange.cache_judged = judged;
+        let (result, hit) = match found {
+            Found::Hit(hit) => (CacheResult::HitDirect, Some(hit)),
+            Found::Similar { hit, id } => {
+                exchange.cache_id = Some(id.to_string());
+                (CacheResult::HitSemantic, Some(hit))
+            }
+            Found::Coalesced(hit) => (CacheResult::HitCoalesced, Some(hit)),
+            Found::Miss(lead) => {
+                fill = participation.into_fill(lead, question);
                 (CacheResult::Miss, None)
             }
         };
@@ -86,7 +92,6 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
             return Ok(Ready::Plain(hit.response));
         }
     }
-    let fill = participation.and_then(|participation| participation.into_fill(lead));
 
     let mut account = Account::new(Asked::new(call.dialect, body.clone(), plan.default_output));
     let charges = reserve::charges(key.as_deref())?;

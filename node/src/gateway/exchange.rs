@@ -11,6 +11,7 @@ use tracing::debug;
 
 use super::attempt::Sent;
 use super::attended::Waits;
+use super::cached::Judged;
 use super::ladder::X_EXPLANATION;
 use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
@@ -30,6 +31,8 @@ static X_MODEL: HeaderName = HeaderName::from_static("x-peerway-model");
 static X_ATTEMPTS: HeaderName = HeaderName::from_static("x-peerway-attempts");
 static X_CACHE: HeaderName = HeaderName::from_static("x-peerway-cache");
 static X_CACHE_ID: HeaderName = HeaderName::from_static("x-peerway-cache-id");
+static X_CACHE_SIMILARITY: HeaderName = HeaderName::from_static("x-peerway-cache-similarity");
+static X_CACHE_GUARD: HeaderName = HeaderName::from_static("x-peerway-cache-guard");
 static X_COST: HeaderName = HeaderName::from_static("x-peerway-cost-usd");
 static X_OUTPUT_LIMIT: HeaderName = HeaderName::from_static("x-peerway-output-limit");
 static X_DROPPED: HeaderName = HeaderName::from_static("x-peerway-dropped");
@@ -40,6 +43,8 @@ static X_OVERHEAD: HeaderName = HeaderName::from_static("x-peerway-overhead-us")
 pub enum CacheResult {
     Miss,
     HitDirect,
+    /// By the answer to a request that means the same.
+    HitSemantic,
     /// By the answer to a request that was the same and under way.
     HitCoalesced,
     Bypass,
@@ -50,9 +55,14 @@ impl CacheResult {
         match self {
             Self::Miss => "miss",
             Self::HitDirect => "hit-direct",
+            Self::HitSemantic => "hit-semantic",
             Self::HitCoalesced => "hit-coalesced",
             Self::Bypass => "bypass",
         }
+    }
+
+    fn is_hit(self) -> bool {
+        matches!(self, Self::HitDirect | Self::HitSemantic | Self::HitCoalesced)
     }
 }
 
@@ -95,6 +105,8 @@ pub struct Exchange {
     pub attempts: u32,
     pub cache: CacheResult,
     pub cache_id: Option<String>,
+    /// What the guard said of the nearest prompt, if it was asked.
+    pub(super) cache_judged: Option<Judged>,
     /// As the answer states it, be it the provider's or the cache's.
     pub usage: Option<Usage>,
     /// What the attempts cost; there from when a provider may be asked.
@@ -140,6 +152,7 @@ impl Exchange {
             attempts: 0,
             cache: CacheResult::Bypass,
             cache_id: None,
+            cache_judged: None,
             usage: None,
             account: None,
             reserved: None,
@@ -188,7 +201,7 @@ impl Exchange {
 
     /// What this request costs, once that is known. A hit costs nothing; an unknown price or usage is not nothing.
     pub fn cost(&self) -> Option<NanoUsd> {
-        if matches!(self.cache, CacheResult::HitDirect | CacheResult::HitCoalesced) {
+        if self.cache.is_hit() {
             return Some(NanoUsd::ZERO);
         }
         self.account.as_ref()?.cost()
@@ -317,6 +330,12 @@ impl Exchange {
         if let Some(id) = self.cache_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(&X_CACHE_ID, id);
         }
+        if let Some(judged) = &self.cache_judged {
+            headers.insert(&X_CACHE_GUARD, HeaderValue::from_static(judged.guard()));
+            if let Ok(similarity) = HeaderValue::try_from(judged.told_similarity()) {
+                headers.insert(&X_CACHE_SIMILARITY, similarity);
+            }
+        }
         if let Some(explanation) = &self.explanation {
             headers.insert(&X_EXPLANATION, explanation.clone());
         }
@@ -410,6 +429,8 @@ impl Drop for Exchange {
             stream: self.stream,
             attempts: self.attempts,
             cache: self.cache.as_str(),
+            cache_similarity: self.cache_judged.map(|judged| judged.similarity),
+            cache_guard: self.cache_judged.map(|judged| judged.guard()),
             prompt_tokens: tokens.map(|(prompt_tokens, _)| prompt_tokens),
             completion_tokens: tokens.map(|(_, completion_tokens)| completion_tokens),
             cost_nano_usd: cost.map(NanoUsd::get),

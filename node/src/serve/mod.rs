@@ -1,7 +1,9 @@
 //! A node's life: bind, meet the peers, serve, drain, leave.
 
+mod embeddings;
 mod ending;
 mod ledger;
+mod semantic;
 mod setup;
 
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use crate::peers::{Load, Peers, Rooms};
 use crate::reload::{Reload, Source};
 use crate::telemetry::{AccessLog, Shards};
 
+pub(crate) use embeddings::Embeddings;
 pub use ending::terminated;
 use ending::{End, finish, until_told};
 use setup::{identity, join, registry, ring_cache};
@@ -61,6 +64,8 @@ pub enum ServeError {
     Cluster(#[from] ClusterError),
     #[error("cache.backend: {0}")]
     CacheBackend(#[from] peerway_cache::backend::BackendError),
+    #[error("cache.semantic.embedder: {0}")]
+    Embedder(String),
     #[error(transparent)]
     Registry(#[from] StartError),
     #[error(transparent)]
@@ -134,8 +139,10 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     info!(descriptors, "open files that this process may have");
     // The cache answers the cluster's calls, so it is there first.
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
-    let cache = ring_cache(config, &identity, Arc::clone(&cache_peers))?;
+    let (semantic, embeddings) = semantic::semantic(config)?;
+    let cache = ring_cache(config, &identity, Arc::clone(&cache_peers), semantic)?;
     tokio::spawn(cache.clone().keep_backend());
+    tokio::spawn(cache.clone().keep_vectors());
     let registry = registry(config, &identity, options.future_records)?;
     let ledger = ledger::start(config, &identity, options.repair)?;
     let reserve: Arc<dyn Reserve> = Arc::new(ledger.clone());
@@ -219,7 +226,8 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let admin_edge = Edge::new(&config.http, Paths::Admin, Arc::default());
     tokio::spawn(accept::serve(admin_listener, admin::router(admin), Arc::new(admin_edge)));
     if let Some(source) = options.source {
-        Reload::new(source, options.config.clone(), workers, Arc::clone(&gateway), reloaded).start();
+        let gateway = Arc::clone(&gateway);
+        Reload::new(source, options.config.clone(), workers, gateway, embeddings, reloaded).start();
     }
 
     let has_seeds = config.cluster.as_ref().is_some_and(|cluster| !cluster.join.is_empty());

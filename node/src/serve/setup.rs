@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use peerway_cache::backend::{Backend, Redis};
-use peerway_cache::{CacheConfig, ClusterPeers, RingCache};
+use peerway_cache::{CacheConfig, ClusterPeers, RingCache, SemanticConfig};
 use peerway_cluster::cluster::{Cluster, ClusterConfig};
 use peerway_cluster::discovery::SeedError;
 use peerway_cluster::identity::{ClusterName, DataDirLock, Identity, NodeId};
@@ -103,10 +103,13 @@ pub(super) fn ring_cache(
     config: &Config,
     identity: &Identity,
     peers: Arc<ClusterPeers>,
+    semantic: SemanticConfig,
 ) -> Result<RingCache, ServeError> {
     let settings = CacheConfig {
         max_memory: config.cache.max_memory.get(),
         max_entry: usize::try_from(config.cache.max_entry.get()).unwrap_or(usize::MAX),
+        // Also where requests here are not answered by meaning: other nodes' may be, and this one keeps vectors for them.
+        semantic: Some(semantic),
         ..CacheConfig::new(cache_key(config, identity)?)
     };
     let backend = match (config.cache.backend.kind, &config.cache.backend.url) {

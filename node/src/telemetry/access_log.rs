@@ -36,6 +36,11 @@ pub struct Line<'a> {
     pub stream: bool,
     pub attempts: u32,
     pub cache: &'static str,
+    /// What the guard said of the nearest kept prompt: how sure it was, and `agrees` or why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_similarity: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_guard: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -31,7 +31,8 @@ use peerway::http::shed::ShedCounts;
 use peerway::http::{Edge, accept, worker};
 use peerway::routing::Observed;
 use peerway::telemetry::{AccessLog, Shards};
-use peerway_cache::{Alone, CacheConfig, RingCache};
+use peerway_cache::semantic::StaticEmbedder;
+use peerway_cache::{Alone, CacheConfig, RingCache, SemanticConfig};
 use peerway_cluster::identity::{Generation, Identity, Incarnation};
 use peerway_simulated_provider as simulated;
 use serde_json::{Value, json};
@@ -135,7 +136,9 @@ async fn setup_with(change: impl FnOnce(&mut Value), hooks: Hooks, observed: Opt
     let drain = Drain::default();
     let shed = Arc::new(ShedCounts::default());
     let edge = Arc::new(Edge::new(&config.http, Paths::Data, Arc::clone(&shed)));
-    let cache = RingCache::new(CacheConfig::new([1; 32]), Arc::new(Alone::new("node-1".parse().unwrap())));
+    let semantic = Some(SemanticConfig::new(Arc::new(StaticEmbedder::new())));
+    let cache = CacheConfig { semantic, ..CacheConfig::new([1; 32]) };
+    let cache = RingCache::new(cache, Arc::new(Alone::new("node-1".parse().unwrap())));
     let (lines, log) = mpsc::sync_channel(1_000);
     let ledger = Arc::new(LocalLedger::default());
     let identity = Identity {

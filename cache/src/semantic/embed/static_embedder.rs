@@ -1,6 +1,10 @@
 //! The default embedder: the weighted mean of token vectors out of a table in the binary. No model, no network, no file.
 
-use super::{DIM, Embedder, pieces, table};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{DIM, EmbedError, Embedder, bounded, pieces, table};
 
 /// Only so many bytes of a text are read: what a vector of word means can say about a longer one is said by then.
 const LONGEST_TEXT: usize = 16 * 1024;
@@ -13,8 +17,8 @@ const LONGEST_TEXT: usize = 16 * 1024;
 /// use peerway_cache::semantic::{StaticEmbedder, embed::cosine};
 ///
 /// let embedder = StaticEmbedder::new();
-/// let near = cosine(&embedder.embed("reset my password"), &embedder.embed("change the password"));
-/// let far = cosine(&embedder.embed("reset my password"), &embedder.embed("a recipe for soup"));
+/// let near = cosine(&embedder.vector("reset my password"), &embedder.vector("change the password"));
+/// let far = cosine(&embedder.vector("reset my password"), &embedder.vector("a recipe for soup"));
 /// assert!(near > far);
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,10 +33,10 @@ impl StaticEmbedder {
 
     /// The vector of a text: length 1, or all zeros for a text without a word.
     #[must_use]
-    pub fn embed(&self, text: &str) -> [f32; DIM] {
+    pub fn vector(&self, text: &str) -> [f32; DIM] {
         let table = table();
         let mut sum = [0.0; DIM];
-        for piece in pieces(bounded(text)) {
+        for piece in pieces(bounded(text, LONGEST_TEXT)) {
             table.add(piece, table.weight(piece), &mut sum);
         }
         normalise(&mut sum);
@@ -40,17 +44,14 @@ impl StaticEmbedder {
     }
 }
 
+#[async_trait]
 impl Embedder for StaticEmbedder {
     fn space(&self) -> &'static str {
         "static-minilm-l6-v2-160"
     }
 
-    fn dimension(&self) -> usize {
-        DIM
-    }
-
-    fn embed(&self, text: &str) -> Vec<f32> {
-        Self::embed(self, text).to_vec()
+    async fn embed(&self, text: &str) -> Result<Arc<[f32]>, EmbedError> {
+        Ok(Arc::from(self.vector(text)))
     }
 }
 
@@ -60,12 +61,4 @@ pub(crate) fn normalise(vector: &mut [f32; DIM]) {
     if length > 0.0 {
         vector.iter_mut().for_each(|x| *x /= length);
     }
-}
-
-fn bounded(text: &str) -> &str {
-    let mut end = text.len().min(LONGEST_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

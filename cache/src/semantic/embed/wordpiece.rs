@@ -2,7 +2,6 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::table::Table;
 use super::unicode_ranges::{NONSPACING_MARKS, OTHER, PUNCTUATION};
 
 /// A longer word is one unknown piece, as in the model's own tokenizer.
@@ -13,8 +12,13 @@ const UNKNOWN: &str = "[UNK]";
 #[must_use]
 pub fn pieces(text: &str) -> Vec<u32> {
     let mut found = Vec::new();
-    each_word(text, &mut |word| word_pieces(super::table(), word, &mut found));
+    pieces_in(&|piece| super::table().number(piece), text, &mut found);
     found
+}
+
+/// Adds the numbers of a text's word pieces in another vocabulary.
+pub(super) fn pieces_in(number: &impl Fn(&str) -> Option<u32>, text: &str, found: &mut Vec<u32>) {
+    each_word(text, &mut |word| word_pieces(number, word, found));
 }
 
 /// Calls `take` for each word of the text, in lower case and without accents.
@@ -58,7 +62,7 @@ fn flush(word: &mut String, take: &mut impl FnMut(&str)) {
     }
 }
 
-fn word_pieces(table: &Table, word: &str, found: &mut Vec<u32>) {
+fn word_pieces(number: &impl Fn(&str) -> Option<u32>, word: &str, found: &mut Vec<u32>) {
     let before = found.len();
     let mut inner = String::from("##");
     let mut start = 0;
@@ -73,7 +77,7 @@ fn word_pieces(table: &Table, word: &str, found: &mut Vec<u32>) {
                     inner.push_str(&rest[..end]);
                     &inner
                 };
-                table.number(piece).map(|number| (number, end))
+                number(piece).map(|number| (number, end))
             });
             let Some((number, end)) = hit else { break };
             found.push(number);
@@ -82,7 +86,7 @@ fn word_pieces(table: &Table, word: &str, found: &mut Vec<u32>) {
     }
     if start < word.len() {
         found.truncate(before);
-        found.extend(table.number(UNKNOWN));
+        found.extend(number(UNKNOWN));
     }
 }
 

@@ -51,6 +51,31 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Reason; 21] = [
+        Self::Quoted,
+        Self::Identifier,
+        Self::Number,
+        Self::Unit,
+        Self::Version,
+        Self::Entity,
+        Self::Language,
+        Self::Negation,
+        Self::Condition,
+        Self::Antonym,
+        Self::Direction,
+        Self::Order,
+        Self::Comparison,
+        Self::Scope,
+        Self::Time,
+        Self::Task,
+        Self::Constraint,
+        Self::Substitution,
+        Self::Doubt,
+        Self::NotEnglish,
+        Self::TooLong,
+    ];
+
     /// The reason's name in headers, metrics and the explain call.
     #[must_use]
     pub fn as_str(self) -> &'static str {

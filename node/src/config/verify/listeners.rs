@@ -1,11 +1,11 @@
-//! Listeners, the cache and the rest of what concerns one node alone.
+//! Listeners and the rest of what concerns one node alone.
 
 use std::net::SocketAddr;
 
 use peerway_cluster::identity::NodeId;
 
 use super::Verdict;
-use crate::config::model::{Activation, CacheBackendKind, Config};
+use crate::config::model::Config;
 
 pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     if let Some(id) = &config.node.id
@@ -15,7 +15,6 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     }
     http(config, verdict);
     admin(config, verdict);
-    cache(config, verdict);
 }
 
 fn http(config: &Config, verdict: &mut Verdict) {
@@ -86,38 +85,4 @@ pub(super) fn fits_header(text: &str) -> bool {
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() != 0 && a.port() == b.port() && same_ip
-}
-
-fn cache(config: &Config, verdict: &mut Verdict) {
-    let cache = &config.cache;
-    if cache.activation == Activation::Off {
-        return;
-    }
-    if cache.ttl.get().is_zero() {
-        verdict.error_with(
-            "cache.ttl",
-            "nothing would be kept for 0 s",
-            "write `activation: off` to have no cache".to_owned(),
-        );
-    }
-    match (cache.backend.kind, &cache.backend.url) {
-        (CacheBackendKind::Peer, Some(_)) => {
-            verdict.error("cache.backend.url", "is not used without `type: redis`");
-        }
-        (CacheBackendKind::Redis, None) => {
-            verdict.error_with("cache.backend", "`type: redis` needs a url", "url: redis://127.0.0.1:6379".to_owned());
-        }
-        (CacheBackendKind::Redis, Some(url)) => {
-            if let Err(error) = peerway_cache::backend::check_redis_url(url.expose()) {
-                verdict.error("cache.backend.url", error.reason);
-            }
-        }
-        (CacheBackendKind::Peer, None) => {}
-    }
-    if cache.max_entry > cache.max_memory {
-        verdict.error(
-            "cache.max_entry",
-            format!("an entry of {} does not fit into `max_memory: {}`", cache.max_entry, cache.max_memory),
-        );
-    }
 }

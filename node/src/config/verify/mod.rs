@@ -1,5 +1,6 @@
 //! Whether the values of a configuration make sense, alone and together. Pure: it looks at nothing but the values.
 
+mod cache;
 mod governance;
 mod health;
 mod listeners;
@@ -30,6 +31,7 @@ pub(super) struct Verdict {
 pub(super) fn judge(config: &Config) -> Verdict {
     let mut verdict = Verdict::default();
     listeners::verify(config, &mut verdict);
+    cache::verify(config, &mut verdict);
     peers::verify(config, &mut verdict);
     providers::verify(config, &mut verdict);
     health::verify(config, &mut verdict);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::Either;
 use http::StatusCode;
 use peerway_cache::policy::{self, Finish};
-use peerway_cache::{Content, Entry, Lead, Origin, Recorded, Recorder};
+use peerway_cache::{Content, Entry, Lead, Origin, Question, Recorded, Recorder, Stored};
 use tracing::debug;
 
 use super::Participation;
@@ -21,6 +21,8 @@ pub(in crate::gateway) struct Fill {
     pub(super) keep_for: std::time::Duration,
     /// Others wait for the answer. Dropped, one of them asks the provider in turn.
     pub(super) lead: Option<Lead>,
+    /// What requests that mean the same find the answer by.
+    pub(super) question: Option<Question>,
 }
 
 impl Fill {
@@ -86,7 +88,8 @@ impl Fill {
         usage: Option<Usage>,
         recorded: impl FnOnce() -> Option<Recorded>,
     ) {
-        let Participation { cache, runtime, id, namespace, generation, rules, .. } = self.participation;
+        let Self { participation, keep_for, question, .. } = self;
+        let Participation { cache, runtime, id, namespace, generation, rules, .. } = participation;
         if let Err(reason) = policy::keep(&rules, facts) {
             return debug!(%id, ?reason, "the answer is not kept");
         }
@@ -98,7 +101,7 @@ impl Fill {
             namespace,
             generation,
             created_ms,
-            expires_ms: created_ms.saturating_add(self.keep_for.as_millis() as u64),
+            expires_ms: created_ms.saturating_add(keep_for.as_millis() as u64),
             content: Content {
                 provider: target.upstream.name.to_string(),
                 model: target.model.to_string(),
@@ -109,12 +112,29 @@ impl Fill {
                 recorded,
             },
         };
+        let learnt = question.map(|question| cache.learn(question, &entry));
         // This node has the entry at once; the client does not wait for the peers.
-        let Either::Right(given) = cache.put(entry) else { return debug!(%id, "kept an answer, here alone") };
+        let given = match cache.put(entry) {
+            Either::Left(stored) => match stored.into_inner() {
+                Stored::Refused => return debug!(%id, "the cache refused an answer"),
+                _ => None,
+            },
+            Either::Right(given) => Some(given),
+        };
+        if given.is_none() && learnt.is_none() {
+            return debug!(%id, "kept an answer, here alone");
+        }
         // Peers are given it on the runtime of their connections: this thread would be woken for each of their answers.
         runtime.spawn(async move {
             let began = Instant::now();
-            let stored = given.await;
+            let stored = match given {
+                Some(given) => given.await,
+                None => Stored::Acknowledged,
+            };
+            // What its vector leads to is there by then.
+            if let Some(learnt) = learnt {
+                learnt.await;
+            }
             debug!(%id, ?stored, took = ?began.elapsed(), "kept an answer");
         });
     }

@@ -1,8 +1,11 @@
 //! The cache's part in a request: whether it takes part, the look-up, and what is kept of the answer.
 
+mod explain;
 mod fill;
 mod follow;
+mod meaning;
 mod replay;
+mod turn;
 mod wishes;
 
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use peerway_cache::policy::{self, Rules};
-use peerway_cache::{Boarding, Ending, Entry, EntryId, Lead, NamespaceId, RingCache, TenantScope};
+use peerway_cache::{Boarding, Ending, Entry, EntryId, Lead, NamespaceId, Question, RingCache, TenantScope};
 use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
@@ -21,8 +24,12 @@ use super::plan::Plan;
 use crate::config::{Activation, Scope};
 use crate::dialect::openai::{Replay, Usage};
 use crate::governance::VirtualKey;
+pub(super) use explain::explain;
+pub(crate) use explain::{ExplainError, Explained, Pair};
 pub(super) use fill::Fill;
 use follow::follow;
+pub(super) use meaning::Judged;
+use meaning::{Meaning, Measure};
 use replay::replayed;
 use wishes::wishes;
 
@@ -43,12 +50,28 @@ pub(super) struct Participation {
     read: bool,
     keep_for: Option<Duration>,
     rules: Rules,
+    /// Where the answer to another request would do too.
+    measure: Option<Measure>,
 }
 
 /// What a look-up came to.
 #[derive(Debug)]
-pub(super) enum LookedUp {
+pub(super) struct LookedUp {
+    pub found: Found,
+    /// What the guard said, if it was asked.
+    pub judged: Option<Judged>,
+    /// What the answer is to be found by, besides its id, if it is kept.
+    pub question: Option<Question>,
+}
+
+#[derive(Debug)]
+pub(super) enum Found {
     Hit(Hit),
+    /// By the answer to a request that means the same, which is this entry.
+    Similar {
+        hit: Hit,
+        id: EntryId,
+    },
     /// By the answer to a request that was the same and under way.
     Coalesced(Hit),
     /// The provider is to be asked, and where there is a lead others wait for that.
@@ -74,18 +97,21 @@ impl Participation {
         answers: &AnswerCache,
     ) -> Option<Self> {
         let rules = rules(plan);
-        let policy::Participation::Takes { namespace, read, keep_for, .. } =
+        let policy::Participation::Takes { namespace: name, read, keep_for, threshold } =
             policy::participation(&rules, &wishes(headers))
         else {
             return None;
         };
         let cache = answers.cache.clone();
         let scope = tenant(plan.cache.scope, key);
-        match cache.identify(&scope, namespace, OPERATION, body) {
+        match cache.identify(&scope, name, OPERATION, body) {
             Ok((id, namespace)) => {
                 let generation = cache.generation(&namespace);
                 let runtime = answers.runtime.clone();
-                Some(Self { cache, runtime, id, namespace, generation, read, keep_for, rules })
+                let history = plan.cache.semantic.history;
+                let measure =
+                    threshold.map(|threshold| Measure { scope, namespace: name.to_owned(), threshold, history });
+                Some(Self { cache, runtime, id, namespace, generation, read, keep_for, rules, measure })
             }
             Err(error) => {
                 debug!(%error, "a request has no cache id and passes the cache by");
@@ -98,34 +124,56 @@ impl Participation {
         self.id.to_string()
     }
 
-    /// Looks the answer up. On a miss one request of all that are the same asks the provider, and the others wait here.
-    pub(super) async fn look_up(&self, replay: Replay) -> LookedUp {
+    /// Looks the answer up: the same request's, then that of one that means the same. On a miss one request of all that are
+    /// the same asks the provider, and the others wait here.
+    pub(super) async fn look_up(&self, body: &Bytes, replay: Replay) -> LookedUp {
+        let mut meaning = Meaning::new(self, body);
+        let found = self.find(&mut meaning, replay).await;
+        let judged = meaning.judged;
+        let is_kept = matches!(found, Found::Miss(_)) && self.keep_for.is_some();
+        let question = if is_kept { meaning.into_question() } else { None };
+        LookedUp { found, judged, question }
+    }
+
+    async fn find(&self, meaning: &mut Meaning<'_>, replay: Replay) -> Found {
         if !self.read {
-            return LookedUp::Miss(None);
+            return Found::Miss(None);
         }
         // What is not to be kept is of no use to others.
         if self.keep_for.is_none() {
-            let entry = self.cache.get(&self.id, &self.namespace).await;
-            return entry.and_then(|entry| self.hit(&entry, replay)).map_or(LookedUp::Miss(None), LookedUp::Hit);
+            if let Some(entry) = self.cache.get(&self.id, &self.namespace).await {
+                return self.hit(&entry, replay).map_or(Found::Miss(None), Found::Hit);
+            }
+            return meaning.look_up(replay).await.unwrap_or(Found::Miss(None));
         }
         for _ in 0..MAX_BOARDINGS {
             match self.cache.board(&self.id, &self.namespace).await {
                 Boarding::Hit(entry) => {
-                    return self.hit(&entry, replay).map_or(LookedUp::Miss(None), LookedUp::Hit);
+                    return self.hit(&entry, replay).map_or(Found::Miss(None), Found::Hit);
                 }
-                Boarding::Lead(lead) => return LookedUp::Miss(Some(lead)),
+                Boarding::Lead(lead) => match meaning.look_up(replay).await {
+                    // Given up, the lead has those who follow look for themselves, each by its own measure.
+                    Some(found) => return found,
+                    None => return Found::Miss(Some(lead)),
+                },
                 Boarding::Alone => break,
                 Boarding::Follow(follower) => match follow(self, follower, replay).await {
                     Ok(hit) => {
                         self.cache.coalesced();
-                        return LookedUp::Coalesced(hit);
+                        return Found::Coalesced(hit);
                     }
-                    Err(Ending::Lost) => {}
-                    Err(_) => break,
+                    Err(ending) => {
+                        if let Some(found) = meaning.look_up(replay).await {
+                            return found;
+                        }
+                        if ending != Ending::Lost {
+                            break;
+                        }
+                    }
                 },
             }
         }
-        LookedUp::Miss(None)
+        meaning.look_up(replay).await.unwrap_or(Found::Miss(None))
     }
 
     /// The entry in the form asked for; none if it cannot be had in that form.
@@ -149,8 +197,8 @@ impl Participation {
     }
 
     /// What keeps the answer, unless the client does not want that. As long as it is there, others may wait for it.
-    pub(super) fn into_fill(self, lead: Option<Lead>) -> Option<Fill> {
-        self.keep_for.map(|keep_for| Fill { participation: self, keep_for, lead })
+    pub(super) fn into_fill(self, lead: Option<Lead>, question: Option<Question>) -> Option<Fill> {
+        self.keep_for.map(|keep_for| Fill { participation: self, keep_for, lead, question })
     }
 }
 
@@ -164,6 +212,7 @@ fn rules(plan: &Plan) -> Rules {
         ttl: plan.cache.ttl.get(),
         max_entry: usize::try_from(plan.cache.max_entry.get()).unwrap_or(usize::MAX),
         keep_tool_calls: false,
+        threshold: plan.cache.semantic.enabled.then_some(plan.cache.semantic.threshold as f32),
     }
 }
 

@@ -13,6 +13,8 @@ static NO_STORE: Names =
     [HeaderName::from_static("x-peerway-cache-no-store"), HeaderName::from_static("x-bf-cache-no-store")];
 static NO_READ: Names =
     [HeaderName::from_static("x-peerway-cache-no-read"), HeaderName::from_static("x-bf-cache-no-read")];
+static THRESHOLD: Names =
+    [HeaderName::from_static("x-peerway-cache-threshold"), HeaderName::from_static("x-bf-cache-threshold")];
 static TTL: Names = [HeaderName::from_static("x-peerway-cache-ttl"), HeaderName::from_static("x-bf-cache-ttl")];
 
 /// `x-peerway-cache-*`, with `x-bf-cache-*` understood too.
@@ -31,6 +33,7 @@ pub(super) fn wishes(headers: &HeaderMap) -> Wishes<'_> {
         no_store: is_set(header(&NO_STORE)),
         no_read: is_set(header(&NO_READ)),
         ttl: header(&TTL).and_then(ttl),
+        threshold: header(&THRESHOLD).and_then(|text| text.parse().ok()),
     }
 }
 

@@ -1,0 +1,84 @@
+//! A look-up: candidates from the index, the guard's word on each, and the entry of the first that answers.
+
+use super::space::space_of;
+use super::{Question, Refused, Semantic, Similar, is_comparable};
+use crate::ring_cache::RingCache;
+use crate::ring_cache::get::Fetched;
+use crate::semantic::{Reason, Verdict};
+use crate::vector::Space;
+use crate::vector_store::Near;
+
+impl RingCache {
+    /// The entry whose question means the same. For the request that leads, after the exact look-up missed and before
+    /// the provider is asked. Whatever goes wrong on the way is a miss.
+    pub async fn find_similar(&self, question: &Question, threshold: f32) -> Similar {
+        let Some(semantic) = &self.inner.semantic else { return Similar::Miss(None) };
+        let similar = self.look_for(semantic, question, threshold).await;
+        if matches!(similar, Similar::Hit { .. }) {
+            semantic.habits.reward(&question.namespace, self.inner.config.clock.now_ms());
+        }
+        semantic.counters.count(&similar);
+        similar
+    }
+
+    async fn look_for(&self, semantic: &Semantic, question: &Question, threshold: f32) -> Similar {
+        let inner = &self.inner;
+        if !is_comparable(&question.text) {
+            return Similar::Miss(None);
+        }
+        let space = space_of(question, semantic.config.embedder.space());
+        if inner.surely_lacks(semantic, &space) {
+            return Similar::Miss(None);
+        }
+        if !semantic.habits.take(&question.namespace, inner.config.clock.now_ms()) {
+            semantic.counters.unasked.add();
+            return Similar::Miss(None);
+        }
+        let Some(vector) = semantic.embed(&question.text).await else { return Similar::Miss(None) };
+        let near = inner.nearest(semantic, &space, &vector).await;
+        self.first_that_answers(semantic, question, near, threshold).await
+    }
+
+    async fn first_that_answers(
+        &self,
+        semantic: &Semantic,
+        question: &Question,
+        near: Vec<(Space, Near)>,
+        threshold: f32,
+    ) -> Similar {
+        let mut found = Similar::Miss(None);
+        let mut gone = Vec::new();
+        for (space, near) in near {
+            let verdict = semantic.guard.judge(&near.text, &question.text);
+            // What contradicts is no answer under any threshold.
+            if !(verdict.similarity > 0.0 && verdict.similarity >= threshold) {
+                found = better(found, &verdict, near.cosine);
+                continue;
+            }
+            match self.fetch(&near.id, &question.namespace).await {
+                Fetched::Entry(entry) => {
+                    found = Similar::Hit { entry, similarity: verdict.similarity, cosine: near.cosine };
+                    break;
+                }
+                Fetched::Gone => gone.push((space, near.id)),
+                Fetched::Unknown => {}
+            }
+        }
+        if !gone.is_empty() {
+            self.forget_gone(gone);
+        }
+        found
+    }
+}
+
+/// Of the candidates that are refused, the one that comes nearest to an answer.
+fn better(found: Similar, verdict: &Verdict, cosine: f32) -> Similar {
+    match found {
+        Similar::Miss(Some(best)) if best.similarity >= verdict.similarity => Similar::Miss(Some(best)),
+        _ => Similar::Miss(Some(Refused {
+            similarity: verdict.similarity,
+            cosine,
+            reason: verdict.reason.unwrap_or(Reason::Doubt),
+        })),
+    }
+}

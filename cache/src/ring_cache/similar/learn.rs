@@ -1,0 +1,175 @@
+//! A question becomes findable at those who hold its space, and stops being so when its entry is gone.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join;
+use peerway_cluster::identity::NodeId;
+use tokio::time::timeout;
+
+use super::space::{place_of, shard, space_of};
+use super::{Question, Semantic, is_comparable};
+use crate::entry::Entry;
+use crate::identity::{EntryId, NamespaceId};
+use crate::message::{Components, Forget, Learn, Learned, MAX_FORGOTTEN};
+use crate::ring_cache::{Inner, RingCache};
+use crate::vector::Space;
+use crate::vector::shard::{MAX_SHARDS, shard_of};
+use crate::vector_store::{Stored, Vectors};
+
+impl RingCache {
+    /// Makes the entry findable by its question. After the entry was put, beside the request's way: to be spawned. An
+    /// answer that was itself a semantic hit is not to be learned.
+    pub fn learn(&self, question: Question, entry: &Entry) -> impl Future<Output = ()> + Send + 'static {
+        let inner = self.inner.clone();
+        let Entry { id, generation, expires_ms, .. } = *entry;
+        let is_kept = entry.namespace == question.namespace && inner.may_keep(entry);
+        async move {
+            let Some(semantic) = inner.semantic.as_ref().filter(|_| is_kept && is_comparable(&question.text)) else {
+                return;
+            };
+            // More than that at once, and the embedder or the owner is slow: then what is learned later must do.
+            let Ok(_permit) = semantic.learning.try_acquire() else { return };
+            if !semantic.habits.take(&question.namespace, inner.config.clock.now_ms()) {
+                return;
+            }
+            let Some(vector) = semantic.embed(&question.text).await else { return };
+            let space = space_of(&question, semantic.config.embedder.space());
+            let stored = Stored { id, text: question.text, generation, expires_ms };
+            let learned = match &semantic.config.vectors {
+                Some(vectors) => inner.teach_database(semantic, vectors.as_ref(), &space, &stored, &vector).await,
+                None => inner.teach_holders(semantic, &space, stored, vector).await,
+            };
+            if learned {
+                semantic.counters.learned.add();
+            }
+        }
+    }
+
+    /// Tells those who found them that these entries are not there; nobody waits for it.
+    pub(super) fn forget_gone(&self, gone: Vec<(Space, EntryId)>) {
+        let inner = self.inner.clone();
+        tokio::spawn(async move {
+            let Some(semantic) = &inner.semantic else { return };
+            if let Some(vectors) = &semantic.config.vectors {
+                for (_, id) in &gone {
+                    inner.forget_in_database(vectors.as_ref(), id).await;
+                }
+                return;
+            }
+            let mut by_space: BTreeMap<EntryId, Forget> = BTreeMap::new();
+            for (space, id) in gone.into_iter().take(MAX_FORGOTTEN) {
+                by_space.entry(place_of(&space)).or_insert(Forget { space, ids: Vec::new() }).ids.push(id);
+            }
+            for (place, forget) in by_space {
+                let placement = inner.peers.placement(&place);
+                join(
+                    inner.tell_gone(semantic, placement.owner.as_ref(), &forget),
+                    inner.tell_gone(semantic, placement.replica.as_ref(), &forget),
+                )
+                .await;
+            }
+        });
+    }
+}
+
+impl Inner {
+    async fn teach_database(
+        &self,
+        semantic: &Semantic,
+        vectors: &dyn Vectors,
+        space: &Space,
+        stored: &Stored,
+        vector: &Components,
+    ) -> bool {
+        match timeout(self.config.put_deadline, vectors.insert(space, stored, &vector.0)).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => {
+                semantic.counters.remote_failures.add();
+                tracing::debug!(%error, "the vector database did not take a vector");
+            }
+            Err(_) => semantic.counters.remote_timeouts.add(),
+        }
+        false
+    }
+
+    /// The owner, whose word counts, and the replica.
+    async fn teach_holders(&self, semantic: &Semantic, space: &Space, stored: Stored, vector: Components) -> bool {
+        let place = place_of(space);
+        let number = shard_of(&stored.id, semantic.habits.shards(&place));
+        let lesson = Learn { space: shard(*space, number), stored, vector };
+        let placement = self.peers.placement(&place_of(&lesson.space));
+        self.notice_ring(placement.ring);
+        let (learned, _) = join(
+            self.teach(semantic, placement.owner.as_ref(), &lesson),
+            self.teach(semantic, placement.replica.as_ref(), &lesson),
+        )
+        .await;
+        // How the space is split is its first shard's to say.
+        if let Some(Learned { shards, .. }) = learned.filter(|_| number == 0)
+            && shards.is_power_of_two()
+            && shards <= MAX_SHARDS
+        {
+            semantic.habits.set_shards(&place, shards);
+        }
+        learned.is_some_and(|learned| learned.kept)
+    }
+
+    async fn teach(&self, semantic: &Semantic, holder: Option<&NodeId>, lesson: &Learn) -> Option<Learned> {
+        let peer = holder?;
+        if peer == self.peers.me() {
+            return Some(self.learn_here(semantic, lesson));
+        }
+        let deadline = self.config.put_deadline;
+        match timeout(deadline, self.peers.learn(peer, lesson, deadline)).await {
+            Ok(Ok(learned)) => Some(learned),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, id = %lesson.stored.id, %error, "a vector was not handed over");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn tell_gone(&self, semantic: &Semantic, holder: Option<&NodeId>, forget: &Forget) {
+        let Some(peer) = holder else { return };
+        if peer == self.peers.me() {
+            return semantic.forget_here(forget);
+        }
+        let deadline = self.config.put_deadline;
+        // Who is not told finds out by the next one who asks.
+        let _ = timeout(deadline, self.peers.forget(peer, forget, deadline)).await;
+    }
+
+    async fn forget_in_database(&self, vectors: &dyn Vectors, id: &EntryId) {
+        match timeout(self.config.put_deadline, vectors.delete(id)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the vector database did not delete a vector"),
+            Err(_) => tracing::debug!("the vector database was too slow to delete a vector"),
+        }
+    }
+
+    /// After a purge: the vectors of what is gone are of no use in a database either.
+    pub(in crate::ring_cache) async fn purge_database(&self, what: Gone) {
+        let Some(vectors) = self.semantic.as_ref().and_then(|semantic| semantic.config.vectors.as_ref()) else {
+            return;
+        };
+        let purged = match &what {
+            Gone::Entry(id) => return self.forget_in_database(vectors.as_ref(), id).await,
+            Gone::Namespace(namespace) => vectors.purge(Some(namespace)),
+            Gone::All => vectors.purge(None),
+        };
+        match timeout(self.config.purge_deadline, purged).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the vector database did not purge; what it finds is not served"),
+            Err(_) => tracing::warn!("the vector database was too slow to purge; what it finds is not served"),
+        }
+    }
+}
+
+/// What a purge leaves nothing of.
+#[derive(Debug)]
+pub(in crate::ring_cache) enum Gone {
+    Entry(EntryId),
+    Namespace(NamespaceId),
+    All,
+}

@@ -1,0 +1,183 @@
+//! The cache as the operator writes it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::scalar::{ByteSize, Period, Secret};
+
+/// Which requests take part in the cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Only requests with a cache-key header.
+    #[default]
+    Header,
+    /// Every request that may be cached.
+    Always,
+    /// None.
+    Off,
+}
+
+/// Who shares cached answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Requests with the same virtual key.
+    #[default]
+    Key,
+    /// Requests with keys of the same team.
+    Team,
+    /// Requests with keys of the same customer.
+    Customer,
+    /// All requests.
+    Cluster,
+}
+
+/// The answers that all nodes share.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// Which requests take part.
+    pub activation: Activation,
+    /// How long an answer is kept; a client may ask for less.
+    pub ttl: Period,
+    /// Who shares cached answers.
+    pub scope: Scope,
+    /// Memory for answers on this node.
+    pub max_memory: ByteSize,
+    /// Answers larger than this are not kept.
+    pub max_entry: ByteSize,
+    /// What keeps answers behind the nodes' memory.
+    pub backend: CacheBackend,
+    /// Answers to requests that mean the same.
+    pub semantic: Semantic,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            activation: Activation::Header,
+            ttl: Period::seconds(300),
+            scope: Scope::Key,
+            max_memory: ByteSize::mebibytes(512),
+            max_entry: ByteSize::mebibytes(4),
+            backend: CacheBackend::default(),
+            semantic: Semantic::default(),
+        }
+    }
+}
+
+/// What keeps answers behind the nodes' memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheBackend {
+    /// Who it is.
+    #[serde(rename = "type")]
+    pub kind: CacheBackendKind,
+    /// Where Redis is: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. A secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+}
+
+/// Who keeps answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheBackendKind {
+    /// The nodes alone.
+    #[default]
+    Peer,
+    /// Redis, Valkey or what else speaks their protocol, behind the nodes.
+    Redis,
+}
+
+/// Answers to requests that mean the same. Only requests that take part in the cache are asked about.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Semantic {
+    /// Whether requests are answered by meaning.
+    pub enabled: bool,
+    /// How sure it must be that a kept answer serves the request, above 0 and at most 1. A client may ask for more.
+    pub threshold: f64,
+    /// Conversations with more messages than this before the last one are only answered by the same request.
+    pub history: usize,
+    /// What finds candidates.
+    pub embedder: Embedder,
+    /// What keeps the vectors.
+    pub vectors: Vectors,
+}
+
+impl Default for Semantic {
+    fn default() -> Self {
+        Self { enabled: true, threshold: 0.85, history: 3, embedder: Embedder::default(), vectors: Vectors::default() }
+    }
+}
+
+/// What finds candidates. The same on all nodes; another one begins with an empty index.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Embedder {
+    /// Which one.
+    #[serde(rename = "type")]
+    pub kind: EmbedderKind,
+    /// `openai`: the one of `providers` that is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// `openai`: the model, e.g. `text-embedding-3-small`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// `openai`: shortens the vectors of models that can. Default: as long as the model makes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<u32>,
+    /// `local`: the folder with the model; `peerway model fetch` tells how to get it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<std::path::PathBuf>,
+    /// `local`: threads that run the model. Default: one for each four cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// `openai`, `local`: how long a request waits for its vector; what comes later is a miss.
+    pub deadline: Period,
+}
+
+impl Default for Embedder {
+    fn default() -> Self {
+        Self {
+            kind: EmbedderKind::Static,
+            provider: None,
+            model: None,
+            dimensions: None,
+            folder: None,
+            threads: None,
+            deadline: Period::seconds(1),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmbedderKind {
+    /// A table in the binary.
+    #[default]
+    Static,
+    /// A provider's model, by OpenAI's `/v1/embeddings`.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// A model on this node, in builds with the feature `local-embedder`.
+    Local,
+}
+
+/// What keeps the vectors.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vectors {
+    /// Who it is.
+    #[serde(rename = "type")]
+    pub kind: VectorsKind,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VectorsKind {
+    /// The nodes, by the ring.
+    #[default]
+    Peer,
+}

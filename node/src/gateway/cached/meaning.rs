@@ -1,0 +1,123 @@
+//! The look-up by meaning: after the exact one, before the provider, once a request.
+//!
+//! Each request asks by its own measure, also one that followed another: a client that wants to be surer than others is
+//! not served by what was good enough for them.
+
+use bytes::Bytes;
+use peerway_cache::semantic::Reason;
+use peerway_cache::{Question, RingCache, Similar, TenantScope};
+
+use super::turn::{Turn, Unfit};
+use super::{Found, Participation};
+use crate::dialect::openai::Replay;
+
+/// The operation of the ids made of what must be the same: no answer has such an id.
+const CONTEXT: &str = "chat/completions but for its last text";
+
+/// What of the configuration and of the client's wishes the look-up needs.
+#[derive(Debug)]
+pub(super) struct Measure {
+    pub scope: TenantScope,
+    pub namespace: String,
+    pub threshold: f32,
+    pub history: usize,
+}
+
+/// What the guard says where nothing speaks against a hit.
+pub(super) const AGREES: &str = "agrees";
+
+/// What is asked by meaning for this body; the body has an id.
+pub(super) fn question(
+    cache: &RingCache,
+    (scope, namespace): (&TenantScope, &str),
+    history: usize,
+    body: &[u8],
+) -> Result<Question, Unfit> {
+    let turn = Turn::of(body, history)?;
+    let context = cache.identify(scope, namespace, CONTEXT, &turn.rest(body));
+    let (context, namespace) = context.map_err(|_| Unfit::NoQuestion)?;
+    Ok(Question { namespace, context: *context.as_bytes(), text: turn.text.into() })
+}
+
+/// What the guard said of the nearest kept prompt, as the answer's headers tell it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::gateway) struct Judged {
+    pub similarity: f32,
+    /// Why its answer was refused; none: it was given.
+    pub refused: Option<Reason>,
+}
+
+impl Judged {
+    /// As `x-peerway-cache-guard` says it.
+    pub(in crate::gateway) fn guard(&self) -> &'static str {
+        self.refused.map_or(AGREES, Reason::as_str)
+    }
+
+    /// As `x-peerway-cache-similarity` says it: rounded down, so that what is below a threshold never looks like it.
+    pub(in crate::gateway) fn told_similarity(&self) -> String {
+        format!("{:.3}", (self.similarity * 1_000.0).floor() / 1_000.0)
+    }
+}
+
+/// One request's look-up.
+#[derive(Debug)]
+pub(super) struct Meaning<'p> {
+    participation: &'p Participation,
+    body: &'p Bytes,
+    state: State,
+    pub judged: Option<Judged>,
+}
+
+#[derive(Debug)]
+enum State {
+    NotAsked,
+    Asked(Question),
+    Unfit,
+}
+
+impl<'p> Meaning<'p> {
+    pub(super) fn new(participation: &'p Participation, body: &'p Bytes) -> Self {
+        let state = if participation.measure.is_some() { State::NotAsked } else { State::Unfit };
+        Self { participation, body, state, judged: None }
+    }
+
+    /// The answer to a request that means the same. Asked a second time it knows no more.
+    pub(super) async fn look_up(&mut self, replay: Replay) -> Option<Found> {
+        let Participation { cache, measure, .. } = self.participation;
+        let measure = measure.as_ref()?;
+        if !matches!(self.state, State::NotAsked) {
+            return None;
+        }
+        self.read();
+        let State::Asked(question) = &self.state else { return None };
+        match cache.find_similar(question, measure.threshold).await {
+            Similar::Hit { entry, similarity, .. } => {
+                let hit = self.participation.hit(&entry, replay)?;
+                self.judged = Some(Judged { similarity, refused: None });
+                Some(Found::Similar { hit, id: entry.id })
+            }
+            Similar::Miss(refused) => {
+                self.judged =
+                    refused.map(|refused| Judged { similarity: refused.similarity, refused: Some(refused.reason) });
+                None
+            }
+        }
+    }
+
+    /// What its own answer is to be found by. Read also where nothing was to be looked up.
+    pub(super) fn into_question(mut self) -> Option<Question> {
+        if matches!(self.state, State::NotAsked) {
+            self.read();
+        }
+        match self.state {
+            State::Asked(question) => Some(question),
+            State::NotAsked | State::Unfit => None,
+        }
+    }
+
+    fn read(&mut self) {
+        let Participation { cache, measure: Some(measure), .. } = self.participation else { return };
+        let tenant = (&measure.scope, measure.namespace.as_str());
+        self.state = question(cache, tenant, measure.history, self.body).map_or(State::Unfit, State::Asked);
+    }
+}

@@ -1,0 +1,164 @@
+"""Answers by meaning over three nodes: what the method promises for pairs of prompts holds for requests.
+
+The pairs are those of docs/semantic-cache.md; the first of each is asked at one node, the second at another.
+"""
+
+import json
+from collections import Counter
+
+import httpx
+import pytest
+
+from harness import waiting
+from harness.cluster import KEY, Cluster
+from harness.process import ROOT
+
+PAIRS = [json.loads(line) for line in (ROOT / "cache/tests/data/semantic_pairs.jsonl").read_text().splitlines()]
+KEPT = "What should I do if I lose my passport while travelling abroad?"
+SAME = "What should I do if I lose my passport while traveling abroad"
+
+
+class Asker:
+    def __init__(self, http: httpx.Client, cluster: Cluster, unique: str):
+        self.http, self.cluster, self.unique = http, cluster, unique
+
+    def ask(self, node: int, text: str, key: str = KEY, within: str = "", **more: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {key}", "x-peerway-cache-key": f"{self.unique}{within}"}
+        headers |= {f"x-peerway-{name.replace('_', '-')}": value for name, value in more.items()}
+        answer = self.http.post(f"{self.cluster.nodes[node % 3].http}/v1/chat/completions", json=body(text), headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def kind(self, *asked, **more: str) -> str:
+        return self.ask(*asked, **more).headers["x-peerway-cache"]
+
+    def learned(self) -> int:
+        """Answers that can be found by meaning."""
+        return sum(int(node.metric("peerway_cache_learned_total")) for node in self.cluster.nodes)
+
+    def wait_learned(self, count: int) -> None:
+        waiting.until(f"{count} answers to be learned", lambda: self.learned() >= count, 60, every=0.02)
+
+    def explain(self, node: int, first, second, **more) -> dict:
+        answer = self.cluster.nodes[node].api("POST", "/api/cache/explain", {"first": first, "second": second, **more})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def body(text: str) -> dict:
+    return {"model": "demo/echo", "messages": [{"role": "user", "content": text}]}
+
+
+@pytest.fixture
+def asker(http: httpx.Client, cluster: Cluster, unique: str) -> Asker:
+    return Asker(http, cluster, unique)
+
+
+def test_what_one_node_learned_the_others_answer_by(asker: Asker) -> None:
+    before = asker.learned()
+    first = asker.ask(0, KEPT)
+    assert first.headers["x-peerway-cache"] == "miss"
+    asker.wait_learned(before + 1)
+    for node in range(3):
+        answer = asker.ask(node, SAME)
+        assert answer.headers["x-peerway-cache"] == "hit-semantic", node
+        assert answer.headers["x-peerway-cache-guard"] == "agrees"
+        assert answer.headers["x-peerway-cache-id"] == first.headers["x-peerway-cache-id"]
+        assert float(answer.headers["x-peerway-cache-similarity"]) >= 0.85
+        assert answer.json() == first.json()
+    assert asker.cluster.provider.bill()["requests"] == 1
+
+
+def test_pairs(asker: Asker) -> None:
+    """Each pair under a cache key of its own, so that only its first can answer its second."""
+    before = asker.learned()
+    for at, pair in enumerate(PAIRS):
+        assert asker.kind(at, pair["a"], within=pair["id"]) == "miss"
+    asker.wait_learned(before + len(PAIRS))
+    total, hits = Counter(), Counter()
+    for at, pair in enumerate(PAIRS):
+        answer = asker.ask(at + 1, pair["b"], within=pair["id"])
+        kind = answer.headers["x-peerway-cache"]
+        assert kind in ("hit-semantic", "miss"), pair
+        is_hit = kind == "hit-semantic"
+        told = asker.explain(at % 3, pair["a"], pair["b"])
+        assert told["hit"] == is_hit, (pair, told, dict(answer.headers))
+        if "x-peerway-cache-guard" in answer.headers:
+            assert answer.headers["x-peerway-cache-guard"] == (told["reason"] or "agrees"), pair
+        for group in (pair["type"], "all"):
+            total[pair["same"], group] += 1
+            hits[pair["same"], group] += is_hit
+    print(f"\n{'':12} {'type':22} {'pairs':>5} {'served':>7}")
+    for (same, group), count in sorted(total.items(), key=lambda item: (not item[0][0], item[0][1] == "all", item[0][1])):
+        print(f"{'paraphrase' if same else 'near-miss':12} {group:22} {count:5} {hits[same, group] / count:7.1%}")
+    assert hits[False, "all"] <= 0.01 * total[False, "all"]
+    assert hits[True, "all"] >= 0.45 * total[True, "all"]
+
+
+def test_no_key_is_given_what_another_one_asked_for(asker: Asker) -> None:
+    node = asker.cluster.nodes[0]
+    keys = []
+    for number in range(12):
+        made = node.api("POST", "/api/keys", {"id": f"{asker.unique[-8:]}-{number}", "models": ["demo/*"]})
+        assert made.status_code == 201, made.text
+        keys.append(made.json()["key"])
+    same = [pair for pair in PAIRS if pair["type"] == "light_change"][:12]
+
+    def known() -> bool:
+        asked = ((n.http, key) for n in asker.cluster.nodes for key in keys)
+        return all(asker.http.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"}).status_code == 200 for url, key in asked)
+
+    waiting.until("all nodes to know the keys", known, 10)
+    before = asker.learned()
+    # Each key asks for one thing of its own.
+    for number, (key, pair) in enumerate(zip(keys, same)):
+        assert asker.kind(number, pair["a"], key) == "miss"
+    asker.wait_learned(before + len(keys))
+    hits = Counter()
+    for reader, key in enumerate(keys):
+        for owner, pair in enumerate(same):
+            for text in (pair["a"], pair["b"]):
+                kind = asker.kind(reader + owner, text, key, cache_no_store="true", cache_threshold="0.01")
+                hits[reader == owner] += kind.startswith("hit")
+    assert hits[False] == 0
+    assert hits[True] > len(keys), "each at least what it asked for itself"
+
+
+def test_explain_tells_why_not_and_changes_nothing(asker: Asker) -> None:
+    there, back = "flights from Paris to Rome", "flights from Rome to Paris"
+    before = asker.cluster.provider.bill()["requests"], asker.learned()
+    told = asker.explain(0, there, back)
+    assert (told["hit"], told["kind"], told["similarity"], told["guard"], told["reason"]) == (False, "semantic", 0.0, "contradicts", "direction")
+    assert told["threshold"] == pytest.approx(0.85) and told["cosine"] > 0.9
+    assert {"name": "direction", "verdict": "contradicts"}.items() <= next(c for c in told["checks"] if c["name"] == "direction").items()
+
+    told = asker.explain(1, KEPT, SAME)
+    assert (told["hit"], told["guard"], told["reason"]) == (True, "agrees", None)
+    assert asker.explain(1, KEPT, SAME, threshold=1.0)["guard"] == "doubts"
+    assert asker.explain(1, body(KEPT), body(SAME))["similarity"] == told["similarity"]
+    assert asker.explain(1, body(KEPT), {**body(KEPT), "stream": True})["kind"] == "direct"
+
+    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
+    for second, reason in (
+        ({**body(SAME), "temperature": 0.5}, "context"),
+        ({**body(SAME), "messages": [image]}, "not_text"),
+        ({**body(SAME), "messages": [*body("a")["messages"] * 4, *body(SAME)["messages"]]}, "history"),
+    ):
+        told = asker.explain(2, body(KEPT), second)
+        assert (told["hit"], told["guard"], told["reason"]) == (False, "not_asked", reason)
+    for wrong in ({"first": "a"}, {"first": "a", "second": body("b")}, {"first": 1, "second": 2}, {"first": "a", "second": "b", "threshold": 0}):
+        answer = asker.cluster.nodes[0].api("POST", "/api/cache/explain", wrong)
+        assert answer.status_code == 400 and answer.headers["content-type"] == "application/problem+json", wrong
+    assert (asker.cluster.provider.bill()["requests"], asker.learned()) == before
+    assert asker.kind(0, KEPT) == "miss", "and nothing was kept"
+
+
+def test_metrics_and_api_count_what_came_of_it(asker: Asker) -> None:
+    before = asker.learned()
+    asker.ask(0, "flights from Paris to Rome")
+    asker.wait_learned(before + 1)
+    nodes = asker.cluster.nodes
+    refused = sum(n.metric('peerway_cache_guard_refusals_total') for n in nodes)
+    assert asker.kind(1, "flights from Rome to Paris") == "miss"
+    waiting.until("the refusal to be counted", lambda: sum(n.metric("peerway_cache_guard_refusals_total") for n in nodes) > refused, 5)
+    assert nodes[1].api("GET", "/api/cache").json()["semantic"]["refusals"]["direction"] >= 1
