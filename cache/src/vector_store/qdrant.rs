@@ -31,7 +31,7 @@ use crate::identity::EntryId;
 
 const ID: &str = "id";
 /// How long the server may take over what has no deadline of its own.
-const CALL: Duration = Duration::from_secs(5);
+const CALL: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(3);
 /// So many expired points are forgotten by one sweep.
 const SWEEP: u32 = 1000;
@@ -138,7 +138,7 @@ impl Points {
         }
     }
 
-    /// Makes the indexes that are missing for what is filtered by.
+    /// Has the indexes made that are missing for what is filtered by; over many points that takes longer than one waits.
     async fn index(&self, info: &CollectionInfo) -> Result<(), Failure> {
         let keyword = |is_tenant| IndexParams::from(KeywordIndexParamsBuilder::default().is_tenant(is_tenant));
         let fields = [
@@ -149,7 +149,7 @@ impl Points {
         for (field, kind, params) in fields {
             if !info.payload_schema.contains_key(field) {
                 let create = CreateFieldIndexCollectionBuilder::new(&self.name, field, kind);
-                self.client.create_field_index(create.field_index_params(params).wait(true)).await.map_err(failure)?;
+                self.client.create_field_index(create.field_index_params(params).wait(false)).await.map_err(failure)?;
             }
         }
         Ok(())

@@ -18,10 +18,11 @@ use super::{Near, Stored, Vectors};
 use crate::backend::BackendError;
 use crate::clock::Clock;
 use crate::identity::{EntryId, NamespaceId};
+use crate::semantic::Embedder;
 use crate::vector::Space;
 
 /// How long opening may take: a connection, and a collection to be made.
-const OPEN: Duration = Duration::from_secs(10);
+const OPEN: Duration = Duration::from_secs(5);
 /// How long a write may take; nobody waits for it.
 const WRITE: Duration = Duration::from_secs(2);
 /// How long a purge may take.
@@ -131,6 +132,20 @@ impl VectorDatabase {
             failed_writes: read(&self.counters.failed_writes),
             last_failure: self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    /// [`VectorDatabase::keep`] for the vectors of this embedder, whose length is that of the first one it makes.
+    pub async fn keep_for(&self, embedder: &dyn Embedder) {
+        let mut pause = PAUSE;
+        let dimension = loop {
+            match embedder.embed("How long is a vector?").await {
+                Ok(vector) => break vector.len(),
+                Err(error) => self.remember(format!("waits for a first vector of the {error}")),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(MAX_PAUSE);
+        };
+        self.keep(embedder.space(), dimension).await;
     }
 
     /// Opens the collection for the vectors of this embedding space, again whenever it was lost, and has it forget what

@@ -12,7 +12,8 @@ pub(crate) enum Way {
     Open,
     /// Every connection ends at once.
     Cut,
-    /// As behind a wall: connections stay, and nothing comes or goes. One that was there stays dead afterwards.
+    /// What is connected stays so, and nothing comes or goes any more, as if the other end had lost its power. New
+    /// connections are carried.
     Swallows,
 }
 
@@ -41,12 +42,12 @@ impl Gate {
 }
 
 async fn carry(mut client: TcpStream, server: SocketAddr, mut way: watch::Receiver<Way>) {
-    if *way.borrow_and_update() == Way::Open
+    if *way.borrow_and_update() != Way::Cut
         && let Ok(mut server) = TcpStream::connect(server).await
     {
         tokio::select! {
             _ = copy_bidirectional(&mut client, &mut server) => return,
-            _ = way.wait_for(|way| *way != Way::Open) => {}
+            _ = way.changed() => {}
         }
     }
     if *way.borrow() == Way::Swallows {

@@ -3,19 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use qdrant_client::qdrant::collections_server::{Collections, CollectionsServer};
-use qdrant_client::qdrant::condition::ConditionOneOf;
-use qdrant_client::qdrant::r#match::MatchValue;
-use qdrant_client::qdrant::point_id::PointIdOptions;
-use qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
-use qdrant_client::qdrant::points_server::{Points, PointsServer};
-use qdrant_client::qdrant::value::Kind;
-use qdrant_client::qdrant::vectors::VectorsOptions;
-use qdrant_client::qdrant::vectors_config::Config;
-use qdrant_client::qdrant::*;
+use ::qdrant_client::qdrant::collections_server::{Collections, CollectionsServer};
+use ::qdrant_client::qdrant::condition::ConditionOneOf;
+use ::qdrant_client::qdrant::r#match::MatchValue;
+use ::qdrant_client::qdrant::point_id::PointIdOptions;
+use ::qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
+use ::qdrant_client::qdrant::points_server::{Points, PointsServer};
+use ::qdrant_client::qdrant::value::Kind;
+use ::qdrant_client::qdrant::vectors::VectorsOptions;
+use ::qdrant_client::qdrant::vectors_config::Config;
+use ::qdrant_client::qdrant::*;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -183,10 +184,17 @@ fn of_length(vector: Vec<f32>, dimension: u64) -> Result<Vec<f32>, Status> {
     Err(Status::invalid_argument(message))
 }
 
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
+
+/// Methods that are never called, as `async_trait` would write them: it does not look into macros.
 macro_rules! refuse {
     ($($name:ident($request:ty) -> $response:ty;)*) => {$(
-        async fn $name(&self, _: Request<$request>) -> Result<Response<$response>, Status> {
-            Err(Status::unimplemented(stringify!($name)))
+        fn $name<'life0, 'async_trait>(&'life0 self, _: Request<$request>) -> Answer<'async_trait, $response>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            Box::pin(async { Err(Status::unimplemented(stringify!($name))) })
         }
     )*};
 }
@@ -199,7 +207,8 @@ impl Collections for Service {
     ) -> Result<Response<GetCollectionInfoResponse>, Status> {
         self.0.reached().await?;
         let info = self.0.with(&request.get_ref().collection_name, |held| {
-            let params = CollectionParams { vectors_config: held.create.vectors_config, ..CollectionParams::default() };
+            let params =
+                CollectionParams { vectors_config: held.create.vectors_config.clone(), ..CollectionParams::default() };
             let schema = |index: &CreateFieldIndexCollection| PayloadSchemaInfo {
                 data_type: index.field_type.unwrap_or_default(),
                 params: index.field_index_params.clone(),

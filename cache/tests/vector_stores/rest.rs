@@ -9,7 +9,7 @@ use super::conformance;
 use super::pinecone_server::PineconeServer;
 use super::weaviate_server::WeaviateServer;
 
-const CLASS: &str = "Peerway_static_1_b49fa38d_4";
+const CLASS: &str = "Peerway_static_1_3b321fc0_4";
 
 #[tokio::test]
 async fn weaviate_holds_what_every_database_promises() {
@@ -75,5 +75,5 @@ async fn pinecone_keeps_each_embedding_space_in_a_namespace_of_the_index() {
     let server = PineconeServer::new(DIMENSION, "cosine");
     let kept = Kept::up(server.database(patient(), &Time::new())).await;
     kept.insert("a", 1, 0.0).await;
-    assert_eq!(server.namespaces(), ["peerway_static_1_b49fa38d_4"]);
+    assert_eq!(server.namespaces(), ["peerway_static_1_3b321fc0_4"]);
 }
