@@ -60,8 +60,6 @@ pub struct Learn {
 pub struct Learned {
     /// False when the entry had expired or was purged, or the text or the vector is not one.
     pub kept: bool,
-    /// Into how many shards the space is split.
-    pub shards: u32,
 }
 
 /// Tells of entries that are found and are not there any more.

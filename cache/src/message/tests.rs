@@ -7,6 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::entry::{Content, Recorded, RecordedEvent, Usage};
 use crate::identity::TenantScope;
+use crate::semantic::guard::LONGEST_PROMPT;
+use crate::vector::{Index, Space};
+use crate::vector_store::{Near, Stored};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -133,6 +136,83 @@ fn a_stream_whose_lengths_do_not_fit_its_bytes_is_refused() {
     assert!(decode::<Put>(&huge).is_err());
 }
 
+fn space() -> Space {
+    Space { namespace: namespace(), context: [0xcd; 32] }
+}
+
+fn stored() -> Stored {
+    Stored { id: [0xab; 32].into(), text: "how?".into(), generation: 3, expires_ms: 1_700_000_300_000 }
+}
+
+fn vector() -> Components {
+    Components(vec![0.6, -0.8].into())
+}
+
+#[test]
+fn golden_search() {
+    golden(
+        &Search { space: space(), vector: vector(), k: 4, floor: Finite(0.5) },
+        "feb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada765cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd029a99193fcdcc4cbf040000003f",
+    );
+    let near = Near { id: [0xab; 32].into(), cosine: 0.75, text: "how?".into(), generation: 3 };
+    golden(
+        &Searched { near: vec![near], shards: 2, complete: true },
+        "01abababababababababababababababababababababababababababababababab0000403f04686f773f030201",
+    );
+}
+
+#[test]
+fn golden_learn_and_forget() {
+    golden(
+        &Learn { space: space(), stored: stored(), vector: vector() },
+        "feb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada765cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdabababababababababababababababababababababababababababababababab04686f773f03fde0fbe9cf8b010000029a99193fcdcc4cbf",
+    );
+    golden(&Learned { kept: true }, "01");
+    golden(
+        &Forget { space: space(), ids: vec![[0xab; 32].into()] },
+        "feb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada765cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd01abababababababababababababababababababababababababababababababab",
+    );
+}
+
+#[test]
+fn golden_pull() {
+    let wanted = Partitions::which(|partition| [0, 65, 1023].contains(&partition.index()));
+    golden(&Pull { wanted: Some(wanted) }, "01010200000000000000000000000000fd0000000000000080");
+    golden(&Pull { wanted: None }, "00");
+    let index = Index::new(2, 10);
+    index.insert([0xab; 32].into(), &[0.6, -0.8], 1_700_000_300_000, 1_700_000_000_000).unwrap();
+    let chunk = index.export().next_chunk(1_000, 1_700_000_000_000).unwrap();
+    golden(
+        &Pulled { parts: vec![Part { space: space(), chunk, stored: vec![stored()] }], more: true },
+        "01feb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada765cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd010201ababababababababababababababababababababababababababababababababfde0fbe9cf8b010000fca069ce3b025f8102400001abababababababababababababababababababababababababababababababab04686f773f03fde0fbe9cf8b01000001",
+    );
+}
+
+#[test]
+fn a_number_that_is_none_makes_no_message() {
+    let search = |floor| Search { space: space(), vector: vector(), k: 4, floor: Finite(floor) };
+    assert!(decode::<Search>(&encode(&search(0.5)).unwrap()).is_ok());
+    for floor in [f32::NAN, f32::INFINITY] {
+        assert!(decode::<Search>(&encode(&search(floor)).unwrap()).is_err());
+        let vector = Components(vec![0.5, floor].into());
+        assert!(decode::<Search>(&encode(&Search { vector, ..search(0.5) }).unwrap()).is_err());
+    }
+}
+
+#[test]
+fn the_longest_of_each_fits_its_kind() {
+    let text: Arc<str> = "x".repeat(LONGEST_PROMPT).into();
+    let vector = Components(vec![1.0; MAX_DIMENSION].into());
+    let near = Near { id: [0xab; 32].into(), cosine: 1.0, text: text.clone(), generation: u64::MAX };
+    let searched = Searched { near: vec![near; MAX_CANDIDATES], shards: u32::MAX, complete: true };
+    assert!(encode(&searched).is_ok());
+    let search = Search { space: space(), vector: vector.clone(), k: u8::MAX, floor: Finite(1.0) };
+    assert!(encode(&search).is_ok());
+    let stored = Stored { text, generation: u64::MAX, expires_ms: u64::MAX, ..stored() };
+    assert!(encode(&Learn { space: space(), stored, vector }).is_ok());
+    assert!(encode(&Forget { space: space(), ids: vec![[0xab; 32].into(); MAX_FORGOTTEN] }).is_ok());
+}
+
 proptest! {
     #[test]
     fn any_stream_comes_back_as_it_went(
@@ -146,6 +226,8 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_without_harm(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = (decode::<Get>(&payload), decode::<Got>(&payload), decode::<Put>(&payload), decode::<PurgeCall>(&payload));
+        let _ = (decode::<Search>(&payload), decode::<Searched>(&payload), decode::<Learn>(&payload));
+        let _ = (decode::<Forget>(&payload), decode::<Pull>(&payload), decode::<Pulled>(&payload));
         let _ = (decode::<Follow>(&payload), decode::<Followed>(&payload), decode::<Landed>(&payload));
     }
 }

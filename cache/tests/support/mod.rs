@@ -47,6 +47,8 @@ pub(crate) struct Simulation {
     answered: AtomicUsize,
     /// What a peer that cannot be trusted makes of its answers to semantic look-ups.
     twist: Mutex<Option<Twist>>,
+    /// Who was asked for the nearest entries, in order.
+    pub(crate) searched: Mutex<Vec<NodeId>>,
 }
 
 type Twist = Box<dyn Fn(&mut Searched) + Send>;
@@ -85,6 +87,7 @@ impl Simulation {
             calls: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             twist: Mutex::default(),
+            searched: Mutex::default(),
         });
         names.iter().for_each(|name| simulation.boot(name, &change));
         simulation
@@ -252,6 +255,7 @@ impl Peers for SimulatedPeers {
 
     async fn search(&self, peer: &NodeId, message: &Search, _: Duration) -> Result<Searched, PeerError> {
         let simulation = self.simulation();
+        simulation.searched.lock().unwrap().push(peer.clone());
         let mut answer = simulation.call(&self.me, peer, message).await?;
         if let Some(twist) = simulation.twist.lock().unwrap().as_ref() {
             twist(&mut answer);

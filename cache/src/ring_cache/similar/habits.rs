@@ -109,7 +109,7 @@ fn first_eight(digest: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    const NOW: u64 = 1_795_253_467_000;
+    const NOW: u64 = 28_050_835_422 * REFILL_MS;
 
     fn namespace(number: u8) -> NamespaceId {
         NamespaceId { scope: [number; 16], name: [7; 16] }

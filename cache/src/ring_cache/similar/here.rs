@@ -60,7 +60,7 @@ impl Inner {
             semantic.notes.put(stored.id, note);
             semantic.indexes.insert(*space, stored.id, &vector.0, expires_ms, now_ms).is_ok()
         };
-        Learned { kept, shards: semantic.shards(space) }
+        Learned { kept }
     }
 
     /// What a purge of a generation leaves here is never served; this gives the memory back.

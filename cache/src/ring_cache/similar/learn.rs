@@ -10,10 +10,10 @@ use super::space::{place_of, shard, space_of};
 use super::{Question, Semantic, is_comparable};
 use crate::entry::Entry;
 use crate::identity::{EntryId, NamespaceId};
-use crate::message::{Components, Forget, Learn, Learned, MAX_FORGOTTEN};
+use crate::message::{Components, Forget, Learn, MAX_FORGOTTEN};
 use crate::ring_cache::{Inner, RingCache};
 use crate::vector::Space;
-use crate::vector::shard::{MAX_SHARDS, shard_of};
+use crate::vector::shard::shard_of;
 use crate::vector_store::{Stored, Vectors};
 
 impl RingCache {
@@ -35,11 +35,11 @@ impl RingCache {
             let Some(vector) = semantic.embed(&question.text).await else { return };
             let space = space_of(&question, semantic.config.embedder.space());
             let stored = Stored { id, text: question.text, generation, expires_ms };
-            let learned = match &semantic.config.vectors {
+            let is_learned = match &semantic.config.vectors {
                 Some(vectors) => inner.teach_database(semantic, vectors.as_ref(), &space, &stored, &vector).await,
                 None => inner.teach_holders(semantic, &space, stored, vector).await,
             };
-            if learned {
+            if is_learned {
                 semantic.counters.learned.add();
             }
         }
@@ -94,39 +94,31 @@ impl Inner {
 
     /// The owner, whose word counts, and the replica.
     async fn teach_holders(&self, semantic: &Semantic, space: &Space, stored: Stored, vector: Components) -> bool {
-        let place = place_of(space);
-        let number = shard_of(&stored.id, semantic.habits.shards(&place));
+        let number = shard_of(&stored.id, semantic.habits.shards(&place_of(space)));
         let lesson = Learn { space: shard(*space, number), stored, vector };
         let placement = self.peers.placement(&place_of(&lesson.space));
         self.notice_ring(placement.ring);
-        let (learned, _) = join(
+        let (is_learned, _) = join(
             self.teach(semantic, placement.owner.as_ref(), &lesson),
             self.teach(semantic, placement.replica.as_ref(), &lesson),
         )
         .await;
-        // How the space is split is its first shard's to say.
-        if let Some(Learned { shards, .. }) = learned.filter(|_| number == 0)
-            && shards.is_power_of_two()
-            && shards <= MAX_SHARDS
-        {
-            semantic.habits.set_shards(&place, shards);
-        }
-        learned.is_some_and(|learned| learned.kept)
+        is_learned
     }
 
-    async fn teach(&self, semantic: &Semantic, holder: Option<&NodeId>, lesson: &Learn) -> Option<Learned> {
-        let peer = holder?;
+    async fn teach(&self, semantic: &Semantic, holder: Option<&NodeId>, lesson: &Learn) -> bool {
+        let Some(peer) = holder else { return false };
         if peer == self.peers.me() {
-            return Some(self.learn_here(semantic, lesson));
+            return self.learn_here(semantic, lesson).kept;
         }
         let deadline = self.config.put_deadline;
         match timeout(deadline, self.peers.learn(peer, lesson, deadline)).await {
-            Ok(Ok(learned)) => Some(learned),
+            Ok(Ok(learned)) => learned.kept,
             Ok(Err(error)) => {
                 tracing::debug!(%peer, id = %lesson.stored.id, %error, "a vector was not handed over");
-                None
+                false
             }
-            Err(_) => None,
+            Err(_) => false,
         }
     }
 
