@@ -5,6 +5,7 @@ The pairs are those of docs/semantic-cache.md; the first of each is asked at one
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -32,12 +33,21 @@ class Asker:
     def kind(self, *asked, **more: str) -> str:
         return self.ask(*asked, **more).headers["x-peerway-cache"]
 
+    def judged(self, node: int, text: str, again=None, **more) -> httpx.Response:
+        """The answer once the text was compared. On a busy machine a look-up that took too long is a miss, and what was
+        not taken by its owner in time is not learned: `again` teaches it once more."""
+
+        def compared() -> httpx.Response | None:
+            answer = self.ask(node, text, cache_no_store="true", **more)
+            if "x-peerway-cache-guard" in answer.headers:
+                return answer
+            return again() and None if again else None
+
+        return waiting.until("the text to be compared", compared, 60, every=0.02)
+
     def learned(self) -> int:
         """Answers that can be found by meaning."""
         return sum(int(node.metric("peerway_cache_learned_total")) for node in self.cluster.nodes)
-
-    def wait_learned(self, count: int) -> None:
-        waiting.until(f"{count} answers to be learned", lambda: self.learned() >= count, 60, every=0.02)
 
     def explain(self, node: int, first, second, **more) -> dict:
         answer = self.cluster.nodes[node].api("POST", "/api/cache/explain", {"first": first, "second": second, **more})
@@ -55,39 +65,43 @@ def asker(http: httpx.Client, cluster: Cluster, unique: str) -> Asker:
 
 
 def test_what_one_node_learned_the_others_answer_by(asker: Asker) -> None:
-    before = asker.learned()
     first = asker.ask(0, KEPT)
     assert first.headers["x-peerway-cache"] == "miss"
-    asker.wait_learned(before + 1)
     for node in range(3):
-        answer = asker.ask(node, SAME)
+        answer = asker.judged(node, SAME, again=lambda: asker.ask(0, KEPT, cache_no_read="true"))
         assert answer.headers["x-peerway-cache"] == "hit-semantic", node
         assert answer.headers["x-peerway-cache-guard"] == "agrees"
         assert answer.headers["x-peerway-cache-id"] == first.headers["x-peerway-cache-id"]
         assert float(answer.headers["x-peerway-cache-similarity"]) >= 0.85
-        assert answer.json() == first.json()
-    assert asker.cluster.provider.bill()["requests"] == 1
+        assert answer.json()["choices"] == first.json()["choices"]
+    assert answer.headers["x-peerway-cost-usd"] == "0"
 
 
+@pytest.mark.timeout(900)
 def test_pairs(asker: Asker) -> None:
-    """Each pair under a cache key of its own, so that only its first can answer its second."""
-    before = asker.learned()
-    for at, pair in enumerate(PAIRS):
-        assert asker.kind(at, pair["a"], within=pair["id"]) == "miss"
-    asker.wait_learned(before + len(PAIRS))
-    total, hits = Counter(), Counter()
-    for at, pair in enumerate(PAIRS):
-        answer = asker.ask(at + 1, pair["b"], within=pair["id"])
-        kind = answer.headers["x-peerway-cache"]
-        assert kind in ("hit-semantic", "miss"), pair
-        is_hit = kind == "hit-semantic"
+    """Each pair under a cache key of its own, so that only its first can answer its second; what `explain` tells of it
+    is what happens."""
+
+    def is_hit(numbered: tuple[int, dict]) -> bool:
+        at, pair = numbered
         told = asker.explain(at % 3, pair["a"], pair["b"])
-        assert told["hit"] == is_hit, (pair, told, dict(answer.headers))
-        if "x-peerway-cache-guard" in answer.headers:
+        assert asker.kind(at, pair["a"], within=pair["id"]) == "miss"
+        if told["guard"] == "not_asked":
+            # Not near enough: so there is no header to wait for.
+            answer = asker.ask(at + 1, pair["b"], within=pair["id"])
+        else:
+            answer = asker.judged(at + 1, pair["b"], again=lambda: asker.ask(at, pair["a"], within=pair["id"], cache_no_read="true"), within=pair["id"])
             assert answer.headers["x-peerway-cache-guard"] == (told["reason"] or "agrees"), pair
-        for group in (pair["type"], "all"):
-            total[pair["same"], group] += 1
-            hits[pair["same"], group] += is_hit
+        kind = answer.headers["x-peerway-cache"]
+        assert kind == ("hit-semantic" if told["hit"] else "miss"), (pair, told, dict(answer.headers))
+        return told["hit"]
+
+    total, hits = Counter(), Counter()
+    with ThreadPoolExecutor(8) as pool:
+        for pair, hit in zip(PAIRS, pool.map(is_hit, enumerate(PAIRS))):
+            for group in (pair["type"], "all"):
+                total[pair["same"], group] += 1
+                hits[pair["same"], group] += hit
     print(f"\n{'':12} {'type':22} {'pairs':>5} {'served':>7}")
     for (same, group), count in sorted(total.items(), key=lambda item: (not item[0][0], item[0][1] == "all", item[0][1])):
         print(f"{'paraphrase' if same else 'near-miss':12} {group:22} {count:5} {hits[same, group] / count:7.1%}")
@@ -109,11 +123,10 @@ def test_no_key_is_given_what_another_one_asked_for(asker: Asker) -> None:
         return all(asker.http.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"}).status_code == 200 for url, key in asked)
 
     waiting.until("all nodes to know the keys", known, 10)
-    before = asker.learned()
-    # Each key asks for one thing of its own.
+    # Each key asks for one thing of its own, which it is answered by.
     for number, (key, pair) in enumerate(zip(keys, same)):
         assert asker.kind(number, pair["a"], key) == "miss"
-    asker.wait_learned(before + len(keys))
+        asker.judged(number + 1, pair["b"], again=lambda: asker.ask(number, pair["a"], key, cache_no_read="true"), key=key)
     hits = Counter()
     for reader, key in enumerate(keys):
         for owner, pair in enumerate(same):
@@ -154,11 +167,13 @@ def test_explain_tells_why_not_and_changes_nothing(asker: Asker) -> None:
 
 
 def test_metrics_and_api_count_what_came_of_it(asker: Asker) -> None:
-    before = asker.learned()
-    asker.ask(0, "flights from Paris to Rome")
-    asker.wait_learned(before + 1)
+
+    def there() -> httpx.Response:
+        return asker.ask(0, "flights from Paris to Rome", cache_no_read="true")
+
+    there()
     nodes = asker.cluster.nodes
-    refused = sum(n.metric('peerway_cache_guard_refusals_total') for n in nodes)
-    assert asker.kind(1, "flights from Rome to Paris") == "miss"
-    waiting.until("the refusal to be counted", lambda: sum(n.metric("peerway_cache_guard_refusals_total") for n in nodes) > refused, 5)
+    refused = nodes[1].metric("peerway_cache_guard_refusals_total")
+    assert asker.judged(1, "flights from Rome to Paris", again=there).headers["x-peerway-cache-guard"] == "direction"
+    assert nodes[1].metric("peerway_cache_guard_refusals_total") == refused + 1
     assert nodes[1].api("GET", "/api/cache").json()["semantic"]["refusals"]["direction"] >= 1

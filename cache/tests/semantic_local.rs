@@ -8,10 +8,10 @@
 mod tiny_bert;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::future::join_all;
 use peerway_cache::semantic::Embedder;
-use peerway_cache::semantic::embed::{Batched, Folder, Local, Model, cosine, local_bounds};
+use peerway_cache::semantic::embed::{Batched, Bounds, Folder, Local, Model, cosine, local_bounds};
 use tokio::runtime::Handle;
 
 const FOLDER: &str = "PEERWAY_MINILM_FOLDER";
@@ -74,30 +74,29 @@ async fn weights_that_are_not_numbers_give_no_vector() {
     let dir = tempfile::tempdir().unwrap();
     tiny_bert::write(dir.path(), &tiny_bert::config(), &tensors);
     let model = Local::load(&Folder::open(dir.path()).unwrap(), 1).unwrap();
-    let embedder = Batched::new(Arc::new(model), local_bounds(1), Handle::current());
+    let bounds = Bounds { deadline: Duration::from_secs(60), ..local_bounds(1) };
+    let embedder = Batched::new(Arc::new(model), bounds, Handle::current());
     let error = embedder.embed("the cloud").await.unwrap_err();
     assert!(error.to_string().contains("no direction"), "{error}");
 }
 
 /// The folder of all-MiniLM-L6-v2, where there is one.
-fn minilm() -> Option<Batched> {
+fn minilm() -> Option<Local> {
     let Some(folder) = std::env::var_os(FOLDER) else {
         println!("skipped: {FOLDER} names no folder with all-MiniLM-L6-v2");
         return None;
     };
-    let model = Local::load(&Folder::open(folder.as_ref()).unwrap(), 2).unwrap();
-    Some(Batched::new(Arc::new(model), local_bounds(2), Handle::current()))
+    Some(Local::load(&Folder::open(folder.as_ref()).unwrap(), 2).unwrap())
 }
 
 /// Vectors as `cache/semantic/train/golden_vectors.py` computes them, with the model's own tokenizer.
 #[tokio::test]
 async fn minilm_gives_its_own_vectors() {
-    let Some(embedder) = minilm() else { return };
+    let Some(model) = minilm() else { return };
     let golden: Vec<serde_json::Value> =
         include_str!("data/minilm_vectors.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let texts: Vec<&str> = golden.iter().map(|line| line["text"].as_str().unwrap()).collect();
-    let vectors: Vec<Arc<[f32]>> =
-        join_all(texts.iter().map(|text| embedder.embed(text))).await.into_iter().map(Result::unwrap).collect();
+    let texts: Vec<Arc<str>> = golden.iter().map(|line| line["text"].as_str().unwrap().into()).collect();
+    let vectors: Vec<Arc<[f32]>> = model.vectors(&texts).await.into_iter().map(Result::unwrap).collect();
     for (line, vector) in golden.iter().zip(&vectors) {
         let first: Vec<f32> = serde_json::from_value(line["first"].clone()).unwrap();
         for (found, expected) in vector.iter().zip(&first) {

@@ -3,8 +3,9 @@
 //! `cache/semantic/train/lexicon.py` writes it; its licence is beside it. Only words and numbers of senses are kept: two
 //! words that share a sense are synonyms, two whose senses share a parent are siblings (red and blue, Austria and Italy).
 
-use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
+
+use super::fixed::FixedMap;
 
 static FILE: &[u8] = include_bytes!("lexicon.bin");
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::read(FILE).unwrap_or_default());
@@ -36,38 +37,97 @@ pub(crate) enum Kinship {
 
 #[derive(Debug, Default)]
 pub(crate) struct Lexicon {
-    numbers: HashMap<&'static str, WordNumber>,
+    numbers: FixedMap<&'static str, WordNumber>,
     texts: Vec<&'static str>,
-    senses: Vec<Vec<u16>>,
-    parents: Vec<u16>,
-    antonyms: HashSet<(WordNumber, WordNumber)>,
-    derived: HashSet<(WordNumber, WordNumber)>,
-    bases: HashMap<WordNumber, WordNumber>,
+    /// The bytes of the longest text.
+    longest: usize,
+    senses: Lists,
+    parents: Lists,
+    antonyms: Lists,
+    derived: Lists,
+    bases: FixedMap<WordNumber, WordNumber>,
+}
+
+/// A short list for each word, all in one piece of memory.
+#[derive(Debug, Default)]
+struct Lists {
+    ends: Vec<u32>,
+    items: Vec<u16>,
+}
+
+impl Lists {
+    fn push(&mut self, list: impl IntoIterator<Item = u16>) {
+        self.items.extend(list);
+        self.ends.push(u32::try_from(self.items.len()).unwrap_or(u32::MAX));
+    }
+
+    /// For each of so many words the others of its pairs.
+    fn of_pairs(words: usize, pairs: &[(u16, u16)]) -> Self {
+        let mut both: Vec<(u16, u16)> = pairs.iter().flat_map(|&(a, b)| [(a, b), (b, a)]).collect();
+        both.sort_unstable();
+        let mut lists = Self::default();
+        let mut rest = both.as_slice();
+        for word in 0..words {
+            let (its, others) = rest.split_at(rest.partition_point(|(first, _)| usize::from(*first) <= word));
+            lists.push(its.iter().map(|(_, other)| *other));
+            rest = others;
+        }
+        lists
+    }
+
+    fn of(&self, word: WordNumber) -> &[u16] {
+        let word = usize::from(word);
+        let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
+        let start = word.checked_sub(1).map_or(0, end);
+        self.items.get(start..end(word)).unwrap_or_default()
+    }
 }
 
 impl Lexicon {
     fn read(file: &'static [u8]) -> Option<Self> {
         let mut file = Reader(file.strip_prefix(b"PWL1")?);
-        let words = file.u32()?;
+        let words = file.u32()? as usize;
         let senses = file.u32()?;
-        let mut numbers = HashMap::with_capacity(words as usize);
-        let mut texts = Vec::with_capacity(words as usize);
+        let mut numbers = FixedMap::with_capacity_and_hasher(words, Default::default());
+        let mut texts = Vec::with_capacity(words);
         for number in 0..words {
             let length = file.u8()?;
             let text = std::str::from_utf8(file.bytes(length.into())?).ok()?;
             numbers.insert(text, u16::try_from(number).ok()?);
             texts.push(text);
         }
-        let mut of_words = Vec::with_capacity(words as usize);
+        let mut of_words = Lists::default();
         for _ in 0..words {
             let count = file.u8()?;
             of_words.push((0..count).map(|_| file.u16()).collect::<Option<Vec<_>>>()?);
         }
-        let parents = (0..senses).map(|_| file.u16()).collect::<Option<Vec<_>>>()?;
-        let antonyms = file.pairs()?.into_iter().collect();
-        let derived = file.pairs()?.into_iter().collect();
+        let above = (0..senses).map(|_| file.u16()).collect::<Option<Vec<_>>>()?;
+        let mut parents = Lists::default();
+        for number in 0..words {
+            let senses = of_words.of(u16::try_from(number).ok()?);
+            let parent = |sense: &u16| above.get(usize::from(*sense)).copied().filter(|&parent| parent != NONE);
+            let mut its: Vec<u16> = senses.iter().filter_map(parent).collect();
+            its.sort_unstable();
+            its.dedup();
+            parents.push(its);
+        }
+        let antonyms = Lists::of_pairs(words, &file.pairs()?);
+        let derived = Lists::of_pairs(words, &file.pairs()?);
         let bases = file.pairs()?.into_iter().collect();
-        Some(Self { numbers, texts, senses: of_words, parents, antonyms, derived, bases })
+        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        Some(Self { numbers, texts, longest, senses: of_words, parents, antonyms, derived, bases })
+    }
+
+    /// The number of the text that these parts make.
+    fn number(&self, parts: &[&str]) -> Option<WordNumber> {
+        let mut joined = [0_u8; 256];
+        let mut length = 0;
+        for part in parts {
+            let end = length + part.len();
+            joined.get_mut(length..end).filter(|_| end <= self.longest)?.copy_from_slice(part.as_bytes());
+            length = end;
+        }
+        self.numbers.get(std::str::from_utf8(&joined[..length]).ok()?).copied()
     }
 
     /// The word's number, in whatever form it stands: plural, past, comparative, British or American spelling.
@@ -76,7 +136,7 @@ impl Lexicon {
             let base = self.bases.get(&number).copied().unwrap_or(number);
             // A form that has senses of its own ("left") stays itself.
             let regular = || if word.ends_with("ing") || OWN_FORMS.contains(&word) { None } else { self.regular(word) };
-            return Some(if self.senses(number).is_empty() { base } else { regular().unwrap_or(number) });
+            return Some(if self.senses.of(number).is_empty() { base } else { regular().unwrap_or(number) });
         }
         self.regular(word).or_else(|| {
             respell(word)
@@ -110,15 +170,15 @@ impl Lexicon {
         }
         ENDINGS.iter().find_map(|(ending, base)| {
             let stem = word.strip_suffix(ending).filter(|stem| stem.len() >= 3)?;
-            let direct = self.numbers.get(format!("{stem}{base}").as_str());
+            let direct = self.number(&[stem, base]);
             let single = || {
                 let mut letters = stem.chars().rev();
                 let doubled = base.is_empty() && *ending != "s" && letters.next() == letters.next();
                 doubled
-                    .then(|| self.numbers.get(&stem[..stem.len() - stem.chars().next_back().map_or(0, char::len_utf8)]))
+                    .then(|| self.number(&[&stem[..stem.len() - stem.chars().next_back().map_or(0, char::len_utf8)]]))
                     .flatten()
             };
-            direct.or_else(single).copied()
+            direct.or_else(single)
         })
     }
 
@@ -128,39 +188,40 @@ impl Lexicon {
 
     /// A verb of two words: turn off.
     pub(crate) fn phrase(&self, first: &str, second: &str) -> Option<WordNumber> {
-        self.numbers.get(format!("{first} {second}").as_str()).copied()
+        self.number(&[first, " ", second])
     }
 
     /// How two words stand to each other; symmetric.
     pub(crate) fn kinship(&self, first: WordNumber, second: WordNumber) -> Kinship {
-        let pair = (first.min(second), first.max(second));
+        let meet = |a: &[u16], b: &[u16]| a.iter().any(|one| b.contains(one));
+        let (a, b) = (self.senses.of(first), self.senses.of(second));
+        let (above_a, above_b) = (self.parents.of(first), self.parents.of(second));
         if first == second {
-            return Kinship::Synonym;
+            Kinship::Synonym
+        } else if self.antonyms.of(first).contains(&second) {
+            Kinship::Antonym
+        } else if self.derived.of(first).contains(&second) {
+            Kinship::Family
+        } else if meet(a, b) {
+            Kinship::Synonym
+        } else if meet(above_a, b) || meet(above_b, a) {
+            Kinship::ParentOrChild
+        } else if meet(above_a, above_b) {
+            Kinship::Sibling
+        } else {
+            Kinship::None
         }
-        if self.antonyms.contains(&pair) {
-            return Kinship::Antonym;
-        }
-        if self.derived.contains(&pair) {
-            return Kinship::Family;
-        }
-        let (a, b) = (self.senses(first), self.senses(second));
-        if a.iter().any(|sense| b.contains(sense)) {
-            return Kinship::Synonym;
-        }
-        let parent = |sense: &u16| self.parents.get(usize::from(*sense)).copied().filter(|&parent| parent != NONE);
-        if a.iter().filter_map(parent).any(|up| b.contains(&up))
-            || b.iter().filter_map(parent).any(|up| a.contains(&up))
-        {
-            return Kinship::ParentOrChild;
-        }
-        if a.iter().filter_map(parent).any(|up| b.iter().filter_map(parent).any(|other| other == up)) {
-            return Kinship::Sibling;
-        }
-        Kinship::None
     }
 
-    fn senses(&self, word: WordNumber) -> &[u16] {
-        self.senses.get(usize::from(word)).map_or(&[], Vec::as_slice)
+    /// The senses of a word and their parents: words with none in common, that are not [`Lexicon::relatives`], have no
+    /// kinship.
+    pub(crate) fn meanings(&self, word: WordNumber) -> impl Iterator<Item = u16> {
+        self.senses.of(word).iter().chain(self.parents.of(word)).copied()
+    }
+
+    /// The word's opposites and the words that it is derived from or that are derived from it.
+    pub(crate) fn relatives(&self, word: WordNumber) -> impl Iterator<Item = WordNumber> {
+        self.antonyms.of(word).iter().chain(self.derived.of(word)).copied()
     }
 }
 

@@ -7,6 +7,7 @@
 //!   embedders that ask a model.
 //! - `text`: a prompt read as words, numbers, identifiers and quotations.
 //! - `lexicon`: synonyms, antonyms and word families, a compact table derived from WordNet.
+//! - `fixed`: how tables are kept that never change.
 //! - [`guard`]: two prompts to a [`Verdict`]: how surely the answer to the first answers the second, and why not.
 //!
 //! ```
@@ -19,9 +20,10 @@
 //! ```
 
 pub mod embed;
+mod fixed;
 pub mod guard;
 mod lexicon;
 mod text;
 
 pub use embed::{EmbedError, Embedder, StaticEmbedder};
-pub use guard::{Check, CheckVerdict, Guard, Reason, Verdict};
+pub use guard::{Check, CheckVerdict, Guard, Prompt, Reason, Verdict};

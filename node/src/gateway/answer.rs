@@ -24,11 +24,15 @@ pub(super) struct Read {
 
 /// Reads an answer of this dialect; `passes`: only for its facts.
 pub(super) fn read_answer(dialect: Dialect, body: &[u8], passes: bool) -> Result<Read, DecodeError> {
-    if let Some(failure) = error_in(dialect, body) {
+    let is_scanned = passes && matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiCompletions);
+    let answer = if is_scanned { Answer::read(body) } else { None };
+    if !answer.as_ref().is_some_and(|answer| answer.has_choices)
+        && let Some(failure) = error_in(dialect, body)
+    {
         return Ok(Read { chat: None, answer: None, spent: stated_beside(dialect, body), failure: Some(failure) });
     }
-    if passes && matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiCompletions) {
-        return scanned(dialect, body);
+    if is_scanned {
+        return scanned(dialect, body, answer);
     }
     let chat = match codec::decode_answer(dialect, body) {
         Ok(chat) => chat,
@@ -45,14 +49,14 @@ pub(super) fn read_answer(dialect: Dialect, body: &[u8], passes: bool) -> Result
         finished: !chat.choices.is_empty()
             && chat.choices.iter().all(|it| matches!(it.finish, Some(Finish::Stop | Finish::StopSequence(_)))),
         has_tool_calls: parts(&chat).any(|part| matches!(part.content, Content::ToolCall { .. })),
+        has_choices: !chat.choices.is_empty(),
     };
     let spent = usage.map_or_else(|| Spent::Counted(written_in(&chat), None, Reason::NoUsage), Spent::Stated);
     Ok(Read { chat: (!passes).then_some(chat), answer: Some(answer), spent, failure: None })
 }
 
 /// OpenAI's answers are passed on without a tree being built of them.
-fn scanned(dialect: Dialect, body: &[u8]) -> Result<Read, DecodeError> {
-    let answer = Answer::read(body);
+fn scanned(dialect: Dialect, body: &[u8], answer: Option<Answer>) -> Result<Read, DecodeError> {
     let spent = match answer.as_ref().and_then(|answer| answer.usage) {
         Some(usage) => Spent::Stated(usage),
         None => {

@@ -43,7 +43,7 @@ use crate::telemetry::{AccessLog, Shard};
 pub use admission::{Admission, Admitted};
 pub use answer_cache::AnswerCache;
 pub use attended::Unattended;
-pub(crate) use cached::{ExplainError, Explained, Pair};
+pub(crate) use cached::{ExplainError, Pair};
 pub use exchange::{CacheResult, Exchange, Outcome};
 pub use hooks::Hooks;
 pub use plan::{Plan, PlanError};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
 use super::Quota;
 
@@ -21,18 +21,14 @@ const FAMILIES: [[&str; 3]; 6] = [
     ["x-ratelimit-limit", "x-ratelimit-remaining", ""],
 ];
 
-/// How all those names begin: of most answers nothing is looked up.
+/// How all those names begin: of most answers nothing is compared.
 const BEGINNINGS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
 
 /// The limit that is nearest, if any is stated.
 pub fn quota(headers: &HeaderMap) -> Option<Quota> {
-    let says_limit = |name: &HeaderName| BEGINNINGS.iter().any(|beginning| name.as_str().starts_with(beginning));
-    if !headers.keys().any(says_limit) {
-        return None;
-    }
     let mut nearest: Option<Quota> = None;
-    for (index, [limit, remaining, reset]) in FAMILIES.into_iter().enumerate() {
-        let (Some(limit), Some(remaining)) = (number(headers, limit), number(headers, remaining)) else { continue };
+    for (index, [limit, remaining, reset]) in stated(headers)?.into_iter().enumerate() {
+        let (Some(limit), Some(remaining)) = (number(limit), number(remaining)) else { continue };
         if limit <= 0.0 || remaining < 0.0 {
             continue;
         }
@@ -41,7 +37,7 @@ pub fn quota(headers: &HeaderMap) -> Option<Quota> {
         let calls_per_second = (index == 0).then_some((limit / 60.0) as f32);
         let known = nearest.and_then(|quota| quota.calls_per_second).or(calls_per_second);
         let is_nearer = nearest.is_none_or(|quota| left < quota.left);
-        let resets_in = if is_nearer { text(headers, reset).and_then(period) } else { None };
+        let resets_in = if is_nearer { text(reset).and_then(period) } else { None };
         nearest = Some(match nearest {
             Some(quota) if !is_nearer => Quota { calls_per_second: known, ..quota },
             _ => Quota { left, resets_in, calls_per_second: known },
@@ -50,19 +46,40 @@ pub fn quota(headers: &HeaderMap) -> Option<Quota> {
     nearest
 }
 
+/// What the headers say of each family. One pass over what is there: to look all the names up takes longer than all else
+/// that is done with an answer's head.
+fn stated(headers: &HeaderMap) -> Option<[[Option<&HeaderValue>; 3]; FAMILIES.len()]> {
+    let mut stated = None;
+    for (name, value) in headers {
+        if let Some((family, field)) = place(name.as_str()) {
+            stated.get_or_insert([[None; 3]; FAMILIES.len()])[family][field].get_or_insert(value);
+        }
+    }
+    stated
+}
+
+/// Where in the table a name stands.
+fn place(name: &str) -> Option<(usize, usize)> {
+    if !BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) {
+        return None;
+    }
+    let mut families = FAMILIES.iter().enumerate();
+    families.find_map(|(family, names)| Some((family, names.iter().position(|known| *known == name)?)))
+}
+
 /// Seconds or milliseconds; a date is rare enough to be left out.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let milliseconds = number(headers, "retry-after-ms").map(|ms| ms / 1000.0);
-    let seconds = milliseconds.or_else(|| number(headers, RETRY_AFTER.as_str()))?;
+    let milliseconds = number(headers.get("retry-after-ms")).map(|ms| ms / 1000.0);
+    let seconds = milliseconds.or_else(|| number(headers.get(RETRY_AFTER)))?;
     (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(MAX_PAUSE)))
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    if name.is_empty() { None } else { headers.get(name)?.to_str().ok().map(str::trim) }
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value?.to_str().ok().map(str::trim)
 }
 
-fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
-    text(headers, name)?.parse::<f64>().ok().filter(|number| number.is_finite())
+fn number(value: Option<&HeaderValue>) -> Option<f64> {
+    text(value)?.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 /// `1s`, `6m0s`, `2m59.56s`, `15ms`, or plain seconds.
@@ -93,7 +110,7 @@ fn period(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::HeaderName;
 
     use super::*;
 

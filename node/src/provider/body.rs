@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use zstd::stream::raw::DParameter;
 use zstd::stream::write::Decoder as ZstdDecoder;
 
+use super::http1::Lease;
 use super::lanes::Seat;
 
 /// Output that is always allowed, and by how much it may be larger than the input beyond that. Text becomes ten times
@@ -41,10 +42,32 @@ pub enum BodyError {
 
 /// The body of an answer.
 pub struct Body {
+    /// Dropped before the connection, which so learns that nobody wants the rest.
     incoming: Incoming,
     coding: Option<Box<Coding>>,
-    /// Its place in the connection, given back when nobody reads it any more.
-    _seat: Seat,
+    held: Held,
+}
+
+/// What an answer has of the connection that it comes by, given back when nobody reads it any more.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// All of it.
+    Alone(Lease),
+    /// A place beside others.
+    Shared(#[expect(dead_code, reason = "it is dropped")] Seat),
+}
+
+impl Held {
+    fn poll_frame(
+        &mut self,
+        incoming: &mut Incoming,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match self {
+            Self::Alone(lease) => lease.poll_frame(incoming, context),
+            Self::Shared(_) => http_body::Body::poll_frame(Pin::new(incoming), context),
+        }
+    }
 }
 
 impl fmt::Debug for Body {
@@ -55,7 +78,7 @@ impl fmt::Debug for Body {
 
 impl Body {
     /// Reads what the headers say of the coding, and takes it out of them.
-    pub(super) fn new(incoming: Incoming, headers: &mut HeaderMap, seat: Seat) -> Result<Self, UnknownCoding> {
+    pub(super) fn new(incoming: Incoming, headers: &mut HeaderMap, held: Held) -> Result<Self, UnknownCoding> {
         let coding = match headers.get(CONTENT_ENCODING) {
             None => None,
             Some(name) => Coding::named(name.as_bytes())?,
@@ -64,7 +87,7 @@ impl Body {
             headers.remove(CONTENT_ENCODING);
             headers.remove(CONTENT_LENGTH);
         }
-        Ok(Self { incoming, coding: coding.map(Box::new), _seat: seat })
+        Ok(Self { incoming, coding: coding.map(Box::new), held })
     }
 }
 
@@ -78,7 +101,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = &mut *self;
         loop {
-            let frame = ready!(Pin::new(&mut body.incoming).poll_frame(context));
+            let frame = ready!(body.held.poll_frame(&mut body.incoming, context));
             let Some(coding) = &mut body.coding else {
                 return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
             };

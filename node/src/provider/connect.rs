@@ -23,10 +23,12 @@ use super::resolve::{Checked, Resolve, is_allowed, refused};
 use super::url::{Host, host};
 use crate::config::Http2;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 /// TCP, or TLS to a proxy.
 type Carrier = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// TLS to the provider, or what would carry it.
+pub(super) type Stream = MaybeHttpsStream<Carrier>;
 
 /// The longest answer to CONNECT that is read.
 const MAX_TUNNEL_HEAD: usize = 8 << 10;
@@ -72,7 +74,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<Carrier>;
+    type Response = Stream;
     type Error = BoxError;
     type Future = Connecting<Self::Response>;
 

@@ -5,8 +5,8 @@
 //! - `site`, `endpoint`, `headers`, `vertex`: its URLs, its headers, and what is particular about a body
 //! - `credential`, `service_account`, `token`: what it is shown to know who asks
 //! - [`address`], [`url`]: where a provider may live; [`resolve`]: names are looked up and judged
-//! - `client`, `connect`, `lanes`: connections, by a proxy or without; `body`: what comes back by them; [`late`](Late):
-//!   what does not come in time
+//! - `client`, `connect`: connections, by a proxy or without; `http1`, `link`: those that carry one request at a time;
+//!   `lanes`: those that carry many; `body`: what comes back by them; [`late`](Late): what does not come in time
 
 pub mod address;
 mod body;
@@ -15,8 +15,10 @@ mod connect;
 mod credential;
 mod endpoint;
 pub mod headers;
+mod http1;
 mod lanes;
 mod late;
+mod link;
 mod pattern;
 mod request;
 pub mod resolve;

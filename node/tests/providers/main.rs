@@ -5,6 +5,7 @@
 mod connections;
 mod golden;
 mod keys;
+mod reuse;
 mod tokens;
 
 use bytes::Bytes;

@@ -4,7 +4,7 @@ use super::space::space_of;
 use super::{Question, Refused, Semantic, Similar, is_comparable};
 use crate::ring_cache::RingCache;
 use crate::ring_cache::get::Fetched;
-use crate::semantic::{Reason, Verdict};
+use crate::semantic::{Prompt, Reason, Verdict};
 use crate::vector::Space;
 use crate::vector_store::Near;
 
@@ -48,8 +48,10 @@ impl RingCache {
     ) -> Similar {
         let mut found = Similar::Miss(None);
         let mut gone = Vec::new();
+        let asked = if near.is_empty() { None } else { Some(Prompt::read(&question.text)) };
         for (space, near) in near {
-            let verdict = semantic.guard.judge(&near.text, &question.text);
+            let Some(asked) = &asked else { break };
+            let verdict = semantic.guard.judge_read(&Prompt::read(&near.text), asked);
             // What contradicts is no answer under any threshold.
             if !(verdict.similarity > 0.0 && verdict.similarity >= threshold) {
                 found = better(found, &verdict, near.cosine);

@@ -7,8 +7,10 @@
 //! - [`Folder`] and, with the feature `local-embedder`, `Local`: a model in this process.
 //! - `wordpiece`: the tokenizer of the model that the table was distilled from.
 //! - `table`: the table's file.
+//! - `kernel`: the sums over its vectors.
 
 mod batched;
+mod kernel;
 mod local;
 mod openai;
 mod static_embedder;
@@ -17,6 +19,7 @@ mod unicode_ranges;
 mod wordpiece;
 
 pub use batched::{Batched, Bounds, Model};
+pub(crate) use kernel::{product, products};
 pub use local::{Folder, FolderError, Shape};
 #[cfg(feature = "local-embedder")]
 pub use local::{Local, local_bounds};

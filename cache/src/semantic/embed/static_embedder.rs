@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::kernel::product;
 use super::{DIM, EmbedError, Embedder, bounded, pieces, table};
 
 /// Only so many bytes of a text are read: what a vector of word means can say about a longer one is said by then.
@@ -57,7 +58,7 @@ impl Embedder for StaticEmbedder {
 
 /// Scales a vector to length 1; zeros stay zeros.
 pub(crate) fn normalise(vector: &mut [f32; DIM]) {
-    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let length = product(vector, vector).sqrt();
     if length > 0.0 {
         vector.iter_mut().for_each(|x| *x /= length);
     }

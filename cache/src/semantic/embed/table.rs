@@ -1,9 +1,10 @@
 //! The table of token vectors in the binary, as `cache/semantic/train/table.py` writes it.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::DIM;
+use super::kernel::add_bytes;
+use crate::semantic::fixed::FixedMap;
 
 static FILE: &[u8] = include_bytes!("table.bin");
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(FILE).unwrap_or_default());
@@ -16,7 +17,9 @@ pub(crate) fn table() -> &'static Table {
 /// Vocabulary, weights and vectors of the static embedder.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    numbers: HashMap<&'static str, u32>,
+    numbers: FixedMap<&'static str, u32>,
+    /// The bytes of the longest piece.
+    longest: usize,
     weights: &'static [u8],
     rows: &'static [u8],
 }
@@ -29,20 +32,23 @@ impl Table {
         if take_u32(&mut rest)? as usize != DIM {
             return None;
         }
-        let mut numbers = HashMap::with_capacity(tokens);
+        let mut numbers = FixedMap::with_capacity_and_hasher(tokens, Default::default());
+        let mut longest = 0;
         for number in 0..tokens {
             let (&length, after) = rest.split_first()?;
             let (text, after) = after.split_at_checked(length.into())?;
             numbers.insert(std::str::from_utf8(text).ok()?, u32::try_from(number).ok()?);
+            longest = longest.max(text.len());
             rest = after;
         }
         let (weights, rows) = rest.split_at_checked(tokens)?;
-        (rows.len() == tokens * DIM).then_some(Self { numbers, weights, rows })
+        (rows.len() == tokens * DIM).then_some(Self { numbers, longest, weights, rows })
     }
 
     /// The number of a word piece, if it is in the vocabulary.
     pub(crate) fn number(&self, piece: &str) -> Option<u32> {
-        self.numbers.get(piece).copied()
+        // Of a long word all beginnings are looked up, the longest first.
+        if piece.len() > self.longest { None } else { self.numbers.get(piece).copied() }
     }
 
     /// How much a token says, 0 to 1: the log of its rank by frequency.
@@ -54,9 +60,7 @@ impl Table {
     pub(crate) fn add(&self, number: u32, factor: f32, sum: &mut [f32; DIM]) {
         let start = number as usize * DIM;
         let Some(row) = self.rows.get(start..start + DIM) else { return };
-        for (total, &byte) in sum.iter_mut().zip(row) {
-            *total += factor * f32::from(byte.cast_signed());
-        }
+        add_bytes(row, factor, sum);
     }
 }
 

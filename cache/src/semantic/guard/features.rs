@@ -1,9 +1,11 @@
 //! What is weighed: some thirty numbers about a pair, each with a name and the same whichever prompt comes first.
 
+use std::sync::LazyLock;
+
 use super::align::{Alignment, Bond, Link};
-use super::checks::{frame, named, only, said_share};
+use super::checks::{Pair, named, said_share};
 use super::verdict::{Check, CheckVerdict};
-use crate::semantic::embed::cosine;
+use crate::semantic::embed::product;
 use crate::semantic::text::{Kind, Reading, Role, Word};
 
 /// How many features there are.
@@ -63,6 +65,10 @@ const COUNTS: [&str; 15] = [
     "opposites",
 ];
 
+/// The places of [`COUNTS`].
+static COUNT_PLACES: LazyLock<Vec<usize>> =
+    LazyLock::new(|| (0..COUNT).filter(|&at| COUNTS.contains(&NAMES[at])).collect());
+
 #[derive(Debug, Default, Clone, Copy)]
 struct Side {
     covered: f32,
@@ -75,13 +81,14 @@ struct Side {
 
 /// The features of a pair.
 #[allow(clippy::cast_precision_loss, reason = "counts of some hundred words at most")]
-pub(super) fn of(a: &Reading, b: &Reading, alignment: &Alignment, checks: &[Check]) -> [f32; COUNT] {
+pub(super) fn of(pair: &Pair<'_>, checks: &[Check]) -> [f32; COUNT] {
+    let &Pair { a, b, alignment, .. } = pair;
     let (first, second) = (side(&a.words, &alignment.first), side(&b.words, &alignment.second));
     let low = |of: fn(&Side) -> f32| of(&first).min(of(&second));
     let high = |of: fn(&Side) -> f32| of(&first).max(of(&second));
     let bonds =
         |bond: Bond| alignment.first.iter().chain(&alignment.second).filter(|link| link.bond == bond).count() as f32;
-    let numbers = (only(&a.words, &b.words).len() as f32, only(&b.words, &a.words).len() as f32);
+    let numbers = (pair.numbers.0.len() as f32, pair.numbers.1.len() as f32);
     let shared = |keep: fn(&Word) -> bool| {
         a.words.iter().zip(&alignment.first).filter(|(word, link)| keep(word) && link.said()).count() as f32
     };
@@ -102,13 +109,13 @@ pub(super) fn of(a: &Reading, b: &Reading, alignment: &Alignment, checks: &[Chec
             .count() as f32
     };
     let mut row = [
-        cosine(&a.vector, &b.vector),
+        product(&a.vector, &b.vector),
         low(|side| side.covered),
         high(|side| side.covered),
         low(|side| side.said),
         high(|side| side.said),
         said_share(a, b, alignment),
-        frame(a, b),
+        pair.frame,
         low(|side| side.worst),
         high(|side| side.worst),
         low(|side| side.open),
@@ -134,10 +141,8 @@ pub(super) fn of(a: &Reading, b: &Reading, alignment: &Alignment, checks: &[Chec
         shared(|word| word.named || word.kind == Kind::Code),
         bonds(Bond::Opposite),
     ];
-    for (value, name) in row.iter_mut().zip(NAMES) {
-        if COUNTS.contains(&name) {
-            *value = value.ln_1p();
-        }
+    for &at in COUNT_PLACES.iter() {
+        row[at] = row[at].ln_1p();
     }
     row
 }
@@ -146,7 +151,9 @@ pub(super) fn of(a: &Reading, b: &Reading, alignment: &Alignment, checks: &[Chec
 fn side(words: &[Word], links: &[Link]) -> Side {
     let mut side = Side::default();
     let all: f32 = words.iter().map(|word| word.weight).sum();
-    let mut heaviest: Vec<(f32, f32)> = Vec::new();
+    // The three heaviest; of the same weight, those that stand first.
+    let mut heaviest = [(0.0, 0.0); 3];
+    let mut content = 0_usize;
     for (word, link) in words.iter().zip(links) {
         side.covered += word.weight * link.score;
         if link.said() {
@@ -158,15 +165,17 @@ fn side(words: &[Word], links: &[Link]) -> Side {
             }
         }
         if word.role == Role::Content {
-            heaviest.push((word.weight, link.score));
+            content += 1;
+            if let Some(place) = heaviest.iter().position(|(weight, _)| word.weight > *weight) {
+                heaviest[place..].rotate_right(1);
+                heaviest[place] = (word.weight, link.score);
+            }
         }
     }
     side.covered /= all.max(1e-6);
     side.said /= all.max(1e-6);
-    side.open_share = side.open / heaviest.len().max(1) as f32;
-    heaviest.sort_by(|x, y| y.0.total_cmp(&x.0));
-    heaviest.truncate(3);
-    side.heavy = heaviest.iter().map(|(_, score)| score).sum::<f32>() / heaviest.len().max(1) as f32;
+    side.open_share = side.open / content.max(1) as f32;
+    side.heavy = heaviest.iter().map(|(_, score)| score).sum::<f32>() / content.clamp(1, 3) as f32;
     side
 }
 
@@ -177,16 +186,16 @@ fn content(words: &[Word]) -> usize {
 /// The share of pairs of shared words that stand the other way round in the other prompt.
 #[allow(clippy::cast_precision_loss, reason = "counts of some hundred words at most")]
 fn inversions(a: &Reading, alignment: &Alignment) -> f32 {
-    let places: Vec<usize> = a
+    let places: Vec<u16> = a
         .words
         .iter()
         .zip(&alignment.first)
         .filter(|(word, link)| word.role == Role::Content && link.said())
-        .map(|(_, link)| link.partner)
+        .map(|(_, link)| u16::try_from(link.partner).unwrap_or(u16::MAX))
         .collect();
-    let pairs = || (0..places.len()).flat_map(|i| (i + 1..places.len()).map(move |j| (i, j)));
-    let turned = pairs().filter(|&(i, j)| places[i] > places[j]).count();
-    turned as f32 / pairs().count().max(1) as f32
+    let turned = |(at, place): (usize, &u16)| places[at + 1..].iter().filter(|later| *later < place).count();
+    let pairs = places.len() * places.len().saturating_sub(1) / 2;
+    places.iter().enumerate().map(turned).sum::<usize>() as f32 / pairs.max(1) as f32
 }
 
 /// What kind of thing is asked for, by its cues; the first cue found decides, so that "how often" is not "how".
@@ -203,10 +212,36 @@ const QUESTIONS: [(&str, &[&str]); 10] = [
     ("method", &["how ", "way to", "steps", "process"]),
 ];
 
+/// The cues that begin with a letter, each with its kind.
+static CUES: LazyLock<[Vec<(&str, usize)>; 256]> = LazyLock::new(|| {
+    let mut cues = std::array::from_fn(|_| Vec::new());
+    for (kind, (_, its)) in QUESTIONS.iter().enumerate() {
+        for cue in *its {
+            if let Some(&letter) = cue.as_bytes().first() {
+                cues[usize::from(letter)].push((*cue, kind));
+            }
+        }
+    }
+    cues
+});
+
+/// The first of the kinds whose cues a prompt has.
+fn kind_of_question(plain: &str) -> Option<usize> {
+    let plain = plain.as_bytes();
+    let mut first = QUESTIONS.len();
+    for (at, &letter) in plain.iter().enumerate() {
+        for (cue, kind) in &CUES[usize::from(letter)] {
+            if *kind < first && plain[at..].starts_with(cue.as_bytes()) {
+                first = *kind;
+            }
+        }
+    }
+    (first < QUESTIONS.len()).then_some(first)
+}
+
 /// 1 where both prompts ask the same kind of question, 0 where they ask different ones, one half where one asks none.
 fn question(a: &Reading, b: &Reading) -> f32 {
-    let of = |plain: &str| QUESTIONS.iter().position(|(_, cues)| cues.iter().any(|cue| plain.contains(cue)));
-    match (of(&a.plain), of(&b.plain)) {
+    match (kind_of_question(&a.plain), kind_of_question(&b.plain)) {
         (Some(one), Some(other)) if one == other => 1.0,
         (Some(_), Some(_)) => 0.0,
         _ => 0.5,

@@ -5,6 +5,7 @@
 //! `cache/semantic/train/fit.py`. Doubt is a miss. The judgement is symmetric, and a text always answers itself.
 //!
 //! - `align`: which word of one prompt stands for which of the other.
+//! - `kindred`: which pairs of words are worth a look.
 //! - `checks`: what makes two prompts different, each with its reason.
 //! - `features`: what is weighed.
 //! - `weights`: the trained table.
@@ -13,6 +14,7 @@
 mod align;
 mod checks;
 mod features;
+mod kindred;
 mod verdict;
 mod weights;
 
@@ -20,6 +22,7 @@ pub use verdict::{Check, CheckVerdict, Reason, Verdict};
 
 use super::text::Reading;
 use align::Alignment;
+use checks::Pair;
 
 pub use features::NAMES as FEATURE_NAMES;
 
@@ -50,11 +53,20 @@ impl Guard {
         if first == second {
             return Verdict::same();
         }
-        if first.len() > LONGEST_PROMPT || second.len() > LONGEST_PROMPT {
-            return Verdict::refused(Reason::TooLong, Vec::new());
+        self.judge_read(&Prompt::read(first), &Prompt::read(second))
+    }
+
+    /// Like [`Guard::judge`], of prompts that were read before.
+    #[must_use]
+    pub fn judge_read(&self, first: &Prompt, second: &Prompt) -> Verdict {
+        if first.text == second.text {
+            return Verdict::same();
         }
+        let (Some(a), Some(b)) = (&first.reading, &second.reading) else {
+            return Verdict::refused(Reason::TooLong, Vec::new());
+        };
         // One order for every pair, so that the judgement is the same both ways.
-        if first <= second { compare(first, second) } else { compare(second, first).turned() }
+        if first.text <= second.text { compare(a, b) } else { compare(b, a).turned() }
     }
 
     /// What the table weighs for two prompts, by [`FEATURE_NAMES`]; for training, and to explain a verdict.
@@ -63,28 +75,45 @@ impl Guard {
         let (first, second) = if first <= second { (first, second) } else { (second, first) };
         let (a, b) = (Reading::of(first), Reading::of(second));
         let alignment = Alignment::of(&a, &b);
-        features::of(&a, &b, &alignment, &checks::run(&a, &b, &alignment)).to_vec()
+        let pair = Pair::of(&a, &b, &alignment);
+        features::of(&pair, &checks::run(&pair)).to_vec()
+    }
+}
+
+/// A prompt, read once to be judged against many.
+#[derive(Debug)]
+pub struct Prompt {
+    text: Box<str>,
+    /// None where it is too long to compare.
+    reading: Option<Reading>,
+}
+
+impl Prompt {
+    /// Reads the text of a last turn.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        Self { text: text.into(), reading: (text.len() <= LONGEST_PROMPT).then(|| Reading::of(text)) }
     }
 }
 
 /// Below this the verdict carries [`Reason::Doubt`], whatever threshold the caller holds it against.
 const SURE: f32 = 0.85;
 
-fn compare(first: &str, second: &str) -> Verdict {
-    let (a, b) = (Reading::of(first), Reading::of(second));
+fn compare(a: &Reading, b: &Reading) -> Verdict {
     if a.words.len() > MOST_WORDS || b.words.len() > MOST_WORDS {
         return Verdict::refused(Reason::TooLong, Vec::new());
     }
     if a.words.is_empty() || b.words.is_empty() || !a.english || !b.english {
-        return strict(&a, &b);
+        return strict(a, b);
     }
-    let alignment = Alignment::of(&a, &b);
-    let checks = checks::run(&a, &b, &alignment);
+    let alignment = Alignment::of(a, b);
+    let pair = Pair::of(a, b, &alignment);
+    let checks = checks::run(&pair);
     if let Some(reason) = checks.iter().find(|check| check.verdict == CheckVerdict::Contradicts).map(|check| check.name)
     {
         return Verdict::refused(reason, checks);
     }
-    let similarity = weights::confidence(&features::of(&a, &b, &alignment, &checks));
+    let similarity = weights::confidence(&features::of(&pair, &checks));
     Verdict { similarity, reason: (similarity < SURE).then_some(Reason::Doubt), checks }
 }
 

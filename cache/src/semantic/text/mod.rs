@@ -13,7 +13,7 @@ mod scan;
 mod shorthand;
 mod spelling;
 mod synonyms;
-pub(super) mod vocabulary;
+mod vocabulary;
 
 pub(super) use reading::{Reading, Word};
 pub(super) use scan::Kind;

@@ -1,5 +1,9 @@
 //! Numbers in one notation: `1,000`, `1k` and `one thousand` are the same number, `17:30` and `half past five` the same time.
 
+use std::sync::LazyLock;
+
+use crate::semantic::fixed::FixedMap;
+
 /// The value of a token of digits in one notation: no thousands commas, no trailing zeros, times within twelve hours.
 pub(super) fn canonical(digits: &str) -> String {
     let plain: String = digits.chars().filter(|&c| c != ',').collect();
@@ -81,23 +85,17 @@ pub(super) fn part(word: &str) -> Option<Part> {
     const TENS: &[&str] = &["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     const TENTHS: &[&str] =
         &["", "", "twentieth", "thirtieth", "fortieth", "fiftieth", "sixtieth", "seventieth", "eightieth", "ninetieth"];
-    let place = |list: &[&str], factor: u64| {
-        let found = list.iter().position(|entry| !entry.is_empty() && *entry == word)?;
-        u64::try_from(found).ok().map(|found| found * factor)
-    };
-    if let Some(value) =
-        place(SMALL, 1).or_else(|| place(ORDINALS, 1)).or_else(|| place(TENS, 10)).or_else(|| place(TENTHS, 10))
-    {
-        return Some(Part::Add(value));
-    }
-    Some(Part::Times(match word {
-        "dozen" => 12,
-        "hundred" => 100,
-        "thousand" => 1_000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        _ => return None,
-    }))
+    const FACTORS: &[(&str, u64)] =
+        &[("dozen", 12), ("hundred", 100), ("thousand", 1_000), ("million", 1_000_000), ("billion", 1_000_000_000)];
+    static PARTS: LazyLock<FixedMap<&str, Part>> = LazyLock::new(|| {
+        let listed = |list: &'static [&'static str], factor| {
+            list.iter().zip(0_u64..).map(move |(word, place)| (*word, Part::Add(place * factor)))
+        };
+        let added = listed(SMALL, 1).chain(listed(ORDINALS, 1)).chain(listed(TENS, 10)).chain(listed(TENTHS, 10));
+        let times = FACTORS.iter().map(|&(word, factor)| (word, Part::Times(factor)));
+        added.chain(times).filter(|(word, _)| !word.is_empty()).collect()
+    });
+    PARTS.get(word).copied()
 }
 
 /// Reads number words from the start of `words`; how many it took, and the number.

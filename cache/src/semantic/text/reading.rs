@@ -1,20 +1,27 @@
 //! A prompt as the guard looks at it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::numbers::{canonical, month, spelled};
 use super::scan::{JOINED, Kind, Token, tokens};
 use super::shorthand::expand;
 use super::synonyms::Places;
 use super::vocabulary::{Role, common, is_unit, role, speaks_english, unit};
 use crate::semantic::embed::{DIM, normalise, pieces, table};
+use crate::semantic::fixed::FixedMap;
 use crate::semantic::lexicon::{WordNumber, lexicon};
 
-/// One word with all that the guard asks of it.
+/// One word with all that the guard asks of it; the same one wherever it stands again.
+pub(crate) type Word = Arc<Form>;
+
+/// What is known of a word.
 #[derive(Debug, Clone)]
-pub(crate) struct Word {
+pub(crate) struct Form {
     /// In lower case, shorthand written out, numbers in one notation.
     pub(crate) text: String,
     /// The form that stands in a dictionary.
-    pub(crate) base: String,
+    pub(crate) base: Cow<'static, str>,
     pub(crate) places: Places,
     /// Whether it is a unit of measure.
     pub(crate) unit: bool,
@@ -27,12 +34,16 @@ pub(crate) struct Word {
     pub(crate) weight: f32,
     /// Length 1.
     pub(crate) vector: [f32; DIM],
+    /// Which of the different words of its prompt it is.
+    pub(crate) number: usize,
 }
 
 /// A prompt, read.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) words: Vec<Word>,
+    /// Where each of its different words stands first.
+    pub(crate) different: Vec<usize>,
     /// Lower case, white space as single blanks.
     pub(crate) plain: String,
     /// What stands in quotation marks, lower case, without marks at its ends.
@@ -45,7 +56,15 @@ pub(crate) struct Reading {
 
 impl Reading {
     pub(crate) fn of(text: &str) -> Self {
-        let words = words(&tokens(text));
+        let tokens = tokens(text);
+        let lower: Vec<String> = tokens.iter().map(|token| token.text.to_lowercase()).collect();
+        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+        let mut reader = Reader { tokens: &tokens, lower: &lower, ..Reader::default() };
+        let mut at = 0;
+        while at < tokens.len() {
+            at += reader.read(at);
+        }
+        let Reader { words, different, .. } = reader;
         let mut vector = [0.0; DIM];
         for word in &words {
             for (sum, part) in vector.iter_mut().zip(&word.vector) {
@@ -54,7 +73,7 @@ impl Reading {
         }
         normalise(&mut vector);
         let plain = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-        Self { english: is_english(text, &words), quotes: quotes(&plain), words, plain, vector }
+        Self { english: is_english(text, &words), quotes: quotes(&plain), words, different, plain, vector }
     }
 }
 
@@ -90,157 +109,219 @@ fn quotes(plain: &str) -> Vec<String> {
     found
 }
 
-fn words(tokens: &[Token]) -> Vec<Word> {
-    let mut found: Vec<Word> = Vec::new();
-    let lower: Vec<String> = tokens.iter().map(|token| token.text.to_lowercase()).collect();
-    let plain: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let mut at = 0;
-    while at < tokens.len() {
-        at += read(tokens, &plain, at, &mut found);
-    }
-    found
+/// What has been read so far.
+#[derive(Default)]
+struct Reader<'t> {
+    tokens: &'t [Token],
+    /// The tokens in lower case.
+    lower: &'t [&'t str],
+    words: Vec<Word>,
+    different: Vec<usize>,
+    /// Words that were read before.
+    known: FixedMap<(&'t str, Kind, bool), Word>,
 }
 
-/// Reads the token at `at`; how many tokens that took.
-fn read(tokens: &[Token], lower: &[&str], at: usize, found: &mut Vec<Word>) -> usize {
-    let token = &tokens[at];
-    let word = lower[at];
-    if token.kind == Kind::Number {
-        return number(tokens, at, found);
-    }
-    if token.kind == Kind::Operator {
-        found.push(make(word, Kind::Operator, false));
-        return 1;
-    }
-    if word == "half"
-        && lower.get(at + 1) == Some(&"past")
-        && let Some((taken, hour)) = spelled(&lower[at + 2..])
-    {
-        found.push(make(&format!("{hour}:30"), Kind::Number, false));
-        return taken + 2;
-    }
-    if word == "half" {
-        found.push(make("0.5", Kind::Number, false));
-        return 1;
-    }
-    if let Some((taken, value)) = spelled(&lower[at..]) {
-        // A lone "one" is more often a pronoun than a number.
-        let kind = if taken == 1 && word == "one" { Kind::Word } else { Kind::Number };
-        found.push(make(&value.to_string(), kind, false));
-        return taken;
-    }
-    let after_number = at > 0 && (tokens[at - 1].kind == Kind::Number);
-    if let Some(unit) = unit(word).filter(|_| after_number || matches!(token.before, '°')) {
-        if unit == "thousand" && token.before == JOINED {
-            if let Some(last) = found.last_mut() {
-                last.text = last.text.parse::<f64>().map_or_else(|_| last.text.clone(), |n| (n * 1000.0).to_string());
-            }
-        } else {
-            found.push(make(unit, Kind::Word, false));
+impl<'t> Reader<'t> {
+    /// Reads the token at `at`; how many tokens that took.
+    fn read(&mut self, at: usize) -> usize {
+        let (token, lower) = (&self.tokens[at], self.lower);
+        let word = lower[at];
+        if token.kind == Kind::Number {
+            return self.number(at);
         }
-        return 1;
-    }
-    let proper = token.text.starts_with(char::is_uppercase);
-    if word == "may" && proper && !token.opens {
-        found.push(make("may-month", Kind::Word, true));
-        return 1;
-    }
-    if let Some(long) = expand(word) {
-        found.extend(long.iter().map(|part| {
-            make(part, if part.starts_with(|c: char| c.is_ascii_digit()) { Kind::Number } else { Kind::Word }, false)
-        }));
-        return 1;
-    }
-    let base = clitic(word, found);
-    let base = if token.kind == Kind::Word && lexicon().find(base).is_none() && table().number(base).is_none() {
-        common(base).unwrap_or(base)
-    } else {
-        base
-    };
-    if let Some(next) = lower.get(at + 1).filter(|next| is_particle(next)) {
-        let stem = lexicon().find(base);
-        let phrase = lexicon().phrase(base, next).or_else(|| {
-            let forms = [base.trim_end_matches('s'), base.trim_end_matches("ed"), base.trim_end_matches("ing")];
-            stem.and(forms.iter().find_map(|form| lexicon().phrase(form, next)))
-        });
-        if let Some(entry) = phrase {
-            let mut merged = make(base, Kind::Word, false);
-            merged.text = format!("{base} {next}");
-            merged.entry = Some(entry);
-            merged.base = lexicon().text(entry).unwrap_or(base).to_owned();
-            merged.places = Places::of(&merged.text, &merged.base);
-            merged.role = Role::Content;
-            merged.weight = merged.weight.max(0.5);
-            found.push(merged);
+        if token.kind == Kind::Operator {
+            self.push(word, Kind::Operator);
+            return 1;
+        }
+        if word == "half"
+            && lower.get(at + 1) == Some(&"past")
+            && let Some((taken, hour)) = spelled(&lower[at + 2..])
+        {
+            self.push(&format!("{hour}:30"), Kind::Number);
+            return taken + 2;
+        }
+        if word == "half" {
+            self.push("0.5", Kind::Number);
+            return 1;
+        }
+        if let Some((taken, value)) = spelled(&lower[at..]) {
+            // A lone "one" is more often a pronoun than a number.
+            let kind = if taken == 1 && word == "one" { Kind::Word } else { Kind::Number };
+            self.push(&value.to_string(), kind);
+            return taken;
+        }
+        let after_number = at > 0 && (self.tokens[at - 1].kind == Kind::Number);
+        if let Some(unit) = unit(word).filter(|_| after_number || matches!(token.before, '°')) {
+            if unit == "thousand" && token.before == JOINED {
+                // The number before it, which nothing else holds yet.
+                if let Some(last) = self.words.last_mut().and_then(Arc::get_mut)
+                    && let Ok(number) = last.text.parse::<f64>()
+                {
+                    last.text = (number * 1000.0).to_string();
+                }
+            } else {
+                self.push(unit, Kind::Word);
+            }
+            return 1;
+        }
+        let proper = token.text.starts_with(char::is_uppercase);
+        if word == "may" && proper && !token.opens {
+            self.add(Form::of("may-month", Kind::Word, true));
+            return 1;
+        }
+        if let Some(long) = expand(word) {
+            for part in long {
+                let is_number = part.starts_with(|c: char| c.is_ascii_digit());
+                self.push(part, if is_number { Kind::Number } else { Kind::Word });
+            }
+            return 1;
+        }
+        let base = self.clitic(word);
+        if let Some(next) = lower.get(at + 1).filter(|next| is_particle(next))
+            && let Some(verb) = verb_of_two(base, token.kind, next)
+        {
+            self.add(verb);
             return 2;
         }
+        self.push_settled(base, token.kind, proper && !token.opens);
+        1
     }
-    found.push(make(base, token.kind, proper && !token.opens));
-    1
-}
 
-/// Takes "'s", "'ve" and the like off a word; "n't" becomes a word of its own.
-fn clitic<'w>(word: &'w str, found: &mut Vec<Word>) -> &'w str {
-    if let Some(base) = word.strip_suffix("n't") {
-        found.push(make("not", Kind::Word, false));
-        return base;
+    fn push(&mut self, text: &str, kind: Kind) {
+        self.add(Form::of(text, kind, false));
     }
-    ["'s", "'ve", "'re", "'ll", "'d", "'m", "s'"].iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word)
+
+    fn add(&mut self, form: Form) -> Word {
+        let word = Arc::new(Form { number: self.different.len(), ..form });
+        self.different.push(self.words.len());
+        self.words.push(word.clone());
+        word
+    }
+
+    /// A word as it stands, or what it is a slip of.
+    fn push_settled(&mut self, base: &'t str, kind: Kind, named: bool) {
+        if let Some(word) = self.known.get(&(base, kind, named)) {
+            self.words.push(word.clone());
+            return;
+        }
+        let (text, entry) = settle(base, kind);
+        let word = self.add(Form::with_entry(text, kind, named, entry));
+        self.known.insert((base, kind, named), word);
+    }
+
+    /// Takes "'s", "'ve" and the like off a word; "n't" becomes a word of its own.
+    fn clitic(&mut self, word: &'t str) -> &'t str {
+        if let Some(base) = word.strip_suffix("n't") {
+            self.push("not", Kind::Word);
+            return base;
+        }
+        if !word.contains('\'') {
+            return word;
+        }
+        ["'s", "'ve", "'re", "'ll", "'d", "'m", "s'"]
+            .iter()
+            .find_map(|ending| word.strip_suffix(ending))
+            .unwrap_or(word)
+    }
+
+    /// Numbers, fractions and dates of digits.
+    fn number(&mut self, at: usize) -> usize {
+        let tokens = self.tokens;
+        let digits =
+            |i: usize| tokens.get(i).filter(|token| token.kind == Kind::Number).map(|token| token.text.as_str());
+        let slash = |i: usize| tokens.get(i).is_some_and(|token| token.before == '/');
+        if let (Some(first), Some(second), true) = (digits(at), digits(at + 1), slash(at + 1)) {
+            if let (Some(year), true) = (digits(at + 2), slash(at + 2)) {
+                let name = second.parse().ok().and_then(month);
+                self.push(&canonical(first), Kind::Number);
+                self.push(name.unwrap_or(second), if name.is_some() { Kind::Word } else { Kind::Number });
+                self.push(&canonical(year), Kind::Number);
+                return 3;
+            }
+            if first == "1" && second == "2" {
+                self.push("0.5", Kind::Number);
+                return 2;
+            }
+        }
+        self.push(&canonical(&tokens[at].text), Kind::Number);
+        1
+    }
 }
 
 fn is_particle(word: &str) -> bool {
     matches!(word, "off" | "on" | "up" | "down" | "out" | "in" | "back" | "away" | "over" | "through")
 }
 
-/// Numbers, fractions and dates of digits.
-fn number(tokens: &[Token], at: usize, found: &mut Vec<Word>) -> usize {
-    let digits = |i: usize| tokens.get(i).filter(|token| token.kind == Kind::Number).map(|token| token.text.as_str());
-    let slash = |i: usize| tokens.get(i).is_some_and(|token| token.before == '/');
-    if let (Some(first), Some(second), true) = (digits(at), digits(at + 1), slash(at + 1)) {
-        if let (Some(year), true) = (digits(at + 2), slash(at + 2)) {
-            let name = second.parse().ok().and_then(month);
-            found.push(make(&canonical(first), Kind::Number, false));
-            found.push(make(name.unwrap_or(second), if name.is_some() { Kind::Word } else { Kind::Number }, false));
-            found.push(make(&canonical(year), Kind::Number, false));
-            return 3;
-        }
-        if first == "1" && second == "2" {
-            found.push(make("0.5", Kind::Number, false));
-            return 2;
-        }
+/// The word, or the function word that an unknown word is a slip of, with its place in the lexicon.
+fn settle(base: &str, kind: Kind) -> (&str, Option<WordNumber>) {
+    let entry = lexicon().find(base);
+    if kind == Kind::Word
+        && entry.is_none()
+        && table().number(base).is_none()
+        && let Some(known) = common(base)
+    {
+        return (known, lexicon().find(known));
     }
-    found.push(make(&canonical(&tokens[at].text), Kind::Number, false));
-    1
+    (base, entry)
 }
 
-fn make(text: &str, kind: Kind, named: bool) -> Word {
-    let (role, entry) = match kind {
-        Kind::Word => (role(text), lexicon().find(text)),
-        Kind::Code => (Role::Content, lexicon().find(text)),
-        Kind::Number | Kind::Operator => (Role::Content, None),
-    };
-    let table = table();
-    let pieces = pieces(text);
-    let mut vector = [0.0; DIM];
-    for &piece in &pieces {
-        table.add(piece, table.weight(piece).max(0.05), &mut vector);
+/// A verb of two words: turn off.
+fn verb_of_two(base: &str, kind: Kind, particle: &str) -> Option<Form> {
+    let (base, stem) = settle(base, kind);
+    let entry = lexicon().phrase(base, particle).or_else(|| {
+        let forms = [base.trim_end_matches('s'), base.trim_end_matches("ed"), base.trim_end_matches("ing")];
+        stem.and(forms.iter().find_map(|form| lexicon().phrase(form, particle)))
+    })?;
+    let first = Form::of(base, Kind::Word, false);
+    let text = format!("{base} {particle}");
+    let base = lexicon().text(entry).map_or(first.base, Cow::Borrowed);
+    Some(Form {
+        places: Places::of(&text, &base),
+        text,
+        base,
+        entry: Some(entry),
+        role: Role::Content,
+        weight: first.weight.max(0.5),
+        ..first
+    })
+}
+
+impl Form {
+    fn of(text: &str, kind: Kind, named: bool) -> Self {
+        let entry = match kind {
+            Kind::Word | Kind::Code => lexicon().find(text),
+            Kind::Number | Kind::Operator => None,
+        };
+        Self::with_entry(text, kind, named, entry)
     }
-    normalise(&mut vector);
-    let said = match pieces.as_slice() {
-        [one] => table.weight(*one),
-        _ => 0.95,
-    };
-    let weight = match (kind, role) {
-        (Kind::Number, _) => 0.7,
-        (Kind::Operator, _) => 0.3,
-        (_, Role::Filler) => 0.03,
-        (_, Role::Weak) => 0.15,
-        (_, Role::Direction) => 0.05,
-        (_, Role::Content) => said.max(0.3),
-        _ => 0.35,
-    };
-    let base = entry.and_then(|entry| lexicon().text(entry)).unwrap_or(text).to_owned();
-    let places = Places::of(text, &base);
-    let unit = is_unit(&base);
-    Word { text: text.to_owned(), base, places, unit, kind, role, named, entry, weight, vector }
+
+    fn with_entry(text: &str, kind: Kind, named: bool, entry: Option<WordNumber>) -> Self {
+        let role = if kind == Kind::Word { role(text) } else { Role::Content };
+        let table = table();
+        let pieces = pieces(text);
+        let mut vector = [0.0; DIM];
+        for &piece in &pieces {
+            table.add(piece, table.weight(piece).max(0.05), &mut vector);
+        }
+        normalise(&mut vector);
+        let said = match pieces.as_slice() {
+            [one] => table.weight(*one),
+            _ => 0.95,
+        };
+        let weight = match (kind, role) {
+            (Kind::Number, _) => 0.7,
+            (Kind::Operator, _) => 0.3,
+            (_, Role::Filler) => 0.03,
+            (_, Role::Weak) => 0.15,
+            (_, Role::Direction) => 0.05,
+            (_, Role::Content) => said.max(0.3),
+            _ => 0.35,
+        };
+        let base = match entry.and_then(|entry| lexicon().text(entry)) {
+            Some(base) => Cow::Borrowed(base),
+            None => Cow::Owned(text.to_owned()),
+        };
+        let (places, unit) = (Places::of(text, &base), is_unit(&base));
+        Self { text: text.to_owned(), base, places, unit, kind, role, named, entry, weight, vector, number: 0 }
+    }
 }

@@ -1,7 +1,7 @@
 //! Characters to tokens: words, numbers, identifiers and operators. No meaning yet.
 
 /// What a token is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Word,
     Number,

@@ -1,5 +1,9 @@
 //! Abbreviations, slips and plain spellings that stand for other words.
 
+use std::sync::LazyLock;
+
+use crate::semantic::fixed::FixedMap;
+
 /// What shorthand stands for, word by word.
 pub(super) fn expand(word: &str) -> Option<&'static [&'static str]> {
     const SHORT: &[(&str, &[&str])] = &[
@@ -161,5 +165,6 @@ pub(super) fn expand(word: &str) -> Option<&'static [&'static str]> {
         ("rent", &["rent"]),
         ("fulltime", &["full", "time"]),
     ];
-    SHORT.iter().find(|(short, _)| *short == word).map(|(_, long)| *long)
+    static LONG: LazyLock<FixedMap<&str, &[&str]>> = LazyLock::new(|| SHORT.iter().copied().collect());
+    LONG.get(word).copied()
 }

@@ -1,7 +1,8 @@
 //! Synonyms and opposites of everyday prompts, beyond what the lexicon knows.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use crate::semantic::fixed::FixedMap;
 
 /// Words that mean the same, most of them in the plain prose of prompts; `_` stands for the blank of a two-word verb.
 const ALIKE: &[&str] = &[
@@ -298,43 +299,51 @@ const OPPOSED: &[&str] = &[
     "yesterday tomorrow",
 ];
 
-/// A word's places in the lists of synonyms and of opposites.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Places {
-    groups: Vec<usize>,
-    opposites: Vec<(usize, bool)>,
+/// The groups and pairs that have a word.
+#[derive(Debug, Default)]
+struct Listed {
+    groups: Vec<u16>,
+    opposites: Vec<(u16, bool)>,
 }
 
+/// A word's places in the lists of synonyms and of opposites: in the form it has in the text, and in its dictionary form.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Places([Option<&'static Listed>; 2]);
+
 impl Places {
-    /// Where a word stands, in the form it has in the text or in its dictionary form.
     pub(crate) fn of(text: &str, base: &str) -> Self {
-        let mut places = LISTS.get(text).cloned().unwrap_or_default();
-        if let Some(more) = LISTS.get(base).filter(|_| base != text) {
-            places.groups.extend(&more.groups);
-            places.opposites.extend(&more.opposites);
-        }
-        places
+        Self([LISTS.get(text), LISTS.get(base).filter(|_| base != text)])
+    }
+
+    /// The numbers of its groups of words that mean the same.
+    pub(crate) fn groups(self) -> impl Iterator<Item = u16> {
+        self.0.into_iter().flatten().flat_map(|places| places.groups.iter().copied())
+    }
+
+    /// The numbers of its pairs of opposites, and on which side it stands.
+    pub(crate) fn opposites(self) -> impl Iterator<Item = (u16, bool)> {
+        self.0.into_iter().flatten().flat_map(|places| places.opposites.iter().copied())
     }
 
     /// Whether the lists say that two words mean the same.
-    pub(crate) fn alike(&self, other: &Self) -> bool {
-        self.groups.iter().any(|group| other.groups.contains(group))
+    pub(crate) fn alike(self, other: Self) -> bool {
+        self.groups().any(|group| other.groups().any(|its| its == group))
     }
 
     /// Whether the lists say that two words are opposites.
-    pub(crate) fn opposed(&self, other: &Self) -> bool {
-        self.opposites.iter().any(|&(pair, side)| other.opposites.contains(&(pair, !side)))
+    pub(crate) fn opposed(self, other: Self) -> bool {
+        self.opposites().any(|(pair, side)| other.opposites().any(|its| its == (pair, !side)))
     }
 }
 
-static LISTS: LazyLock<HashMap<String, Places>> = LazyLock::new(|| {
-    let mut lists: HashMap<String, Places> = HashMap::new();
-    for (number, group) in ALIKE.iter().enumerate() {
+static LISTS: LazyLock<FixedMap<String, Listed>> = LazyLock::new(|| {
+    let mut lists: FixedMap<String, Listed> = FixedMap::default();
+    for (number, group) in (0..).zip(ALIKE) {
         for word in group.split_ascii_whitespace() {
             lists.entry(word.replace('_', " ")).or_default().groups.push(number);
         }
     }
-    for (number, pair) in OPPOSED.iter().enumerate() {
+    for (number, pair) in (0..).zip(OPPOSED) {
         let ends = pair.split_once('/').or_else(|| pair.split_once(' '));
         if let Some((one, other)) = ends {
             lists.entry(one.to_owned()).or_default().opposites.push((number, false));

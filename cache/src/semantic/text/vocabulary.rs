@@ -1,6 +1,9 @@
 //! Closed lists of English: what is filler, what carries logic, and units.
 
+use std::sync::LazyLock;
+
 use super::spelling::mistyped;
+use crate::semantic::fixed::{FixedMap, Words, words};
 
 /// What a word does in a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,8 +34,9 @@ const COMPARISON: &str = " more less fewer least most greater smaller larger abo
 const TIME: &str = " before after since until till during while today yesterday tomorrow tonight ago weekday weekend am pm monday tuesday wednesday thursday friday saturday sunday january february march april june july august september october november december inside outside within beyond ";
 const DIRECTION: &str = " from to into onto toward towards ";
 
-pub(crate) fn role(word: &str) -> Role {
-    const LISTS: &[(&str, Role)] = &[
+/// Each listed word's role; of a word in two lists, the first list's.
+static ROLES: LazyLock<FixedMap<&str, Role>> = LazyLock::new(|| {
+    let lists = [
         (NEGATION, Role::Negation),
         (CONDITION, Role::Condition),
         (SCOPE, Role::Scope),
@@ -42,20 +46,37 @@ pub(crate) fn role(word: &str) -> Role {
         (FILLER, Role::Filler),
         (WEAK, Role::Weak),
     ];
-    LISTS.iter().find(|(list, _)| listed(list, word)).map_or(Role::Content, |(_, role)| *role)
+    let mut roles = FixedMap::default();
+    for (list, role) in lists {
+        for word in list.split_ascii_whitespace() {
+            roles.entry(word).or_insert(role);
+        }
+    }
+    roles
+});
+
+pub(crate) fn role(word: &str) -> Role {
+    ROLES.get(word).copied().unwrap_or(Role::Content)
 }
+
+/// Words of which others are slips, by their first letter.
+static COMMON: LazyLock<FixedMap<char, Vec<&str>>> = LazyLock::new(|| {
+    let mut common: FixedMap<char, Vec<&str>> = FixedMap::default();
+    for list in [FILLER, WEAK, DIRECTION, TIME] {
+        for word in list.split_ascii_whitespace().filter(|word| word.len() > 2) {
+            if let Some(first) = word.chars().next() {
+                common.entry(first).or_default().push(word);
+            }
+        }
+    }
+    common
+});
 
 /// The function word that an unknown word is a slip of.
 pub(super) fn common(word: &str) -> Option<&'static str> {
-    [FILLER, WEAK, DIRECTION, TIME]
-        .iter()
-        .flat_map(|list| list.split_ascii_whitespace())
-        .find(|known| known.len() > 2 && mistyped(word, known))
-}
-
-/// Whether a list of words between blanks has the word.
-pub(crate) fn listed(list: &str, word: &str) -> bool {
-    list.match_indices(word).any(|(at, _)| list[..at].ends_with(' ') && list[at + word.len()..].starts_with(' '))
+    // A slip keeps the first letter.
+    let known = COMMON.get(&word.chars().next()?)?;
+    known.iter().copied().find(|known| mistyped(word, known))
 }
 
 /// Units that are single letters: only after a number.
@@ -76,20 +97,28 @@ pub(super) fn unit(letter: &str) -> Option<&'static str> {
     })
 }
 
-const UNITS: &str = " kilogram gram pound ounce stone ton tonne kilometer meter centimeter millimeter mile yard foot inch liter milliliter gallon pint cup tablespoon teaspoon celsius fahrenheit kelvin second minute hour day week month year millisecond microsecond nanosecond byte kilobyte megabyte gigabyte terabyte gibibyte mebibyte euro dollar pound yen franc rupee percent watt kilowatt volt ampere joule calorie kilocalorie decade century acre hectare knot bar pascal seconds minutes hours days weeks months years miles yards feet inches grams pounds ounces gallons cups tablespoons teaspoons euros dollars francs calories milliseconds microseconds kilograms kilometers meters ";
+static UNITS: LazyLock<Words<'static>> = LazyLock::new(|| {
+    words(
+        " kilogram gram pound ounce stone ton tonne kilometer meter centimeter millimeter mile yard foot inch liter milliliter gallon pint cup tablespoon teaspoon celsius fahrenheit kelvin second minute hour day week month year millisecond microsecond nanosecond byte kilobyte megabyte gigabyte terabyte gibibyte mebibyte euro dollar pound yen franc rupee percent watt kilowatt volt ampere joule calorie kilocalorie decade century acre hectare knot bar pascal seconds minutes hours days weeks months years miles yards feet inches grams pounds ounces gallons cups tablespoons teaspoons euros dollars francs calories milliseconds microseconds kilograms kilometers meters ",
+    )
+});
 
 /// Whether a word is a unit of measure.
 pub(crate) fn is_unit(word: &str) -> bool {
-    listed(UNITS, word)
+    UNITS.contains(word)
 }
 
 /// Function words of other languages that English has not: German, French, Spanish, Portuguese, Italian, Dutch.
-const FOREIGN: &str = " der das und ist nicht ich ein eine einen wie mit auf für von zu dem den im sind wird wir meine mein kann muss bei oder le les des est une je pour dans que qui sur avec mon ma sont ce comment quel quelle puis el los las del es una por para con mi que como qué cuál cómo está son o os uma um não com meu minha qual é ao dos da na no em il gli che di sono het een van ik voor niet met ";
+static FOREIGN: LazyLock<Words<'static>> = LazyLock::new(|| {
+    words(
+        " der das und ist nicht ich ein eine einen wie mit auf für von zu dem den im sind wird wir meine mein kann muss bei oder le les des est une je pour dans que qui sur avec mon ma sont ce comment quel quelle puis el los las del es una por para con mi que como qué cuál cómo está son o os uma um não com meu minha qual é ao dos da na no em il gli che di sono het een van ik voor niet met ",
+    )
+});
 
 /// Whether a word is a function word of English (`Some(true)`) or of a language that is not (`Some(false)`).
 pub(super) fn speaks_english(word: &str) -> Option<bool> {
     match role(word) {
-        Role::Content | Role::Weak => listed(FOREIGN, word).then_some(false),
+        Role::Content | Role::Weak => FOREIGN.contains(word).then_some(false),
         _ => Some(true),
     }
 }

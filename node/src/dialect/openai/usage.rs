@@ -63,6 +63,8 @@ pub struct Answer {
     /// Every choice ended with `stop`.
     pub finished: bool,
     pub has_tool_calls: bool,
+    /// There is something under `choices`, and so no error in the place of an answer.
+    pub has_choices: bool,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +89,11 @@ struct Message {
 impl Answer {
     /// Reads a `chat.completion` body; `None` when it is not one.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let parsed: Parsed = serde_json::from_slice(body).ok()?;
+        // Checked as a whole where it can be: string by string takes longer.
+        let parsed: Parsed = match std::str::from_utf8(body) {
+            Ok(text) => serde_json::from_str(text).ok()?,
+            Err(_) => serde_json::from_slice(body).ok()?,
+        };
         Some(Self {
             usage: parsed.usage,
             finished: !parsed.choices.is_empty()
@@ -97,6 +103,7 @@ impl Answer {
                 .iter()
                 .filter_map(|choice| choice.message.as_ref())
                 .any(|message| message.tool_calls.is_some() || message.function_call.is_some()),
+            has_choices: !parsed.choices.is_empty(),
         })
     }
 }
@@ -110,7 +117,10 @@ mod tests {
         let body = br#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"hi","tool_calls":null},
             "finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}"#;
         let usage = Some(Usage { prompt_tokens: 3, completion_tokens: 1, total_tokens: 4, ..Usage::default() });
-        assert_eq!(Answer::read(body), Some(Answer { usage, finished: true, has_tool_calls: false }));
+        assert_eq!(
+            Answer::read(body),
+            Some(Answer { usage, finished: true, has_tool_calls: false, has_choices: true })
+        );
     }
 
     #[test]

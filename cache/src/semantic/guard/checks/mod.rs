@@ -10,10 +10,11 @@ mod order;
 mod sets;
 mod words;
 
-pub(super) use sets::{named, only};
+pub(super) use sets::named;
 
 use super::align::Alignment;
 use super::verdict::{Check, CheckVerdict, Reason};
+use crate::semantic::fixed::FixedMap;
 use crate::semantic::text::{Kind, Reading, Role, Word};
 
 /// Two prompts with their alignment, as a check sees them.
@@ -25,36 +26,43 @@ pub(super) struct Pair<'p> {
     pub(super) frame: f32,
     /// Whether so much is the same that what is left over is the point.
     pub(super) close: bool,
+    /// Places of the numbers that only one prompt has.
+    pub(super) numbers: (Vec<usize>, Vec<usize>),
 }
 
 /// The share of words in common from which two prompts count as one frame with something else in it.
 const CLOSE: f32 = 0.55;
 
+impl<'p> Pair<'p> {
+    pub(super) fn of(a: &'p Reading, b: &'p Reading, alignment: &'p Alignment) -> Self {
+        let frame = frame(a, b);
+        let numbers = (sets::only(&a.words, &b.words), sets::only(&b.words, &a.words));
+        Self { a, b, alignment, frame, close: frame >= CLOSE, numbers }
+    }
+}
+
 /// Runs every check, in the order in which a reason is the more telling.
-pub(super) fn run(a: &Reading, b: &Reading, alignment: &Alignment) -> Vec<Check> {
-    let frame = frame(a, b);
-    let close = frame >= CLOSE;
-    let pair = Pair { a, b, alignment, frame, close };
+pub(super) fn run(pair: &Pair<'_>) -> Vec<Check> {
     let mut checks = vec![
-        order::direction(&pair),
-        order::swap(&pair),
-        logic::negation(&pair),
-        logic::condition(&pair),
-        words::antonym(&pair),
-        logic::comparison(&pair),
-        logic::scope(&pair),
-        logic::time(&pair),
+        order::direction(pair),
+        order::swap(pair),
+        logic::negation(pair),
+        logic::condition(pair),
+        words::antonym(pair),
+        logic::comparison(pair),
+        logic::scope(pair),
+        logic::time(pair),
     ];
-    checks.extend(sets::numbers(&pair));
+    checks.extend(sets::numbers(pair));
     checks.extend([
-        sets::quoted(&pair),
-        words::language(&pair),
-        sets::unit(&pair),
-        sets::identifier(&pair),
-        sets::entity(&pair),
-        words::task(&pair),
-        words::constraint(&pair),
-        words::substitution(&pair),
+        sets::quoted(pair),
+        words::language(pair),
+        sets::unit(pair),
+        sets::identifier(pair),
+        sets::entity(pair),
+        words::task(pair),
+        words::constraint(pair),
+        words::substitution(pair),
     ]);
     checks
 }
@@ -69,12 +77,15 @@ pub(super) fn said_share(a: &Reading, b: &Reading, alignment: &Alignment) -> f32
 
 /// The share of words, function words included, that both prompts have as they stand.
 #[allow(clippy::cast_precision_loss, reason = "some hundred words at most")]
-pub(super) fn frame(a: &Reading, b: &Reading) -> f32 {
-    let mut left: Vec<&str> = b.words.iter().map(|word| word.base.as_str()).collect();
+fn frame(a: &Reading, b: &Reading) -> f32 {
+    let mut left: FixedMap<&str, usize> = FixedMap::default();
+    for word in &b.words {
+        *left.entry(&*word.base).or_default() += 1;
+    }
     let mut shared = 0_usize;
     for word in &a.words {
-        if let Some(at) = left.iter().position(|other| *other == word.base) {
-            left.swap_remove(at);
+        if let Some(count) = left.get_mut(&*word.base).filter(|count| **count > 0) {
+            *count -= 1;
             shared += 1;
         }
     }

@@ -1,6 +1,7 @@
 //! The same words in another order: from A to B against from B to A, Disney buys Pixar against Pixar buys Disney.
 
 use super::{Check, Pair, Reason, check, outcome};
+use crate::semantic::fixed::Words;
 use crate::semantic::text::{Kind, Reading, Role, Word};
 
 /// How far behind "from" or "to" its thing may stand.
@@ -11,13 +12,16 @@ pub(super) fn direction(pair: &Pair<'_>) -> Check {
     let (a, b) = (&pair.a.words, &pair.b.words);
     let crossed = |one: &[Word], other: &[Word]| -> Option<String> {
         let (from, to) = (behind(one, &["from"]), behind(other, &["to", "into"]));
-        from.iter()
-            .find(|word| {
-                to.contains(word)
-                    && !behind(one, &["to", "into"]).contains(word)
-                    && !behind(other, &["from"]).contains(word)
-            })
-            .map(|word| (*word).to_owned())
+        if from.is_empty() || to.is_empty() {
+            return None;
+        }
+        let (to, also_to, also_from): (Words<'_>, Words<'_>, Words<'_>) = (
+            to.into_iter().collect(),
+            behind(one, &["to", "into"]).into_iter().collect(),
+            behind(other, &["from"]).into_iter().collect(),
+        );
+        let is_crossed = |word: &str| to.contains(word) && !also_to.contains(word) && !also_from.contains(word);
+        from.into_iter().find(|word| is_crossed(word)).map(str::to_owned)
     };
     // "to" with another thing of the two, where both prompts name both: 50 euros to francs.
     let turned = || -> Option<String> {
@@ -106,5 +110,5 @@ fn taught_by(pair: &Pair<'_>) -> Option<String> {
     let by = |words: &[Word]| words.iter().any(|word| word.text == "by");
     let opens = |words: &[Word]| words.first().is_some_and(|word| word.text == "who");
     let (a, b) = (&pair.a.words, &pair.b.words);
-    (opens(a) && opens(b) && content(a) == content(b) && by(a) != by(b)).then(|| "by".to_owned())
+    (opens(a) && opens(b) && by(a) != by(b) && content(a) == content(b)).then(|| "by".to_owned())
 }

@@ -1,6 +1,7 @@
 //! Things that a prompt names: quotations, identifiers, numbers and named things. Another one is another question.
 
 use super::{Check, CheckVerdict, Pair, Reason, check, outcome, sides};
+use crate::semantic::fixed::Words;
 use crate::semantic::text::{Kind, Word};
 
 /// Quoted text must be in the other prompt, quoted or not.
@@ -17,7 +18,7 @@ pub(super) fn quoted(pair: &Pair<'_>) -> Check {
 
 /// Numbers on both sides that the other has not; versions are numbers behind a name.
 pub(super) fn numbers(pair: &Pair<'_>) -> Vec<Check> {
-    let (first, second) = (only(&pair.a.words, &pair.b.words), only(&pair.b.words, &pair.a.words));
+    let (first, second) = &pair.numbers;
     let wrong = !first.is_empty() && !second.is_empty();
     let version = |words: &[Word], at: Option<&usize>| {
         at.and_then(|at| at.checked_sub(1))
@@ -31,7 +32,7 @@ pub(super) fn numbers(pair: &Pair<'_>) -> Vec<Check> {
     let detail = if first.is_empty() && second.is_empty() {
         String::new()
     } else {
-        format!("{} | {}", texts(&pair.a.words, &first), texts(&pair.b.words, &second))
+        format!("{} | {}", texts(&pair.a.words, first), texts(&pair.b.words, second))
     };
     let differs = !first.is_empty() || !second.is_empty();
     let (number, release) = if versions {
@@ -46,28 +47,26 @@ pub(super) fn numbers(pair: &Pair<'_>) -> Vec<Check> {
 }
 
 /// Places of the numbers (and words with digits in them) that only the first list has; a lone 1 is often an article.
-pub(in crate::semantic::guard) fn only(words: &[Word], others: &[Word]) -> Vec<usize> {
-    let numeric = |word: &Word| {
-        (word.kind == Kind::Number && word.text != "1")
-            || (word.kind != Kind::Number && word.text.len() > 1 && word.text.contains(|c: char| c.is_ascii_digit()))
+pub(super) fn only(words: &[Word], others: &[Word]) -> Vec<usize> {
+    let has_digit = |word: &Word| word.text.contains(|c: char| c.is_ascii_digit());
+    let numeric =
+        |word: &Word| if word.kind == Kind::Number { word.text != "1" } else { word.text.len() > 1 && has_digit(word) };
+    let numbers: Vec<usize> = (0..words.len()).filter(|&at| numeric(&words[at])).collect();
+    if numbers.is_empty() {
+        return numbers;
+    }
+    // Only what has a digit can be in a number or have one in it.
+    let others: Vec<&Word> = others.iter().filter(|word| word.kind == Kind::Number || has_digit(word)).collect();
+    let same: Words<'_> = others.iter().map(|word| word.text.as_str()).collect();
+    let is_said = |text: &str| {
+        same.contains(text)
+            || others.iter().any(|other| {
+                let (other, is_number) = (other.text.as_str(), other.kind == Kind::Number);
+                (!is_number && other.contains(text))
+                    || (other.len() > 1 && other.len() < text.len() && text.contains(other))
+            })
     };
-    let has = |text: &str| {
-        others.iter().any(|other| other.text == text || (other.kind != Kind::Number && other.text.contains(text)))
-    };
-    words
-        .iter()
-        .enumerate()
-        .filter(|(_, word)| {
-            numeric(word)
-                && !has(&word.text)
-                && !others.iter().any(|other| {
-                    other.text.contains(|c: char| c.is_ascii_digit())
-                        && other.text.len() > 1
-                        && word.text.contains(&other.text)
-                })
-        })
-        .map(|(at, _)| at)
-        .collect()
+    numbers.into_iter().filter(|&at| !is_said(&words[at].text)).collect()
 }
 
 /// Units on both sides that the other has not.

@@ -1,8 +1,10 @@
 //! Content words: opposites, other tasks, other languages, a word in another's place, and words that only one prompt has.
 
+use std::sync::LazyLock;
+
 use super::super::align::{Bond, Link, stands_for};
 use super::{Check, CheckVerdict, Pair, Reason, check, outcome, sides, unsaid};
-use crate::semantic::text::vocabulary::listed;
+use crate::semantic::fixed::{FixedMap, Words, words};
 use crate::semantic::text::{Kind, Role, Word};
 
 /// A word whose opposite the other prompt has, and which the other prompt does not say.
@@ -19,11 +21,15 @@ pub(super) fn antonym(pair: &Pair<'_>) -> Check {
     check(Reason::Antonym, outcome(pair.close && found.is_some(), found.is_some()), found.unwrap_or_default())
 }
 
-const LANGUAGES: &str = " english french spanish german italian portuguese dutch polish czech russian ukrainian turkish greek arabic hebrew hindi urdu bengali chinese mandarin cantonese japanese korean vietnamese thai swedish norwegian danish finnish hungarian romanian bulgarian serbian croatian latin welsh irish gaelic catalan basque swahili persian farsi tamil indonesian malay python java javascript typescript ruby rust go c c++ c# kotlin swift scala php perl haskell erlang elixir bash powershell sql r matlab julia lua dart clojure fortran cobol groovy zig ";
+static LANGUAGES: LazyLock<Words<'static>> = LazyLock::new(|| {
+    words(
+        " english french spanish german italian portuguese dutch polish czech russian ukrainian turkish greek arabic hebrew hindi urdu bengali chinese mandarin cantonese japanese korean vietnamese thai swedish norwegian danish finnish hungarian romanian bulgarian serbian croatian latin welsh irish gaelic catalan basque swahili persian farsi tamil indonesian malay python java javascript typescript ruby rust go c c++ c# kotlin swift scala php perl haskell erlang elixir bash powershell sql r matlab julia lua dart clojure fortran cobol groovy zig ",
+    )
+});
 
 /// Natural and programming languages that only one prompt has, on both sides.
 pub(super) fn language(pair: &Pair<'_>) -> Check {
-    let (first, second) = listed_only(pair, LANGUAGES);
+    let (first, second) = listed_only(pair, &LANGUAGES);
     let differs = !first.is_empty() || !second.is_empty();
     check(
         Reason::Language,
@@ -32,12 +38,14 @@ pub(super) fn language(pair: &Pair<'_>) -> Check {
     )
 }
 
-const MEASURES: &str = " area perimeter circumference volume radius diameter hypotenuse mean median mode variance ";
+static MEASURES: LazyLock<Words<'static>> = LazyLock::new(|| {
+    words(" area perimeter circumference volume radius diameter hypotenuse mean median mode variance ")
+});
 
 /// The words of a list that only one prompt has, on each side.
-fn listed_only(pair: &Pair<'_>, list: &str) -> (Vec<String>, Vec<String>) {
+fn listed_only(pair: &Pair<'_>, list: &Words<'_>) -> (Vec<String>, Vec<String>) {
     let open = |words: &[Word], links: &[Link]| -> Vec<String> {
-        let found = words.iter().zip(links).filter(|(word, link)| listed(list, &word.text) && !link.said());
+        let found = words.iter().zip(links).filter(|(word, link)| !link.said() && list.contains(word.text.as_str()));
         found.map(|(word, _)| word.text.clone()).collect()
     };
     (open(&pair.a.words, &pair.alignment.first), open(&pair.b.words, &pair.alignment.second))
@@ -64,17 +72,23 @@ const TASKS: &[(&str, &str)] = &[
     ("story", " story tale "),
 ];
 
+/// The task that a word names; of a word in two lists, the first list's.
+static TASK_OF: LazyLock<FixedMap<&str, &str>> = LazyLock::new(|| {
+    let mut tasks = FixedMap::default();
+    for (task, list) in TASKS {
+        for word in list.split_ascii_whitespace() {
+            tasks.entry(word).or_insert(*task);
+        }
+    }
+    tasks
+});
+
 /// The share of words in common from which two tasks are about the same thing.
 const SAME_MATTER: f32 = 0.35;
 
 /// The prompt's first words name what is to be done.
 pub(super) fn task(pair: &Pair<'_>) -> Check {
-    let of = |words: &[Word]| {
-        words
-            .iter()
-            .take(4)
-            .find_map(|word| TASKS.iter().find(|(_, list)| listed(list, &word.text)).map(|(task, _)| *task))
-    };
+    let of = |words: &[Word]| words.iter().take(4).find_map(|word| TASK_OF.get(word.text.as_str()).copied());
     let (first, second) = (of(&pair.a.words), of(&pair.b.words));
     let differs = first != second;
     let both = first.is_some() && second.is_some();
@@ -99,7 +113,7 @@ pub(super) fn substitution(pair: &Pair<'_>) -> Check {
     let differs = !first.is_empty() || !second.is_empty();
     let replaced = replaced(pair);
     // Another measure of the same thing is another question, however it is put.
-    let measures = listed_only(pair, MEASURES);
+    let measures = listed_only(pair, &MEASURES);
     let measured = !measures.0.is_empty() && !measures.1.is_empty();
     let detail = if replaced.is_empty() || wrong { texts(pair, &first, &second) } else { replaced.clone() };
     check(Reason::Substitution, outcome(wrong || measured || !replaced.is_empty(), differs), detail)
@@ -111,13 +125,16 @@ fn replaced(pair: &Pair<'_>) -> String {
     if a.len() != b.len() || !pair.close {
         return String::new();
     }
-    let places: Vec<(&Word, &Word)> = a.iter().zip(b).filter(|(one, other)| one.base != other.base).collect();
+    let places: Vec<(&Word, &Word)> = a.iter().zip(b).filter(|(one, other)| one.base != other.base).take(5).collect();
+    if places.len() > 4 {
+        return String::new();
+    }
     let another = |(one, other): &&(&Word, &Word)| {
         one.role != Role::Filler && other.role != Role::Filler && !stands_for(one, other)
     };
     // The same words in other places are a matter of order, which has its own check.
     let moved = places.iter().all(|(one, _)| places.iter().any(|(_, other)| one.base == other.base));
-    if places.len() > 4 || moved {
+    if moved {
         return String::new();
     }
     places.iter().find(another).map(|(one, other)| format!("{} | {}", one.text, other.text)).unwrap_or_default()
