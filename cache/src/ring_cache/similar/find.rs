@@ -15,7 +15,7 @@ impl RingCache {
         let Some(semantic) = &self.inner.semantic else { return Similar::Miss(None) };
         let similar = self.look_for(semantic, question, threshold).await;
         if matches!(similar, Similar::Hit { .. }) {
-            semantic.habits.reward(&question.namespace, self.inner.config.clock.now_ms());
+            semantic.habits.reward(&question.namespace);
         }
         semantic.counters.count(&similar);
         similar
