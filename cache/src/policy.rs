@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use crate::identity::EntryId;
+
 /// The longest namespace that a client may name, in bytes.
 pub const MAX_CACHE_KEY: usize = 256;
 
@@ -120,6 +122,21 @@ pub fn participation<'a>(rules: &Rules, wishes: &Wishes<'a>) -> Participation<'a
                 .map(|threshold| wishes.threshold.map_or(threshold, |wish| threshold.max(wish))),
         },
     }
+}
+
+/// By at most this share of its life an entry ends earlier than it was asked to.
+const SPREAD: u64 = 32;
+
+/// When an answer that came at `created_ms` and is to be kept for `keep_for` expires, unix milliseconds.
+///
+/// Never later than that, and up to 3 % earlier, by its id: of answers that came together, as after a start or a purge,
+/// the provider is not asked again together.
+pub fn expires_ms(id: &EntryId, created_ms: u64, keep_for: Duration) -> u64 {
+    let life = u64::try_from(keep_for.as_millis()).unwrap_or(u64::MAX);
+    // The id is a keyed hash, and none of its other uses looks at these bytes.
+    let share = id.as_bytes()[24..28].iter().fold(0, |share, byte| share << 8 | u64::from(*byte));
+    let earlier = (u128::from(life / SPREAD) * u128::from(share)) >> 32;
+    created_ms.saturating_add(life - earlier as u64)
 }
 
 /// How the choices of an answer finished.
@@ -251,6 +268,22 @@ mod tests {
         assert_eq!((threshold(&RULES, semantic), threshold(&off, semantic)), (Some(0.8), None));
         let direct = Wishes { cache_type: Some(CacheType::Direct), ..key };
         assert_eq!(threshold(&RULES, direct), None);
+    }
+
+    #[test]
+    fn entries_that_came_together_expire_one_after_another_and_none_too_late() {
+        const LIFE: Duration = Duration::from_secs(320);
+        let id = |number: u32| EntryId::from(std::array::from_fn(|at| number.to_le_bytes()[at % 4].wrapping_mul(59)));
+        let ends: std::collections::BTreeSet<u64> =
+            (0..1_000).map(|number| expires_ms(&id(number), 5_000, LIFE) - 5_000).collect();
+        let (first, last) = (ends.first().unwrap(), ends.last().unwrap());
+        assert!(*first >= 310_000 && *last <= 320_000, "{first} to {last}");
+        assert!(last - first > 9_000 && ends.len() > 500, "{} between {first} and {last}", ends.len());
+        for keep_for in [Duration::ZERO, Duration::from_millis(1), Duration::MAX] {
+            let life = u64::try_from(keep_for.as_millis()).unwrap_or(u64::MAX);
+            assert!(expires_ms(&id(7), 0, keep_for) <= life && expires_ms(&id(7), 0, keep_for) >= life - life / 32);
+        }
+        assert_eq!(expires_ms(&id(9), u64::MAX - 5, LIFE), u64::MAX);
     }
 
     #[test]

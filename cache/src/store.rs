@@ -20,11 +20,18 @@ const SETTLE_SHARE: u64 = 32;
 /// A bounded table of entries. The least recently used goes first: an admission filter would do better under scans,
 /// but would also refuse a new entry for which a user waits to see a hit.
 pub struct Store {
-    table: Cache<EntryId, Arc<Entry>, BuildHasherDefault<IdHasher>>,
+    table: Cache<EntryId, Held, BuildHasherDefault<IdHasher>>,
     capacity: u64,
     /// Bytes put since the table last enforced its bound. It does so by itself after 64 writes only, which with large
     /// entries is far too late.
     unsettled: AtomicU64,
+}
+
+/// An entry, and how often it was read here.
+#[derive(Clone, Debug)]
+struct Held {
+    entry: Arc<Entry>,
+    reads: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -32,7 +39,7 @@ impl Store {
     pub fn new(capacity: u64, longest: Option<Duration>, clock: Clock) -> Store {
         let table = Cache::builder()
             .max_capacity(capacity)
-            .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
+            .weigher(|_, held: &Held| u32::try_from(held.entry.weight()).unwrap_or(u32::MAX))
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(Lifetime { longest, clock })
             .build_with_hasher(BuildHasherDefault::default());
@@ -41,13 +48,15 @@ impl Store {
 
     /// The entry, unchecked.
     pub fn get(&self, id: &EntryId) -> Option<Arc<Entry>> {
-        self.table.get(id)
+        let held = self.table.get(id)?;
+        held.reads.fetch_add(1, Ordering::Relaxed);
+        Some(held.entry)
     }
 
     /// Keeps the entry, if need be in place of others.
     pub fn put(&self, entry: Arc<Entry>) {
         let weight = entry.weight() as u64;
-        self.table.insert(entry.id, entry);
+        self.table.insert(entry.id, Held { entry, reads: Arc::default() });
         let unsettled = self.unsettled.fetch_add(weight, Ordering::Relaxed) + weight;
         if unsettled > self.capacity / SETTLE_SHARE {
             self.unsettled.store(0, Ordering::Relaxed);
@@ -64,6 +73,21 @@ impl Store {
     pub fn clear(&self) {
         self.table.invalidate_all();
         self.table.run_pending_tasks();
+    }
+
+    /// The entries that were read most, at most so many bytes of them.
+    pub fn hottest(&self, most_bytes: u64) -> Vec<Arc<Entry>> {
+        let mut all: Vec<(u64, Arc<Entry>)> =
+            self.table.iter().map(|(_, held)| (held.reads.load(Ordering::Relaxed), held.entry)).collect();
+        all.sort_unstable_by_key(|(reads, _)| std::cmp::Reverse(*reads));
+        let mut left = most_bytes;
+        let fits = |entry: &Arc<Entry>| {
+            let weight = entry.weight() as u64;
+            let fits = weight <= left;
+            left -= if fits { weight } else { 0 };
+            fits
+        };
+        all.into_iter().map(|(_, entry)| entry).filter(fits).collect()
     }
 
     /// How many entries of how many bytes there are.
@@ -111,20 +135,14 @@ impl Lifetime {
     }
 }
 
-impl Expiry<EntryId, Arc<Entry>> for Lifetime {
-    fn expire_after_create(&self, _: &EntryId, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
-        self.of(entry)
+impl Expiry<EntryId, Held> for Lifetime {
+    fn expire_after_create(&self, _: &EntryId, held: &Held, _: Instant) -> Option<Duration> {
+        self.of(&held.entry)
     }
 
     // An entry put again has a time of its own; the default would keep the old one's.
-    fn expire_after_update(
-        &self,
-        _: &EntryId,
-        entry: &Arc<Entry>,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        self.of(entry)
+    fn expire_after_update(&self, _: &EntryId, held: &Held, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        self.of(&held.entry)
     }
 }
 
@@ -184,6 +202,21 @@ mod tests {
             store.put(entry(number, 5_000, 60_000));
             assert!(store.get(&entry(number, 0, 0).id).is_some(), "{number}");
         }
+    }
+
+    #[test]
+    fn the_hottest_come_first_and_within_their_bound() {
+        let store = store(1_000_000, None);
+        for number in 0..50 {
+            store.put(entry(number, 488, 60_000));
+            for _ in 0..(number * 7 % 50) {
+                store.get(&entry(number, 0, 0).id);
+            }
+        }
+        let hottest = store.hottest(10_500);
+        let reads = |entry: &Arc<Entry>| entry.id.as_bytes()[0] as u64 * 7 % 50;
+        assert_eq!(hottest.iter().map(reads).collect::<Vec<_>>(), (40..50).rev().collect::<Vec<_>>());
+        assert_eq!(store.hottest(u64::MAX).len(), 50);
     }
 
     #[test]

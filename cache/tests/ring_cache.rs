@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "for tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "for tests")]
 //! One cache over three nodes: an answer that one node fetched is a hit on every node, whatever happens to the owner.
 
 mod support;
@@ -134,6 +134,36 @@ async fn the_survivors_find_everything_under_the_new_ring() {
         assert!(simulation.cache(&owner).get_local(&entry.id, &entry.namespace).is_some(), "the new owner has it");
         for name in survivors {
             assert!(has(&simulation, &node_id(name), &entry.id, &entry.namespace).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_dies_takes_less_than_one_in_a_hundred_entries_with_it() {
+    const ENTRIES: usize = 3_000;
+    // Near copies would hide a loss.
+    let simulation = Simulation::start_with(&THREE, |config| config.near_ttl = Duration::ZERO);
+    let mut entries = Vec::new();
+    for number in 0..ENTRIES {
+        let at = &simulation.names()[number % 3];
+        let entry = entry(&simulation.cache(at), number, 100);
+        simulation.cache(at).put(entry.clone()).await;
+        entries.push(entry);
+    }
+    simulation.pass_time(Duration::from_secs(1));
+    simulation.set(&node_id("b"), Way::Dead);
+    // Before anybody has noticed, and when the ring is without it.
+    for noticed in [false, true] {
+        if noticed {
+            simulation.change_ring(&["a", "c"]);
+        }
+        for name in ["a", "c"] {
+            let mut hits = 0;
+            for entry in &entries {
+                hits += usize::from(has(&simulation, &node_id(name), &entry.id, &entry.namespace).await);
+            }
+            println!("at {name}, death noticed: {noticed}: {hits} of {ENTRIES} hit");
+            assert!(hits * 100 >= ENTRIES * 99, "{hits} of {ENTRIES} at {name}, noticed: {noticed}");
         }
     }
 }

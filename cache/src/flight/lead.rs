@@ -34,6 +34,11 @@ impl Lead {
         self.steps_down = true;
     }
 
+    /// The owner was not asked who leads, and is not told how it ends.
+    pub(crate) fn tell_nobody(&mut self) {
+        self.on_end = None;
+    }
+
     /// The answer has ended and is not kept: those who wait ask for themselves.
     pub fn over(mut self) {
         self.end(Ending::Over);

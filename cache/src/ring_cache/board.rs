@@ -37,25 +37,35 @@ impl RingCache {
         let generation = inner.generations.current(namespace);
         let flight = match inner.flights.board(id, namespace, generation, Source::Here) {
             Boarded::First(flight) => flight,
-            Boarded::Under(flight) => return Boarding::Follow(inner.follow(flight, 0)),
+            Boarded::Under(flight) => {
+                inner.worth.reward(namespace);
+                return Boarding::Follow(inner.follow(flight, 0));
+            }
             Boarded::No => return self.get(id, namespace).await.map_or(Boarding::Alone, Boarding::Hit),
         };
         // Given up on the way (the client went away), the flight is another one's to lead.
         let placement = inner.peers.placement(id);
-        let lead = Lead::new(inner.flights.clone(), flight.clone(), inner.when_landed(&flight, &placement));
+        let mut lead = Lead::new(inner.flights.clone(), flight.clone(), inner.when_landed(&flight, &placement));
         // The flight before this one may have ended since the look-up.
         if let Some(entry) = self.get_local(id, namespace) {
             inner.flights.kept(&entry);
             return Boarding::Hit(entry);
         }
+        if !inner.is_worth_asking(namespace, &placement) {
+            // It leads for this node alone, and the owner has not heard of it.
+            lead.tell_nobody();
+            return Boarding::Lead(lead);
+        }
         let found = self.ask_peers(id, namespace, &placement, Some(flight.number)).await;
         match found {
             Found::Entry(entry) => {
                 inner.counters.hits_remote.add();
+                inner.worth.reward(namespace);
                 inner.flights.kept(&entry);
                 Boarding::Hit(entry)
             }
             Found::UnderWay(owner) => {
+                inner.worth.reward(namespace);
                 flight.set_source(Source::There { node: owner, number: 0 });
                 lead.step_down();
                 Boarding::Follow(inner.follow(flight, 0))

@@ -48,6 +48,8 @@ counters! {
     backend_failures,
     /// Look-ups without an answer.
     misses,
+    /// Those that asked nobody, because their namespace hardly ever hits.
+    unasked,
     /// Questions sent to peers.
     remote_gets,
     /// Questions that a peer did not answer in time.

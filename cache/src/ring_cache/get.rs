@@ -62,10 +62,12 @@ impl RingCache {
         let inner = &self.inner;
         if let Some(entry) = inner.held(&inner.store, id, namespace) {
             inner.counters.hits_local.add();
+            inner.worth.reward(namespace);
             return Some(entry);
         }
         let entry = inner.held(&inner.near, id, namespace)?;
         inner.counters.hits_near.add();
+        inner.worth.reward(namespace);
         Some(entry)
     }
 
@@ -76,9 +78,13 @@ impl RingCache {
         }
         let placement = self.inner.peers.placement(id);
         let counters = &self.inner.counters;
+        if !self.inner.is_worth_asking(namespace, &placement) {
+            return None;
+        }
         match self.ask_peers(id, namespace, &placement, None).await {
             Found::Entry(entry) => {
                 counters.hits_remote.add();
+                self.inner.worth.reward(namespace);
                 Some(entry)
             }
             Found::UnderWay(_) | Found::Nothing | Found::Silence => {
@@ -175,6 +181,20 @@ impl RingCache {
             let _ = inner.peers.put(&owner, &message, inner.config.put_deadline).await;
             drop(permit);
         });
+    }
+}
+
+impl Inner {
+    /// Whether others are to be asked for an entry that this node has not; if not, that is a miss and is counted. For
+    /// what it owns itself it has nobody to ask, as a rule.
+    pub(super) fn is_worth_asking(&self, namespace: &NamespaceId, placement: &Placement) -> bool {
+        let is_worth =
+            placement.owner.as_ref() == Some(self.peers.me()) || self.worth.take(namespace, self.config.clock.now_ms());
+        if !is_worth {
+            self.counters.unasked.add();
+            self.counters.misses.add();
+        }
+        is_worth
     }
 }
 

@@ -9,11 +9,13 @@ mod counters;
 mod credit;
 mod get;
 mod latency;
+mod leave;
 mod mirror;
 mod purge;
 mod put;
 mod service;
 mod similar;
+mod worth;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +25,7 @@ use tokio::sync::Semaphore;
 
 pub use board::Boarding;
 pub use counters::CacheStats;
+pub use leave::HandedOver;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
@@ -41,6 +44,7 @@ use counters::Counters;
 use credit::Credit;
 use latency::Percentile;
 use similar::Semantic;
+use worth::Worth;
 
 /// Copies of what others own get this share of the memory.
 const NEAR_SHARE: u64 = 8;
@@ -66,6 +70,7 @@ struct Inner {
     counters: Counters,
     p95: Percentile,
     credit: Credit,
+    worth: Worth,
     repairs: Arc<Semaphore>,
     started: Instant,
     ring: AtomicU64,
@@ -103,6 +108,7 @@ impl RingCache {
             counters: Counters::default(),
             p95: Percentile::new(config.first_hedge, config.get_deadline / 2),
             credit: Credit::new(),
+            worth: Worth::new(),
             repairs: Arc::new(Semaphore::new(MAX_REPAIRS)),
             started: Instant::now(),
             ring: AtomicU64::new(0),

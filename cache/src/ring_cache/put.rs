@@ -74,7 +74,7 @@ impl Inner {
         }
     }
 
-    async fn give_to_peer(&self, peer: &NodeId, message: &Put) -> bool {
+    pub(super) async fn give_to_peer(&self, peer: &NodeId, message: &Put) -> bool {
         let deadline = self.config.put_deadline;
         let answer = timeout(deadline, self.peers.put(peer, message, deadline)).await;
         match answer.unwrap_or_else(|_| Err(PeerError::Late(peer.clone()))) {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use peerway_cache::RingCache;
 use peerway_cluster::cluster::Cluster;
 use peerway_cluster::ledger::service::{LedgerService, Parting};
 use peerway_cluster::membership::State;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::ledger::begins_anew;
 use crate::config::Config;
@@ -101,17 +102,20 @@ async fn parent_gone() {
 /// How long the answers that nobody waits for any more may take, so that their cost is known.
 const UNATTENDED: Duration = Duration::from_secs(30);
 
-/// The drain: not ready, then no new connections, then nothing in flight, then no
+/// What a node that leaves gives of its cached answers to others: so many bytes of those asked for most, within so long.
+const HANDED_OVER: (u64, Duration) = (64 * 1024 * 1024, Duration::from_secs(2));
+
+/// The drain: not ready, then no new connections, then nothing in flight, then its cached answers with others, then no
 /// open budgets, then gone from the cluster.
 pub(super) async fn finish(
     config: &Config,
-    cluster: Option<&Cluster>,
+    cluster: Option<(&Cluster, &RingCache)>,
     drain: &Drain,
     ledger: &LedgerService,
     end: &End,
 ) {
     drain.enter(Phase::Noticing);
-    if let Some(cluster) = cluster {
+    if let Some((cluster, _)) = cluster {
         cluster.set_state(State::Draining).await;
     }
     if *end != End::ParentGone {
@@ -131,11 +135,16 @@ pub(super) async fn finish(
     }
     if *end != End::ParentGone {
         drain.emptied(UNATTENDED).await;
+        if let Some((_, cache)) = cluster {
+            let (bytes, time) = HANDED_OVER;
+            let given = cache.hand_over(bytes, time).await;
+            info!(entries = given.entries, bytes = given.bytes, "cached answers were given to other nodes");
+        }
     }
     // While the peers can still be told.
     let parting = if *end == End::Drained { Parting::ForGood } else { Parting::Restart };
     ledger.close(parting).await;
-    if let Some(cluster) = cluster {
+    if let Some((cluster, _)) = cluster {
         cluster.leave().await;
     }
 }

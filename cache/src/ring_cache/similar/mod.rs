@@ -120,7 +120,7 @@ impl Semantic {
         let texts = config.max_bytes / TEXT_SHARE;
         let vectors = IndexesConfig { max_bytes: config.max_bytes - texts, ..IndexesConfig::default() };
         Semantic {
-            guard: Guard::new(),
+            guard: Guard::of_space(config.embedder.space()),
             indexes: Indexes::new(vectors),
             notes: Notes::new(texts, clock),
             splits: Splits::default(),

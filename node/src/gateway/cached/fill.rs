@@ -101,7 +101,7 @@ impl Fill {
             namespace,
             generation,
             created_ms,
-            expires_ms: created_ms.saturating_add(keep_for.as_millis() as u64),
+            expires_ms: policy::expires_ms(&id, created_ms, keep_for),
             content: Content {
                 provider: target.upstream.name.to_string(),
                 model: target.model.to_string(),
