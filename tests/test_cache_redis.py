@@ -1,6 +1,7 @@
 """A real Redis behind the nodes' cache: it outlives them, is never waited for, and brings nothing back that was purged."""
 
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from harness import waiting
 from harness.cluster import KEY, Cluster
+from harness.load import Fate, Load
 
 
 class RedisServer:
@@ -27,6 +29,15 @@ class RedisServer:
     def cli(self, *words: str) -> str:
         done = subprocess.run(["redis-cli", "-s", str(self.socket), *words], capture_output=True, text=True, check=False)
         return done.stdout.strip()
+
+    def stop(self) -> None:
+        """It stays connected and says nothing any more."""
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         if self.process:
@@ -127,4 +138,70 @@ def test_without_redis_requests_go_on_and_it_comes_back_by_itself(tmp_path: Path
         redis.start()
         in_use(redis, cluster, http)
     finally:
+        cluster.stop()
+
+
+RATE = 40
+"""Requests a second at each of three nodes, no two of them the same: each asks Redis, and is given to it."""
+PHASE = 5
+
+
+def question(phase: str, node: int, number: int) -> dict:
+    return {"model": "demo/echo", "messages": [{"role": "user", "content": f"{phase} {node} {number}"}]}
+
+
+def under_load(cluster: Cluster, phase: str, then) -> list[Fate]:
+    headers = {"Authorization": f"Bearer {KEY}", "x-peerway-cache-key": "load", "x-peerway-cache-type": "direct"}
+    loads = [
+        Load(node.http, "/v1/chat/completions", lambda number, at=at: question(phase, at, number), headers, RATE).start()
+        for at, node in enumerate(cluster.nodes)
+    ]
+    time.sleep(PHASE / 2)
+    then()
+    time.sleep(PHASE)
+    fates = [fate for load in loads for fate in load.stop()]
+    failed = [fate for fate in fates if fate.failed]
+    assert not failed, f"{phase}: {failed[0]}"
+    return fates
+
+
+def p99_ms(fates: list[Fate], header: str | None = None) -> float:
+    """Of the whole request, or of what the node says it added to it."""
+    took = sorted(float(fate.headers[header]) / 1000 if header else (fate.ended - fate.sent) * 1000 for fate in fates)
+    return took[int(len(took) * 0.99)]
+
+
+@pytest.mark.parametrize("way", ["killed", "silent"])
+def test_redis_lost_during_load_fails_no_request_and_is_hardly_asked(tmp_path: Path, http: httpx.Client, redis: RedisServer, way: str) -> None:
+    cluster = started(tmp_path, redis)
+    added = "x-peerway-overhead-us"
+    try:
+        in_use(redis, cluster, http)
+        before = under_load(cluster, "with", lambda: None)
+        in_vain = sum(node.metric("peerway_cache_backend_failures_total") for node in cluster.nodes)
+        during = under_load(cluster, "without", redis.kill if way == "killed" else redis.stop)
+        in_vain = sum(node.metric("peerway_cache_backend_failures_total") for node in cluster.nodes) - in_vain
+        print(
+            f"Redis {way} under {3 * RATE} requests a second: 0 of {len(during)} failed, {in_vain:.0f} calls to it in vain; "
+            f"p99 {p99_ms(before):.1f} -> {p99_ms(during):.1f} ms, of that the nodes' own {p99_ms(before, added):.1f} -> {p99_ms(during, added):.1f} ms"
+        )
+        # Each node asks at most once a deadline while it looks, and then not for a second.
+        assert 0 < in_vain <= len(during) / 2, (in_vain, len(during))
+        began = time.monotonic()
+        if way == "killed":
+            redis.start()
+        else:
+            redis.go_on()
+        held = entries(redis)
+
+        def used() -> bool:
+            ask(http, cluster, 0, f"again {time.monotonic()}")
+            return entries(redis) > held
+
+        waiting.until("Redis is used again", used, 30)
+        print(f"used again after {time.monotonic() - began:.1f} s")
+        in_use(redis, cluster, http)
+    finally:
+        if redis.process:
+            redis.go_on()
         cluster.stop()

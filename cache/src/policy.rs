@@ -134,7 +134,7 @@ const SPREAD: u64 = 32;
 pub fn expires_ms(id: &EntryId, created_ms: u64, keep_for: Duration) -> u64 {
     let life = u64::try_from(keep_for.as_millis()).unwrap_or(u64::MAX);
     // The id is a keyed hash, and none of its other uses looks at these bytes.
-    let share = id.as_bytes()[24..28].iter().fold(0, |share, byte| (share << 8) | u64::from(*byte));
+    let share = id.as_bytes()[24..28].iter().fold(0, |share, byte| share << 8 | u64::from(*byte));
     let earlier = (u128::from(life / SPREAD) * u128::from(share)) >> 32;
     created_ms.saturating_add(life - earlier as u64)
 }

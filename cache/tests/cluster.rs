@@ -7,7 +7,10 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use peerway_cache::{CacheConfig, Clock, ClusterPeers, Entry, Purge, RingCache, Stored};
+use peerway_cache::semantic::StaticEmbedder;
+use peerway_cache::{
+    CacheConfig, Clock, ClusterPeers, Entry, Purge, Question, RingCache, SemanticConfig, Similar, Stored,
+};
 use peerway_cluster::cluster::{Cluster, ClusterConfig};
 use peerway_cluster::discovery::Seed;
 use peerway_cluster::identity::{Identity, NodeId};
@@ -76,7 +79,14 @@ impl Node {
 /// The machine that runs the tests may be busy: the deadlines of production must not decide them.
 fn patient() -> CacheConfig {
     let patience = Duration::from_secs(5);
-    CacheConfig { get_deadline: patience, bulk_deadline: patience, put_deadline: patience, ..CacheConfig::new(KEY) }
+    let semantic = SemanticConfig { deadline: patience, ..SemanticConfig::new(Arc::new(StaticEmbedder::new())) };
+    CacheConfig {
+        get_deadline: patience,
+        bulk_deadline: patience,
+        put_deadline: patience,
+        semantic: Some(semantic),
+        ..CacheConfig::new(KEY)
+    }
 }
 
 async fn three() -> [Node; 3] {
@@ -155,4 +165,46 @@ async fn a_purge_reaches_all_and_those_who_come_later() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(late.cache.put(entry).await, Stored::Refused);
+}
+
+async fn finds(node: &Node, entry: &Entry, context: [u8; 32]) -> bool {
+    let question = Question { namespace: entry.namespace, context, text: "How can I reset my password?".into() };
+    match node.cache.find_similar(&question, 0.85).await {
+        Similar::Hit { entry: found, .. } => *found == *entry,
+        Similar::Miss(_) => false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_learned_all_find_by_its_meaning_and_a_newcomer_takes_it_over() {
+    let nodes = three().await;
+    let mut learned = Vec::new();
+    for number in 0..30 {
+        let (at, entry) = (&nodes[number % 3].cache, fresh(&nodes[0], number, 500));
+        assert_eq!(at.put(entry.clone()).await, Stored::Acknowledged);
+        let question = Question {
+            namespace: entry.namespace,
+            context: [number as u8; 32],
+            text: "How do I reset my password?".into(),
+        };
+        at.learn(question, &entry).await;
+        for node in &nodes {
+            assert!(finds(node, &entry, [number as u8; 32]).await, "{number} at {}", node.id);
+        }
+        learned.push(entry);
+    }
+    let seed: Seed = nodes[0].cluster.link().advertised().to_string().parse().unwrap();
+    let late = Node::start("d", vec![seed]).await;
+    for node in nodes.iter().chain([&late]) {
+        node.until_ring_has(4).await;
+    }
+    let started = Instant::now();
+    while late.cache.semantic_stats().unwrap().vectors == 0 {
+        assert!(started.elapsed() < SOON, "nothing was handed over");
+        late.cache.take_over_vectors().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for (number, entry) in learned.iter().enumerate() {
+        assert!(finds(&late, entry, [number as u8; 32]).await, "{number}");
+    }
 }

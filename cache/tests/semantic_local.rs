@@ -10,8 +10,8 @@ mod tiny_bert;
 use std::sync::Arc;
 use std::time::Duration;
 
-use peerway_cache::semantic::Embedder;
 use peerway_cache::semantic::embed::{Batched, Bounds, Folder, Local, Model, cosine, local_bounds};
+use peerway_cache::semantic::{Embedder, Guard, Prompt};
 use tokio::runtime::Handle;
 
 const FOLDER: &str = "PEERWAY_MINILM_FOLDER";
@@ -106,5 +106,21 @@ async fn minilm_gives_its_own_vectors() {
         for (other, expected) in vectors.iter().zip(cosines) {
             assert!((cosine(vector, other) - expected).abs() < 1e-4, "{}", line["text"]);
         }
+    }
+}
+
+/// Pairs that users know from tutorials of other gateways.
+#[tokio::test]
+async fn pairs_of_tutorials_are_answered_with_minilm() {
+    let Some(model) = minilm() else { return };
+    let guard = Guard::of_space(model.space());
+    for (first, second) in [
+        ("How do I deploy to Kubernetes?", "What is the process for deploying on k8s?"),
+        ("Explain OAuth 2.0", "How does OAuth2 authentication work?"),
+    ] {
+        let vectors = model.vectors(&[first.into(), second.into()]).await;
+        let near = cosine(vectors[0].as_ref().unwrap(), vectors[1].as_ref().unwrap());
+        let verdict = guard.judge_found(&Prompt::read(first), &Prompt::read(second), near);
+        assert!(verdict.similarity >= 0.85, "{first} / {second}: {near} {verdict:?}");
     }
 }

@@ -514,6 +514,9 @@ async fn a_vector_database_stands_in_place_of_the_nodes() {
     assert_eq!(find(&simulation, &node_id("b"), 1, AGAIN).await, Similar::Miss(None));
     assert_eq!(stats(&simulation, &node_id("b")).remote_failures, 1);
     list.is_broken.store(false, Ordering::SeqCst);
+    assert!(!hits(&simulation, &node_id("b"), 1, AGAIN).await, "it rests for a moment");
+    simulation.pass_time(Duration::from_secs(1));
+    assert!(hits(&simulation, &node_id("b"), 1, AGAIN).await);
     let cache = simulation.cache(&node_id("b"));
     cache.learn(question(&cache, 2, ASKED), &entry(&cache, 2, 100)).await;
     assert_eq!(find(&simulation, &node_id("b"), 2, AGAIN).await, Similar::Miss(None), "its entry is not there");

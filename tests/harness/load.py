@@ -7,6 +7,7 @@ beside a whole cluster on two cores. Each request's fate is kept.
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .http1 import Answer, Pool
@@ -32,9 +33,11 @@ class Fate:
 class Load:
     """Runs in a thread of its own from `start` to `stop`; times are those of `time.monotonic`."""
 
-    def __init__(self, base_url: str, path: str, body: dict, headers: dict[str, str], rate: float, timeout: float = 15):
+    def __init__(self, base_url: str, path: str, body: dict | Callable[[int], dict], headers: dict[str, str], rate: float, timeout: float = 15):
+        """`body` is the same for all requests, or made by their number."""
         self.pool = Pool(base_url)
-        self.request = self.pool.request(path, body, headers)
+        request = None if callable(body) else self.pool.request(path, body, headers)
+        self.request = lambda number: request or self.pool.request(path, body(number), headers)
         self.rate, self.timeout = rate, timeout
         self.fates: list[Fate] = []
         self._stop = threading.Event()
@@ -67,7 +70,7 @@ class Load:
             while begin + number / self.rate <= now:
                 fate = Fate(due=begin + number / self.rate)
                 self.fates.append(fate)
-                task = asyncio.create_task(self._one(fate))
+                task = asyncio.create_task(self._one(fate, self.request(number)))
                 running.add(task)
                 task.add_done_callback(running.discard)
                 number += 1
@@ -76,12 +79,12 @@ class Load:
             await asyncio.wait(running)
         self.pool.close()
 
-    async def _one(self, fate: Fate) -> None:
+    async def _one(self, fate: Fate, request: bytes) -> None:
         fate.sent = time.monotonic()
         answer = Answer()
         try:
             async with asyncio.timeout(self.timeout):
-                await self.pool.send(self.request, into=answer)
+                await self.pool.send(request, into=answer)
             fate.status = answer.status
         except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError) as error:
             fate.error = f"{type(error).__name__}: {error}"

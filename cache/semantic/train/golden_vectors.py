@@ -48,4 +48,5 @@ def main() -> None:
         print(json.dumps(line, ensure_ascii=False))
 
 
-main()
+if __name__ == "__main__":
+    main()

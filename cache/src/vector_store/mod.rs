@@ -2,12 +2,34 @@
 //! in place of the nodes' own indexes.
 //!
 //! The database only proposes: what it returns is judged by the guard and checked against the entry itself, which stays
-//! on the ring. So one that is slow, gone or wrong is a miss, never an error and never a wrong answer.
+//! on the ring. So one that is slow, gone or wrong is a miss, never an error and never a wrong answer. The map:
+//!
+//! - [`Vectors`]: what the cache asks for.
+//! - [`VectorDatabase`]: the same of a database elsewhere: kept open, asked within a deadline, believed nothing.
+//! - [`Connection`]: where it is.
+//! - `database`: what each kind of database does for it.
+//! - `checked`: what is left of an answer once every point was looked at.
+//! - `names`: what spaces, entries and collections are called there.
+//! - `qdrant`, `weaviate`, `pinecone`: the kinds; the last two ask over `rest`, JSON through the node's client.
+
+mod checked;
+mod connection;
+mod database;
+mod names;
+mod pinecone;
+#[cfg(feature = "qdrant")]
+mod qdrant;
+mod rest;
+mod vector_database;
+mod weaviate;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+
+pub use connection::{Connection, ConnectionError};
+pub use vector_database::{Limits, VectorDatabase, VectorDatabaseStats};
 
 use crate::backend::BackendError;
 use crate::identity::{EntryId, NamespaceId};

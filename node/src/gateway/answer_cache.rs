@@ -1,7 +1,9 @@
 //! The cluster's cache as the node holds it: figures for operators, and purges.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use peerway_cache::vector_store::{VectorDatabase, VectorDatabaseStats};
 use peerway_cache::{EntryId, Purge, PurgeError, RingCache, SemanticStats, TenantScope};
 use tokio::runtime::Handle;
 
@@ -13,11 +15,18 @@ use crate::telemetry::exposition::{Kind, Page};
 pub struct AnswerCache {
     pub(super) cache: RingCache,
     pub(super) runtime: Handle,
+    database: Option<Arc<VectorDatabase>>,
 }
 
 impl AnswerCache {
     pub fn new(cache: RingCache, runtime: Handle) -> Self {
-        Self { cache, runtime }
+        Self { cache, runtime, database: None }
+    }
+
+    /// With the database that the cache's vectors are in, for its figures.
+    #[must_use]
+    pub fn with_database(self, database: Option<Arc<VectorDatabase>>) -> Self {
+        Self { database, ..self }
     }
 
     /// Entries held for the cluster, and their bytes.
@@ -41,6 +50,7 @@ impl AnswerCache {
             "rejected": stats.rejected,
             "purges": stats.purges,
             "semantic": self.cache.semantic_stats().map(|stats| semantic_json(&stats)),
+            "vector_database": self.database.as_ref().map(|database| database_json(&database.stats())),
         })
     }
 
@@ -81,6 +91,9 @@ impl AnswerCache {
         page.family("peerway_cache_purges_total", Kind::Counter, "Purges ordered here or heard of from peers.");
         page.sample("peerway_cache_purges_total", &[], stats.purges);
         write_semantic(&semantic, page);
+        if let Some(database) = &self.database {
+            write_database(&database.stats(), page);
+        }
     }
 
     /// Whether the answer to one request would serve another, if that is to be as sure as the threshold.
@@ -129,14 +142,16 @@ fn semantic_json(stats: &SemanticStats) -> serde_json::Value {
 }
 
 fn write_semantic(stats: &SemanticStats, page: &mut Page) {
-    page.family(
-        "peerway_cache_semantic_lookups_total",
-        Kind::Counter,
-        "Look-ups by meaning; unasked are those of namespaces that hardly ever hit.",
-    );
-    for (result, count) in [("hit", stats.hits), ("miss", stats.misses), ("unasked", stats.unasked)] {
+    page.family("peerway_cache_semantic_lookups_total", Kind::Counter, "Look-ups by meaning, after the exact one.");
+    for (result, count) in [("hit", stats.hits), ("miss", stats.misses)] {
         page.sample("peerway_cache_semantic_lookups_total", &[("result", result)], count);
     }
+    page.family(
+        "peerway_cache_semantic_unasked_total",
+        Kind::Counter,
+        "Of their misses: those for which nobody was asked, as their namespace hardly ever hits.",
+    );
+    page.sample("peerway_cache_semantic_unasked_total", &[], stats.unasked);
     page.family(
         "peerway_cache_guard_refusals_total",
         Kind::Counter,
@@ -157,4 +172,33 @@ fn write_semantic(stats: &SemanticStats, page: &mut Page) {
     page.sample("peerway_cache_vectors", &[], stats.vectors);
     page.family("peerway_cache_vector_bytes", Kind::Gauge, "Memory of the vectors and of the texts beside them.");
     page.sample("peerway_cache_vector_bytes", &[], stats.bytes);
+}
+
+fn database_json(stats: &VectorDatabaseStats) -> serde_json::Value {
+    serde_json::json!({
+        "up": stats.is_up, "last_failure": stats.last_failure,
+        "searches": stats.searches, "failed_searches": stats.failed_searches,
+        "writes": stats.writes, "failed_writes": stats.failed_writes,
+        "refused_points": stats.refused_points,
+    })
+}
+
+fn write_database(stats: &VectorDatabaseStats, page: &mut Page) {
+    page.family("peerway_cache_vector_database_up", Kind::Gauge, "1 while the vector database is in use.");
+    page.sample("peerway_cache_vector_database_up", &[], u64::from(stats.is_up));
+    page.family("peerway_cache_vector_database_calls_total", Kind::Counter, "Calls to the vector database by result.");
+    for (call, result, count) in [
+        ("search", "ok", stats.searches.saturating_sub(stats.failed_searches)),
+        ("search", "failed", stats.failed_searches),
+        ("write", "ok", stats.writes),
+        ("write", "failed", stats.failed_writes),
+    ] {
+        page.sample("peerway_cache_vector_database_calls_total", &[("call", call), ("result", result)], count);
+    }
+    page.family(
+        "peerway_cache_vector_database_refused_points_total",
+        Kind::Counter,
+        "Points that the vector database returned and that were not those that were asked for.",
+    );
+    page.sample("peerway_cache_vector_database_refused_points_total", &[], stats.refused_points);
 }

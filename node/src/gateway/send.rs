@@ -111,7 +111,8 @@ pub(super) async fn send(
     }
     let last = (story.status, story.retry_after);
     let (status, retry_after) = primary.filter(|_| ladder.tells_of_the_first()).unwrap_or(last);
-    let retry_after = retry_after.map(|after| after.saturating_add(HEARSAY));
+    let hearsay = if status == StatusCode::TOO_MANY_REQUESTS { HEARSAY } else { Duration::ZERO };
+    let retry_after = retry_after.map(|after| after.saturating_add(hearsay));
     Err(ApiError::Upstream { status, attempts: story.text, retry_after })
 }
 

@@ -80,7 +80,7 @@ fn prepare(provider: &str, config: &Config) -> Result<Upstream, String> {
 }
 
 /// An error with what is behind it.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let behind = std::iter::successors(error.source(), |cause| cause.source());
     behind.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

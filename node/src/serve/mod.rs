@@ -5,6 +5,7 @@ mod ending;
 mod ledger;
 mod semantic;
 mod setup;
+mod vectors;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -41,6 +42,7 @@ use crate::telemetry::{AccessLog, Shards};
 pub(crate) use embeddings::Embeddings;
 pub use ending::terminated;
 use ending::{End, finish, until_told};
+use semantic::Meaning;
 use setup::{identity, join, registry, ring_cache};
 
 /// How often budgets are looked at for alerts.
@@ -66,6 +68,8 @@ pub enum ServeError {
     CacheBackend(#[from] peerway_cache::backend::BackendError),
     #[error("cache.semantic.embedder: {0}")]
     Embedder(String),
+    #[error("cache.semantic.vectors: {0}")]
+    Vectors(String),
     #[error(transparent)]
     Registry(#[from] StartError),
     #[error(transparent)]
@@ -139,10 +143,14 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     info!(descriptors, "open files that this process may have");
     // The cache answers the cluster's calls, so it is there first.
     let cache_peers = ClusterPeers::new(identity.node_id.clone());
-    let (semantic, embeddings) = semantic::semantic(config)?;
+    let Meaning { config: semantic, embeddings, database } = semantic::semantic(config)?;
+    let embedder = Arc::clone(&semantic.embedder);
     let cache = ring_cache(config, &identity, Arc::clone(&cache_peers), semantic)?;
     tokio::spawn(cache.clone().keep_backend());
     tokio::spawn(cache.clone().keep_vectors());
+    if let Some(database) = database.clone() {
+        tokio::spawn(async move { database.keep_for(embedder.as_ref()).await });
+    }
     let registry = registry(config, &identity, options.future_records)?;
     let ledger = ledger::start(config, &identity, options.repair)?;
     let reserve: Arc<dyn Reserve> = Arc::new(ledger.clone());
@@ -169,7 +177,7 @@ async fn serve(options: ServeOptions) -> Result<Next, ServeError> {
     let gateway = Arc::new(Gateway {
         plan: arc_swap::ArcSwap::from_pointee(plan),
         access,
-        cache: AnswerCache::new(cache.clone(), tokio::runtime::Handle::current()),
+        cache: AnswerCache::new(cache.clone(), tokio::runtime::Handle::current()).with_database(database),
         admission: Admission::new(&config.http, Arc::clone(&shed), drain.clone()),
         observed: Arc::new(health.clone()),
         health,

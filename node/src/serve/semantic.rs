@@ -6,21 +6,38 @@ use peerway_cache::SemanticConfig;
 use peerway_cache::semantic::embed::{Batched, Bounds, OpenAi};
 use peerway_cache::semantic::{Embedder, StaticEmbedder};
 use peerway_cache::transport::Transport;
-use peerway_cache::vector_store::Vectors;
+use peerway_cache::vector_store::{VectorDatabase, Vectors};
 use tokio::runtime::Handle;
 
-use super::Embeddings;
-use super::ServeError;
-use crate::config::{self, Config, EmbedderKind, VectorsKind};
+use super::{Embeddings, ServeError, vectors};
+use crate::config::{self, Config, EmbedderKind};
 
 /// How long a call to a provider may take. A vector that comes too late for who asked is there for the next one.
 const CALL: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// The settings of look-ups by meaning, and the provider that they ask, if one is: it changes with the configuration.
-pub(super) fn semantic(config: &Config) -> Result<(SemanticConfig, Option<Arc<Embeddings>>), ServeError> {
+/// How much later than a vector database's own deadline a look-up in it is given up.
+const SLACK: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// What look-ups by meaning need.
+pub(super) struct Meaning {
+    pub(super) config: SemanticConfig,
+    /// The provider that is asked for vectors, if one is: it changes with the configuration.
+    pub(super) embeddings: Option<Arc<Embeddings>>,
+    /// The database of vectors, if there is one: it is to be kept open.
+    pub(super) database: Option<Arc<VectorDatabase>>,
+}
+
+/// What look-ups by meaning need, of the settings.
+pub(super) fn semantic(config: &Config) -> Result<Meaning, ServeError> {
     let settings = &config.cache.semantic;
     let (embedder, embeddings) = embedder(config, &settings.embedder)?;
-    Ok((SemanticConfig { vectors: vectors(&settings.vectors), ..SemanticConfig::new(embedder) }, embeddings))
+    let database = vectors::database(&settings.vectors)?;
+    let mut config = SemanticConfig::new(embedder);
+    if let Some(database) = &database {
+        config.vectors = Some(Arc::clone(database) as Arc<dyn Vectors>);
+        config.deadline = settings.vectors.deadline.get() + SLACK;
+    }
+    Ok(Meaning { config, embeddings, database })
 }
 
 type Made = (Arc<dyn Embedder>, Option<Arc<Embeddings>>);
@@ -58,11 +75,4 @@ fn local(settings: &config::Embedder) -> Result<Arc<dyn Embedder>, ServeError> {
     let model = Local::load(&folder, threads).map_err(|error| failed(&error))?;
     let bounds = Bounds { deadline: settings.deadline.get(), ..local_bounds(threads) };
     Ok(Arc::new(Batched::new(Arc::new(model), bounds, Handle::current())))
-}
-
-/// None: the nodes themselves.
-fn vectors(settings: &config::Vectors) -> Option<Arc<dyn Vectors>> {
-    match settings.kind {
-        VectorsKind::Peer => None,
-    }
 }

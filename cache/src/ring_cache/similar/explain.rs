@@ -1,8 +1,8 @@
 //! What a look-up by meaning would make of two texts.
 
 use crate::ring_cache::RingCache;
-use crate::semantic::Verdict;
 use crate::semantic::embed::{EmbedError, cosine};
+use crate::semantic::{Prompt, Verdict};
 
 /// Two texts, compared as a look-up compares what was asked before with what is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,8 @@ impl RingCache {
         let vectors = async { Ok((config.embedder.embed(first).await?, config.embedder.embed(second).await?)) };
         Some(vectors.await.map(|(a, b)| {
             let cosine = cosine(&a, &b);
-            Comparison { cosine, is_candidate: cosine >= config.floor, verdict: guard.judge(first, second) }
+            let verdict = guard.judge_found(&Prompt::read(first), &Prompt::read(second), cosine);
+            Comparison { cosine, is_candidate: cosine >= config.floor, verdict }
         }))
     }
 }

@@ -51,7 +51,7 @@ impl RingCache {
         let asked = if near.is_empty() { None } else { Some(Prompt::read(&question.text)) };
         for (space, near) in near {
             let Some(asked) = &asked else { break };
-            let verdict = semantic.guard.judge_read(&Prompt::read(&near.text), asked);
+            let verdict = semantic.guard.judge_found(&Prompt::read(&near.text), asked, near.cosine);
             // What contradicts is no answer under any threshold.
             if !(verdict.similarity > 0.0 && verdict.similarity >= threshold) {
                 found = better(found, &verdict, near.cosine);

@@ -9,12 +9,12 @@ use tokio::time::timeout;
 use super::space::{place_of, shard, space_of};
 use super::{Question, Semantic, is_comparable};
 use crate::entry::Entry;
-use crate::identity::{EntryId, NamespaceId};
+use crate::identity::EntryId;
 use crate::message::{Components, Forget, Learn, MAX_FORGOTTEN};
 use crate::ring_cache::{Inner, RingCache};
 use crate::vector::Space;
 use crate::vector::shard::shard_of;
-use crate::vector_store::{Stored, Vectors};
+use crate::vector_store::Stored;
 
 impl RingCache {
     /// Makes the entry findable by its question. After the entry was put, beside the request's way: to be spawned. An
@@ -52,7 +52,7 @@ impl RingCache {
             let Some(semantic) = &inner.semantic else { return };
             if let Some(vectors) = &semantic.config.vectors {
                 for (_, id) in &gone {
-                    inner.forget_in_database(vectors.as_ref(), id).await;
+                    inner.forget_in_database(semantic, vectors.as_ref(), id).await;
                 }
                 return;
             }
@@ -73,25 +73,6 @@ impl RingCache {
 }
 
 impl Inner {
-    async fn teach_database(
-        &self,
-        semantic: &Semantic,
-        vectors: &dyn Vectors,
-        space: &Space,
-        stored: &Stored,
-        vector: &Components,
-    ) -> bool {
-        match timeout(self.config.put_deadline, vectors.insert(space, stored, &vector.0)).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => {
-                semantic.counters.remote_failures.add();
-                tracing::debug!(%error, "the vector database did not take a vector");
-            }
-            Err(_) => semantic.counters.remote_timeouts.add(),
-        }
-        false
-    }
-
     /// The owner, whose word counts, and the replica.
     async fn teach_holders(&self, semantic: &Semantic, space: &Space, stored: Stored, vector: Components) -> bool {
         let number = shard_of(&stored.id, semantic.habits.shards(&place_of(space)));
@@ -131,37 +112,4 @@ impl Inner {
         // Who is not told finds out by the next one who asks.
         let _ = timeout(deadline, self.peers.forget(peer, forget, deadline)).await;
     }
-
-    async fn forget_in_database(&self, vectors: &dyn Vectors, id: &EntryId) {
-        match timeout(self.config.put_deadline, vectors.delete(id)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the vector database did not delete a vector"),
-            Err(_) => tracing::debug!("the vector database was too slow to delete a vector"),
-        }
-    }
-
-    /// After a purge: the vectors of what is gone are of no use in a database either.
-    pub(in crate::ring_cache) async fn purge_database(&self, what: Gone) {
-        let Some(vectors) = self.semantic.as_ref().and_then(|semantic| semantic.config.vectors.as_ref()) else {
-            return;
-        };
-        let purged = match &what {
-            Gone::Entry(id) => return self.forget_in_database(vectors.as_ref(), id).await,
-            Gone::Namespace(namespace) => vectors.purge(Some(namespace)),
-            Gone::All => vectors.purge(None),
-        };
-        match timeout(self.config.purge_deadline, purged).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the vector database did not purge; what it finds is not served"),
-            Err(_) => tracing::warn!("the vector database was too slow to purge; what it finds is not served"),
-        }
-    }
-}
-
-/// What a purge leaves nothing of.
-#[derive(Debug)]
-pub(in crate::ring_cache) enum Gone {
-    Entry(EntryId),
-    Namespace(NamespaceId),
-    All,
 }

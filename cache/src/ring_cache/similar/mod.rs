@@ -5,12 +5,14 @@
 //!
 //! - `find`: a look-up, from the question to the entry.
 //! - `search`: the candidates, from this node or from those that hold the space; or from a vector database.
+//! - `database`: the vector database, within its deadline.
 //! - `learn`: a question becomes findable; what is gone is forgotten.
 //! - `here`: what this node holds of spaces, for itself and for its peers.
 //! - `rebuild`: what a node takes over when the ring gives it more to hold.
 //! - `explain`: what a look-up would make of two texts.
 //! - `space`, `notes`, `habits`, `stats`: what the others need.
 
+mod database;
 mod explain;
 mod find;
 mod habits;
@@ -23,14 +25,14 @@ mod space;
 mod stats;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+pub(super) use database::Gone;
 pub use explain::Comparison;
-pub(super) use learn::Gone;
 pub use stats::SemanticStats;
 
 use super::latency::Percentile;
@@ -107,6 +109,8 @@ pub(super) struct Semantic {
     p95: Percentile,
     rebuild: Rebuild,
     learning: Semaphore,
+    /// Of the vector database, in unix milliseconds.
+    rests_until: AtomicU64,
     counters: Counters,
 }
 
@@ -116,7 +120,7 @@ impl Semantic {
         let texts = config.max_bytes / TEXT_SHARE;
         let vectors = IndexesConfig { max_bytes: config.max_bytes - texts, ..IndexesConfig::default() };
         Semantic {
-            guard: Guard::new(),
+            guard: Guard::of_space(config.embedder.space()),
             indexes: Indexes::new(vectors),
             notes: Notes::new(texts, clock),
             splits: Splits::default(),
@@ -125,6 +129,7 @@ impl Semantic {
             p95: Percentile::new(first_hedge, config.deadline / 2),
             rebuild: Rebuild::default(),
             learning: Semaphore::new(MAX_LEARNING),
+            rests_until: AtomicU64::new(0),
             counters: Counters::default(),
             config,
         }

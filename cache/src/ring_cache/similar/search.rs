@@ -15,7 +15,7 @@ use crate::peers::{PeerError, Placement};
 use crate::ring_cache::Inner;
 use crate::vector::Space;
 use crate::vector::shard::MAX_SHARDS;
-use crate::vector_store::{Near, Vectors};
+use crate::vector_store::Near;
 
 impl Inner {
     /// The entries nearest to the vector, the nearest first, with the shard in which each was found. As many as the
@@ -23,7 +23,7 @@ impl Inner {
     pub(super) async fn nearest(&self, semantic: &Semantic, space: &Space, vector: &Components) -> Vec<(Space, Near)> {
         let asking = Asking { inner: self, semantic, vector, until: Instant::now() + semantic.config.deadline };
         let mut near = match &semantic.config.vectors {
-            Some(vectors) => asking.ask_database(vectors.as_ref(), space).await,
+            Some(vectors) => self.ask_database(semantic, vectors.as_ref(), space, vector).await,
             None => asking.ask_shards(space).await,
         };
         // Whoever answered may not know of a purge yet.
@@ -56,27 +56,6 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    async fn ask_database(&self, vectors: &dyn Vectors, space: &Space) -> Vec<(Space, Near)> {
-        let (config, counters) = (&self.semantic.config, &self.semantic.counters);
-        counters.remote_asks.add();
-        let found = vectors.search(space, &self.vector.0, config.candidates, config.floor);
-        match timeout(config.deadline, found).await {
-            Ok(Ok(near)) => {
-                let usable = near.into_iter().filter(|near| is_comparable(&near.text) && near.cosine.is_finite());
-                usable.map(|near| (*space, near)).collect()
-            }
-            Ok(Err(error)) => {
-                counters.remote_failures.add();
-                tracing::debug!(%error, "the vector database failed");
-                Vec::new()
-            }
-            Err(_) => {
-                counters.remote_timeouts.add();
-                Vec::new()
-            }
-        }
-    }
-
     /// All shards at once. Their number is the first one's to say; when it says more than this node knew of, the others
     /// are asked after it.
     async fn ask_shards(&self, space: &Space) -> Vec<(Space, Near)> {

@@ -46,6 +46,21 @@ pub const NAMES: [&str; 31] = [
     "opposites",
 ];
 
+/// What is weighed beside them of a candidate that all-MiniLM-L6-v2 found: the cosine of its vectors, alone, squared, and
+/// times how much of either prompt the other covers and how much of their frame is the same.
+pub(super) const FOUND: [&str; 4] =
+    ["model_cosine", "model_cosine_squared", "model_cosine_covered", "model_cosine_frame"];
+
+/// How many features such a candidate has.
+pub(super) const FOUND_COUNT: usize = COUNT + FOUND.len();
+
+/// Adds what the model's cosine says to the features of a pair.
+pub(super) fn with_cosine(row: &[f32; COUNT], cosine: f32) -> [f32; FOUND_COUNT] {
+    let value = |name: &str| NAMES.iter().position(|known| *known == name).map_or(0.0, |at| row[at]);
+    let found = [cosine, cosine * cosine, cosine * value("covered_low"), cosine * value("frame")];
+    std::array::from_fn(|at| if at < COUNT { row[at] } else { found[at - COUNT] })
+}
+
 /// Features that count something; their logarithms are weighed, so that a long prompt does not outweigh all else.
 const COUNTS: [&str; 15] = [
     "open_low",
@@ -209,7 +224,7 @@ const QUESTIONS: [(&str, &[&str]); 10] = [
     ("place", &["where"]),
     ("moment", &["when ", "what time", "which year", "which month", "what year", "which date", "what date"]),
     ("choice", &["which ", "what is the best", "recommend", "suggest"]),
-    ("method", &["how ", "way to", "steps", "process"]),
+    ("method", &["how ", "way to", "steps", "process", "explain"]),
 ];
 
 /// The cues that begin with a letter, each with its kind.

@@ -35,13 +35,26 @@ const MOST_WORDS: usize = 400;
 ///
 /// Stateless and cheap to make; the tables it reads are loaded once in a process, at first use.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Guard;
+pub struct Guard {
+    /// Whether the cosine of a candidate is weighed too.
+    weighs_cosine: bool,
+}
+
+/// The vector space of all-MiniLM-L6-v2 as it was published, the one model whose cosines there is a table for.
+const MINILM: &str = "local:384/8087e9bf97c265f8";
 
 impl Guard {
     /// A guard over the tables in the binary.
     #[must_use]
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// A guard of candidates that the embedder of this space finds. With all-MiniLM-L6-v2 on, their cosine is weighed
+    /// beside what the guard sees itself.
+    #[must_use]
+    pub fn of_space(space: &str) -> Self {
+        Self { weighs_cosine: space == MINILM }
     }
 
     /// How surely the answer to `first` is a correct and complete answer to `second`.
@@ -59,14 +72,13 @@ impl Guard {
     /// Like [`Guard::judge`], of prompts that were read before.
     #[must_use]
     pub fn judge_read(&self, first: &Prompt, second: &Prompt) -> Verdict {
-        if first.text == second.text {
-            return Verdict::same();
-        }
-        let (Some(a), Some(b)) = (&first.reading, &second.reading) else {
-            return Verdict::refused(Reason::TooLong, Vec::new());
-        };
-        // One order for every pair, so that the judgement is the same both ways.
-        if first.text <= second.text { compare(a, b) } else { compare(b, a).turned() }
+        judge(first, second, None)
+    }
+
+    /// Like [`Guard::judge_read`], of a candidate and the cosine that it was found by.
+    #[must_use]
+    pub fn judge_found(&self, first: &Prompt, second: &Prompt, cosine: f32) -> Verdict {
+        judge(first, second, self.weighs_cosine.then_some(cosine))
     }
 
     /// What the table weighs for two prompts, by [`FEATURE_NAMES`]; for training, and to explain a verdict.
@@ -78,6 +90,17 @@ impl Guard {
         let pair = Pair::of(&a, &b, &alignment);
         features::of(&pair, &checks::run(&pair)).to_vec()
     }
+}
+
+fn judge(first: &Prompt, second: &Prompt, cosine: Option<f32>) -> Verdict {
+    if first.text == second.text {
+        return Verdict::same();
+    }
+    let (Some(a), Some(b)) = (&first.reading, &second.reading) else {
+        return Verdict::refused(Reason::TooLong, Vec::new());
+    };
+    // One order for every pair, so that the judgement is the same both ways.
+    if first.text <= second.text { compare(a, b, cosine) } else { compare(b, a, cosine).turned() }
 }
 
 /// A prompt, read once to be judged against many.
@@ -99,7 +122,7 @@ impl Prompt {
 /// Below this the verdict carries [`Reason::Doubt`], whatever threshold the caller holds it against.
 const SURE: f32 = 0.85;
 
-fn compare(a: &Reading, b: &Reading) -> Verdict {
+fn compare(a: &Reading, b: &Reading, cosine: Option<f32>) -> Verdict {
     if a.words.len() > MOST_WORDS || b.words.len() > MOST_WORDS {
         return Verdict::refused(Reason::TooLong, Vec::new());
     }
@@ -113,7 +136,11 @@ fn compare(a: &Reading, b: &Reading) -> Verdict {
     {
         return Verdict::refused(reason, checks);
     }
-    let similarity = weights::confidence(&features::of(&pair, &checks));
+    let features = features::of(&pair, &checks);
+    let similarity = match cosine {
+        None => weights::confidence(&features),
+        Some(cosine) => weights::confidence_of_found(&features::with_cosine(&features, cosine)),
+    };
     Verdict { similarity, reason: (similarity < SURE).then_some(Reason::Doubt), checks }
 }
 

@@ -165,13 +165,36 @@ pub enum EmbedderKind {
     Local,
 }
 
-/// What keeps the vectors.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// What keeps the vectors. A database is asked in place of the nodes; down or slow, it is a miss.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Vectors {
     /// Who it is.
     #[serde(rename = "type")]
     pub kind: VectorsKind,
+    /// A database's: where it is. `qdrant`: its gRPC port, `http://host:6334`; `weaviate`: `http://host:8080`; `pinecone`: the host
+    /// of an index. `https://` for TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// A database's: the key that lets in. A secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Secret>,
+    /// A database's: what the names of its collections begin with; the embedder and the length of its vectors follow.
+    pub collection: String,
+    /// A database's: how long a request waits for it; what comes later is a miss.
+    pub deadline: Period,
+}
+
+impl Default for Vectors {
+    fn default() -> Self {
+        Self {
+            kind: VectorsKind::Peer,
+            url: None,
+            api_key: None,
+            collection: "peerway".to_owned(),
+            deadline: Period::milliseconds(50),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -180,4 +203,10 @@ pub enum VectorsKind {
     /// The nodes, by the ring.
     #[default]
     Peer,
+    /// Qdrant, in builds with the feature `qdrant`.
+    Qdrant,
+    /// Weaviate.
+    Weaviate,
+    /// Pinecone.
+    Pinecone,
 }

@@ -1,12 +1,17 @@
 //! The `cache` block: what is kept, by whom, and when an answer serves another request.
 
+use peerway_cache::vector_store::{Connection, ConnectionError};
 use peerway_dialect::Dialect;
 
 use super::Verdict;
-use crate::config::model::{Activation, CacheBackend, CacheBackendKind, Config, Embedder, EmbedderKind, Semantic};
+use crate::config::model::{
+    Activation, CacheBackend, CacheBackendKind, Config, Embedder, EmbedderKind, Semantic, Vectors, VectorsKind,
+};
+use crate::config::scalar::Secret;
 use crate::config::suggest;
 use crate::operation::Operation;
 use crate::provider::table;
+use crate::provider::url::{self, Names};
 
 /// More threads than this do not make a text's vector any sooner.
 const MAX_THREADS: usize = 256;
@@ -34,6 +39,7 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     backend(&cache.backend, verdict);
     semantic(&cache.semantic, verdict);
     embedder(config, &cache.semantic.embedder, verdict);
+    vectors(&cache.semantic.vectors, verdict);
 }
 
 fn backend(backend: &CacheBackend, verdict: &mut Verdict) {
@@ -118,5 +124,45 @@ fn embedder(config: &Config, embedder: &Embedder, verdict: &mut Verdict) {
                 verdict.error_with(format!("{PATH}.type"), "this program was built without the local embedder", hint);
             }
         }
+    }
+}
+
+fn vectors(vectors: &Vectors, verdict: &mut Verdict) {
+    const PATH: &str = "cache.semantic.vectors";
+    let example = match vectors.kind {
+        VectorsKind::Peer => {
+            let given = [("url", vectors.url.is_some()), ("api_key", vectors.api_key.is_some())];
+            for (field, _) in given.into_iter().filter(|(_, given)| *given) {
+                let why = "is not used without `type: qdrant`, `type: weaviate` or `type: pinecone`";
+                verdict.error(format!("{PATH}.{field}"), why);
+            }
+            return;
+        }
+        VectorsKind::Qdrant => "http://127.0.0.1:6334",
+        VectorsKind::Weaviate => "http://127.0.0.1:8080",
+        VectorsKind::Pinecone => "https://my-index-abc1234.svc.us-east-1.pinecone.io",
+    };
+    if vectors.deadline.get().is_zero() {
+        verdict.error(format!("{PATH}.deadline"), "no answer comes within 0 s");
+    }
+    if vectors.kind == VectorsKind::Qdrant && !cfg!(feature = "qdrant") {
+        let hint = "build it with `--features qdrant`, or take `type: peer`".to_owned();
+        verdict.error_with(format!("{PATH}.type"), "this program was built without the client of Qdrant", hint);
+    }
+    let Some(url) = &vectors.url else {
+        return verdict.error_with(PATH, "a database needs a `url`", format!("url: {example}"));
+    };
+    // The operator's own, and so as a rule at a private address.
+    if let Err(error) = url::target(url, true, Names::Resolved) {
+        return verdict.error_with(format!("{PATH}.url"), error.to_string(), error.hint(example, "the database"));
+    }
+    let key = vectors.api_key.as_ref().map(Secret::expose);
+    if let Err(error) = Connection::new(url, key, &vectors.collection) {
+        let field = match error {
+            ConnectionError::Url => "url",
+            ConnectionError::ApiKey => "api_key",
+            ConnectionError::Collection => "collection",
+        };
+        verdict.error(format!("{PATH}.{field}"), error.to_string());
     }
 }

@@ -62,8 +62,12 @@ pub(super) fn only(words: &[Word], others: &[Word]) -> Vec<usize> {
         same.contains(text)
             || others.iter().any(|other| {
                 let (other, is_number) = (other.text.as_str(), other.kind == Kind::Number);
+                // A name with its number behind it: OAuth2 says the 2 of OAuth 2.0.
+                let ends_name =
+                    || is_number && text.strip_suffix(other).is_some_and(|name| name.ends_with(char::is_alphabetic));
                 (!is_number && other.contains(text))
                     || (other.len() > 1 && other.len() < text.len() && text.contains(other))
+                    || ends_name()
             })
     };
     numbers.into_iter().filter(|&at| !is_said(&words[at].text)).collect()
