@@ -36,18 +36,18 @@ def database(node) -> dict:
     return node.api("GET", "/api/cache").json()["vector_database"]
 
 
-def ask(http: httpx.Client, cluster: Cluster, node: int, text: str, key: str = KEY) -> httpx.Response:
+def ask(http: httpx.Client, cluster: Cluster, node: int, text: str, key: str = KEY, **more: str) -> httpx.Response:
     answer = http.post(
         f"{cluster.nodes[node].http}/v1/chat/completions",
         json={"model": "demo/echo", "messages": [{"role": "user", "content": text}]},
-        headers={"Authorization": f"Bearer {key}", "x-peerway-cache-key": "qdrant"},
+        headers={"Authorization": f"Bearer {key}", "x-peerway-cache-key": "qdrant", **more},
     )
     assert answer.status_code == 200, answer.text
     return answer
 
 
-def kind(*asked) -> str:
-    return ask(*asked).headers["x-peerway-cache"]
+def kind(*asked, **more: str) -> str:
+    return ask(*asked, **more).headers["x-peerway-cache"]
 
 
 def test_what_one_node_learned_the_others_find_in_qdrant(http: httpx.Client, nodes: Cluster, qdrant: Qdrant) -> None:
@@ -67,7 +67,7 @@ def test_what_one_node_learned_the_others_find_in_qdrant(http: httpx.Client, nod
         assert again.headers["x-peerway-cache"] == "hit-semantic"
         assert again.headers["x-peerway-cache-id"] == first.headers["x-peerway-cache-id"]
     assert kind(http, nodes, 1, SAME, OTHER_KEY) == "miss", "another key's"
-    assert len({point.payload["namespace"] for point in qdrant.points()} - {payload["namespace"]}) <= 1
+    waiting.until("Qdrant has that key's too", lambda: len({point.payload["namespace"] for point in qdrant.points()}) == 2, 20)
 
     purged = nodes.nodes[2].api("DELETE", "/api/cache?all=true")
     assert purged.status_code == 200, purged.text
@@ -79,14 +79,16 @@ def test_without_qdrant_requests_go_on_and_it_is_used_again_by_itself(http: http
     ask(http, nodes, 0, LOST)
     waiting.until("Qdrant has it", lambda: len(qdrant.points()) == 1, 20)
     qdrant.stop()
-    for number in range(30):
+    for number in range(12):
         assert kind(http, nodes, number % 3, f"A question of its own, number {number}, about the weather in spring") == "miss"
     assert kind(http, nodes, 1, LOST) == "hit-direct"
     for node in nodes.nodes:
         waiting.until(f"{node.id} knows", lambda node=node: not database(node)["up"], 10)
         assert database(node)["last_failure"]
-    assert kind(http, nodes, 2, SAME) == "miss"
     qdrant.start()
     for node in nodes.nodes:
         waiting.until(f"{node.id} uses Qdrant", lambda node=node: database(node)["up"], 30)
-    assert kind(http, nodes, 0, "What should I do if I lose my passport while traveling abroad??") == "hit-semantic"
+    # After a failure a node does not ask for a moment.
+    unkept = {"x-peerway-cache-no-store": "true"}
+    for node in range(3):
+        waiting.until("a hit by meaning", lambda node=node: kind(http, nodes, node, SAME, **unkept) == "hit-semantic", 20)

@@ -313,6 +313,40 @@ async fn a_newcomer_finds_through_others_at_once_and_then_has_what_it_is_to_hold
 }
 
 #[tokio::test]
+async fn a_node_that_began_alone_takes_over_what_those_have_whom_it_then_meets() {
+    let simulation = Simulation::start_with(&["a", "b", "c"], semantic);
+    for context in 0..30 {
+        answer(&simulation, &node_id("a"), context, ASKED).await;
+    }
+    let back = node_id("b");
+    simulation.boot("b", semantic);
+    // Alone in its own eyes, it has all that there is.
+    simulation.change_ring(&["b"]);
+    for other in ["a", "c"] {
+        simulation.set(&node_id(other), Way::Dead);
+    }
+    for _ in 0..5 {
+        simulation.cache(&back).take_over_vectors().await;
+    }
+    assert!(!hits(&simulation, &back, 1, AGAIN).await);
+    for other in ["a", "c"] {
+        simulation.set(&node_id(other), Way::Up);
+    }
+    simulation.change_ring(&THREE);
+    for context in 0..30 {
+        assert!(hits(&simulation, &back, context, AGAIN).await, "{context} before it has anything");
+    }
+    simulation.cache(&back).take_over_vectors().await;
+    assert!((10..30).contains(&stats(&simulation, &back).vectors));
+    simulation.searched.lock().unwrap().clear();
+    let held = stats(&simulation, &back).vectors;
+    for context in 0..30 {
+        assert!(hits(&simulation, &back, context, AGAIN).await, "{context}");
+    }
+    assert_eq!(simulation.searched.lock().unwrap().len() as u64, 30 - held);
+}
+
+#[tokio::test]
 async fn after_a_death_the_survivors_hold_two_copies_again() {
     let simulation = start();
     for context in 0..60 {

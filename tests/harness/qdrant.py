@@ -1,10 +1,14 @@
 """Qdrant without its server: the gRPC services as Qdrant's Python package defines them, over the engine in memory that the
 same package carries for tests. So requests are read, filtered and ranked by Qdrant's own code and not by ours."""
 
+import os
 import threading
 import time
 import warnings
 from concurrent import futures
+
+# The nodes are forked from this process; with this support on, the children would wait for gRPC's threads.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 import grpc
 from qdrant_client import QdrantClient
@@ -30,7 +34,7 @@ class Qdrant:
         proto.add_CollectionsServicer_to_server(_Collections(self), self.server)
         proto.add_PointsServicer_to_server(_Points(self), self.server)
         bound = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
-        assert bound and bound in (self.port or bound,), f"port {self.port} is taken"
+        assert bound and self.port in (0, bound), f"port {self.port} is taken"
         self.port = bound
         self.server.start()
 

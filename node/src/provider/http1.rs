@@ -73,7 +73,8 @@ impl Pool {
         loop {
             let (mut link, is_used) = match self.idle.take(&origin) {
                 Some(link) => (link, true),
-                None => (self.connect(&origin).await?, false),
+                // Boxed: it is large and rare, and the request's whole future is moved about with it.
+                None => (Box::pin(self.connect(&origin)).await?, false),
             };
             let mut failed = match link.exchange(request).await {
                 Ok(response) => {

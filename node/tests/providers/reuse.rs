@@ -213,3 +213,11 @@ async fn what_comes_unasked_is_nobodys_answer() {
     ask(&upstream).await.unwrap();
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
+
+/// It is moved a few times on its way into the task that waits for it.
+#[tokio::test]
+async fn a_request_under_way_is_small() {
+    let (upstream, _) = provider(|_, _| async {}).await;
+    let asking = upstream.client(0).request(chat(&upstream, "m").await);
+    assert!(size_of_val(&asking) <= 4 << 10, "{} bytes", size_of_val(&asking));
+}

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwap;
 
 use super::notes::Note;
-use super::space::place_of;
 use super::{Semantic, is_comparable};
 use crate::entry::MAX_LIFE;
 use crate::generations::Target;
@@ -41,7 +40,7 @@ impl Inner {
         Searched {
             near: near.collect(),
             shards: semantic.shards(space),
-            complete: semantic.rebuild.is_complete(&place_of(space)),
+            complete: semantic.rebuild.is_complete(self.ring_number()),
         }
     }
 

@@ -1,17 +1,17 @@
 //! A node that is to hold more than before takes it over from those who held it, a part at a time and not too fast.
 //!
-//! Which partitions it has taken over is its own to know, so it does not matter how often the ring changed. Until it has,
-//! it says so in its answers, and who asks tries one other node.
+//! Which partitions it has taken over, and from whom, is its own to know, so it does not matter how often the ring changed.
+//! From a change of the ring until it has all it says so in its answers, and who asks tries one other node.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join;
 use peerway_cluster::identity::NodeId;
 use peerway_cluster::link::Refusal;
-use peerway_cluster::ring::{PARTITIONS, Partition};
+use peerway_cluster::ring::Partition;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::notes::Note;
@@ -43,38 +43,43 @@ const SESSION: Duration = Duration::from_secs(30);
 /// What this node has taken over, and whom it hands over to.
 #[derive(Debug)]
 pub(super) struct Rebuild {
-    complete: Box<[AtomicU64]>,
+    /// The ring of which it has all that it is to hold.
     ring: AtomicU64,
     attempts: AtomicU64,
+    taken: Mutex<Taken>,
     sessions: Mutex<HashMap<NodeId, Session>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Taken {
+    partitions: Partitions,
+    /// Whoever is not among them may have been apart, or have come before this node began: it may know of anything.
+    peers: BTreeSet<NodeId>,
 }
 
 impl Default for Rebuild {
     fn default() -> Rebuild {
         Rebuild {
-            complete: (0..PARTITIONS / 64).map(|_| AtomicU64::new(0)).collect(),
-            ring: AtomicU64::new(0),
+            ring: AtomicU64::new(u64::MAX),
             attempts: AtomicU64::new(0),
+            taken: Mutex::default(),
             sessions: Mutex::default(),
         }
     }
 }
 
 impl Rebuild {
-    /// Whether this node has all that it should have of what lies there.
-    pub(super) fn is_complete(&self, place: &EntryId) -> bool {
-        self.has(Partition::of(place.as_bytes()))
+    /// Whether this node has all that it should have under this ring.
+    pub(super) fn is_complete(&self, ring: u64) -> bool {
+        self.ring.load(Ordering::Acquire) == ring
     }
 
-    fn has(&self, partition: Partition) -> bool {
-        self.complete[partition.index() / 64].load(Ordering::Acquire) >> (partition.index() % 64) & 1 == 1
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, is_meant: impl Fn(Partition) -> bool) {
-        for (number, word) in self.complete.iter().enumerate() {
-            let bits = Partition::all().skip(number * 64).take(64).enumerate();
-            word.store(bits.fold(0, |set, (bit, which)| set | u64::from(is_meant(which)) << bit), Ordering::Release);
-        }
+    fn sessions(&self) -> MutexGuard<'_, HashMap<NodeId, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,24 +129,27 @@ impl RingCache {
         };
         let rebuild = &semantic.rebuild;
         let ring = inner.ring_number();
-        if rebuild.ring.load(Ordering::Acquire) == ring {
+        if rebuild.is_complete(ring) {
             return;
         }
         let mine = Partitions::which(|partition| inner.peers.placement(&id_in(partition)).holds(inner.peers.me()));
-        // What this node does not hold goes on without it, and has to be taken over again.
-        rebuild.set(|partition| mine.contains(partition) && rebuild.has(partition));
-        let wanted = Partitions::which(|partition| mine.contains(partition) && !rebuild.has(partition));
-        let mut is_all = true;
-        if !wanted.is_empty() {
-            for peer in inner.peers.others() {
-                is_all &= inner.pull(semantic, &peer, wanted).await;
+        let before = rebuild.taken().clone();
+        let lacking = Partitions::which(|partition| mine.contains(partition) && !before.partitions.contains(partition));
+        let others = inner.peers.others();
+        let mut peers = BTreeSet::new();
+        for peer in &others {
+            let wanted = if before.peers.contains(peer) { lacking } else { mine };
+            if wanted.is_empty() || inner.pull(semantic, peer, wanted).await {
+                peers.insert(peer.clone());
             }
         }
         if inner.ring_number() != ring {
             return;
         }
+        let is_all = peers.len() == others.len();
         if is_all || rebuild.attempts.fetch_add(1, Ordering::AcqRel) + 1 >= ATTEMPTS {
-            rebuild.set(|partition| mine.contains(partition));
+            // What this node does not hold goes on without it, and would have to be taken over again.
+            *rebuild.taken() = Taken { partitions: mine, peers };
             rebuild.attempts.store(0, Ordering::Release);
             rebuild.ring.store(ring, Ordering::Release);
         }
@@ -149,7 +157,7 @@ impl RingCache {
 }
 
 impl Inner {
-    fn ring_number(&self) -> u64 {
+    pub(super) fn ring_number(&self) -> u64 {
         self.peers.placement(&EntryId::from([0; 32])).ring
     }
 
@@ -218,12 +226,6 @@ impl Inner {
     }
 }
 
-impl Rebuild {
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Semantic {
     fn begin_session(&self, wanted: &Partitions) -> Session {
         let is_wanted = |space: &Space| wanted.contains(Partition::of(place_of(space).as_bytes()));
@@ -285,18 +287,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_partition_has_an_id_and_a_bit() {
-        let rebuild = Rebuild::default();
+    fn every_partition_has_an_id_and_a_place_in_a_set() {
+        let third = Partitions::which(|partition| partition.index() % 3 == 0);
         for partition in Partition::all() {
-            let id = id_in(partition);
-            assert_eq!(Partition::of(id.as_bytes()), partition);
-            assert!(!rebuild.is_complete(&id));
+            assert_eq!(Partition::of(id_in(partition).as_bytes()), partition);
+            assert_eq!(third.contains(partition), partition.index() % 3 == 0);
         }
-        rebuild.set(|partition| partition.index() % 3 == 0);
-        let wanted = Partitions::which(|partition| !rebuild.has(partition));
-        for partition in Partition::all() {
-            assert_eq!(rebuild.has(partition), partition.index() % 3 == 0);
-            assert_eq!(wanted.contains(partition), partition.index() % 3 != 0);
-        }
+        assert!(!third.is_empty() && Partitions::which(|_| false).is_empty());
     }
 }

@@ -40,8 +40,9 @@ impl Inner {
             return false;
         }
         let place = place_of(space);
-        self.peers.placement(&place).holds(self.peers.me())
-            && semantic.rebuild.is_complete(&place)
+        let placement = self.peers.placement(&place);
+        placement.holds(self.peers.me())
+            && semantic.rebuild.is_complete(placement.ring)
             && semantic.habits.shards(&place) == 1
             && semantic.lacks(space)
     }

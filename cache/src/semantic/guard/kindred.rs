@@ -97,7 +97,7 @@ fn sorted(words: &[&Word], is_first: bool, slips: (bool, bool)) -> Vec<Key> {
         }
         word.places.groups().for_each(|group| add(Shared::Group, group.into()));
         for (pair, side) in word.places.opposites() {
-            add(Shared::Opposites, u64::from(pair) << 1 | u64::from(side == is_first));
+            add(Shared::Opposites, (u64::from(pair) << 1) | u64::from(side == is_first));
         }
         if let Some(entry) = word.entry {
             add(Shared::Entry, entry.into());

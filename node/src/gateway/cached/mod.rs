@@ -129,7 +129,8 @@ impl Participation {
     pub(super) async fn look_up(&self, body: &Bytes, replay: Replay) -> LookedUp {
         let mut meaning = Meaning::new(self, body);
         let found = self.find(&mut meaning, replay).await;
-        let judged = meaning.judged;
+        // Of an answer that was found by its id in the end, it says nothing.
+        let judged = meaning.judged.filter(|_| matches!(found, Found::Similar { .. } | Found::Miss(_)));
         let is_kept = matches!(found, Found::Miss(_)) && self.keep_for.is_some();
         let question = if is_kept { meaning.into_question() } else { None };
         LookedUp { found, judged, question }
