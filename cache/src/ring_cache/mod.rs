@@ -29,7 +29,7 @@ pub use leave::HandedOver;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
-pub use similar::{Comparison, Question, Refused, SemanticStats, Similar};
+pub use similar::{Comparison, Heard, Measure, Question, Refused, SemanticStats, Similar};
 
 use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};

@@ -10,7 +10,7 @@ use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
 
 use super::attempt::Sent;
-use super::cached::{Found, LookedUp, Participation};
+use super::cached::{Found, Judge, LookedUp, Participation};
 use super::enter::enter;
 use super::headers::returned;
 use super::hooks::{Answered, Refusal};
@@ -70,9 +70,11 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         is_kept.then(|| Participation::of(&plan, key.as_deref(), &head.headers, &cleared, &gateway.cache)).flatten();
     let mut fill = None;
     if let Some(participation) = participation {
+        let participation = participation.with_judge(Judge::of(exchange, &plan));
         exchange.cache_id = Some(participation.id());
         let LookedUp { found, judged, question } = participation.look_up(&cleared, replay).await;
         exchange.cache_judged = judged;
+        exchange.beside = participation.judge_cost();
         let (result, hit) = match found {
             Found::Hit(hit) => (CacheResult::HitDirect, Some(hit)),
             Found::Similar { hit, id } => {

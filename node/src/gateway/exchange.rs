@@ -107,6 +107,8 @@ pub struct Exchange {
     pub cache_id: Option<String>,
     /// What the guard said of the nearest prompt, if it was asked.
     pub(super) cache_judged: Option<Judged>,
+    /// What was paid for this request besides its answer; recorded where it was paid.
+    pub(super) beside: NanoUsd,
     /// As the answer states it, be it the provider's or the cache's.
     pub usage: Option<Usage>,
     /// What the attempts cost; there from when a provider may be asked.
@@ -153,6 +155,7 @@ impl Exchange {
             cache: CacheResult::Bypass,
             cache_id: None,
             cache_judged: None,
+            beside: NanoUsd::ZERO,
             usage: None,
             account: None,
             reserved: None,
@@ -339,7 +342,8 @@ impl Exchange {
         if let Some(explanation) = &self.explanation {
             headers.insert(&X_EXPLANATION, explanation.clone());
         }
-        if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
+        let cost = self.cost().map(|cost| cost.saturating_add(self.beside));
+        if let Some(cost) = cost.and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(&X_COST, cost);
         }
         if let Some(charges) = self.key.as_ref().and_then(|key| key.charges()) {

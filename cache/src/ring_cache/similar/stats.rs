@@ -3,7 +3,8 @@
 use super::{Refused, Similar};
 use crate::ring_cache::RingCache;
 use crate::ring_cache::counters::Counter;
-use crate::semantic::Reason;
+use crate::semantic::confirm::ConfirmStats;
+use crate::semantic::{Confirmer, Reason};
 
 /// A snapshot of the semantic side of a cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct SemanticStats {
     pub spaces: u64,
     /// The memory for vectors and for the texts beside them.
     pub bytes: u64,
+    /// What became of questions for a second opinion, by who was asked; everybody is listed.
+    pub confirmations: Vec<(Confirmer, ConfirmStats)>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +87,7 @@ impl RingCache {
             vectors: held.vectors,
             spaces: semantic.indexes.spaces().len() as u64,
             bytes: held.bytes + semantic.notes.bytes(),
+            confirmations: Confirmer::ALL.into_iter().map(|who| (who, semantic.panel.stats(who))).collect(),
         })
     }
 }
