@@ -25,9 +25,6 @@ fn chat(text: &str) -> Value {
 /// With a judge, whose answers take as long as they take on a busy machine.
 async fn judged(change: impl FnOnce(&mut Value)) -> Setup {
     setup(|config| {
-        for provider in config["providers"].as_array_mut().unwrap() {
-            provider["models"] = json!(["echo", "slow", "unpriced"]);
-        }
         config["cache"] = json!({"semantic": {"judge": {"model": "other/slow", "deadline": "60s"}}});
         change(config);
     })
@@ -222,10 +219,10 @@ async fn the_key_that_asks_pays_and_is_told() {
 
 #[tokio::test]
 async fn a_key_that_cannot_pay_asks_no_judge() {
-    // A budget is spent only where the price is known, and the judge's is not.
     let setup = judged(|config| {
-        config["cache"]["semantic"]["judge"]["model"] = json!("other/unpriced");
-        config["governance"]["keys"][0]["budgets"] = json!([{"limit_usd": "1", "window": "1Y"}]);
+        let poor = json!([{"limit_usd": "0.000001", "window": "1Y"}]);
+        config["governance"]["keys"][0]["providers"] =
+            json!([{"provider": "demo"}, {"provider": "other", "budgets": poor}]);
     })
     .await;
     says(&setup, "yes").await;
