@@ -49,3 +49,4 @@ pub use ring_cache::{
     Boarding, CacheService, CacheStats, Comparison, HandedOver, Heard, Measure, Purge, PurgeError, PurgeReport,
     Question, Refused, RingCache, SemanticStats, Similar, Stored,
 };
+pub use store::{HotEntry, NamespaceSize};
