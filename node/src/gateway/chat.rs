@@ -74,7 +74,10 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         exchange.cache_id = Some(participation.id());
         let LookedUp { found, judged, question } = participation.look_up(&cleared, replay).await;
         exchange.cache_judged = judged;
-        exchange.beside = participation.judge_cost();
+        if let Some(judge) = participation.judge() {
+            exchange.beside = judge.spent();
+            exchange.add_upstream_wait(judge.waited());
+        }
         let (result, hit) = match found {
             Found::Hit(hit) => (CacheResult::HitDirect, Some(hit)),
             Found::Similar { hit, id } => {

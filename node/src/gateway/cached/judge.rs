@@ -60,6 +60,8 @@ pub(in crate::gateway) struct Judge {
     until: Option<Instant>,
     /// In nano-USD.
     spent: AtomicU64,
+    /// In microseconds.
+    waited: AtomicU64,
 }
 
 impl Judge {
@@ -74,12 +76,18 @@ impl Judge {
             deadline: settings.deadline.get(),
             until: exchange.deadline,
             spent: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
         })
     }
 
     /// What was paid for its answers.
     pub(in crate::gateway) fn spent(&self) -> NanoUsd {
         NanoUsd::new(self.spent.load(Ordering::Relaxed))
+    }
+
+    /// How long its answers were waited for.
+    pub(in crate::gateway) fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited.load(Ordering::Relaxed))
     }
 
     async fn ask(&self, exchange: &mut Exchange, body: &Bytes) -> Result<Sent, ApiError> {
@@ -133,6 +141,7 @@ impl Confirm for Judge {
         let mut exchange = Exchange::begin(self.worker.clone(), id, Method::POST, path);
         exchange.deadline = Some(now + left.map_or(self.deadline, |left| left.min(self.deadline)));
         let sent = self.ask(&mut exchange, &body).await;
+        self.waited.fetch_add(now.elapsed().as_micros() as u64, Ordering::Relaxed);
         exchange.settle();
         let spent = exchange.account.as_ref().map(Amounts::spent).unwrap_or_default();
         self.spent.fetch_add(spent.nano_usd, Ordering::Relaxed);

@@ -25,7 +25,7 @@ use super::AnswerCache;
 use super::plan::Plan;
 use crate::config::{self, Activation, Scope};
 use crate::dialect::openai::{Replay, Usage};
-use crate::governance::{NanoUsd, VirtualKey};
+use crate::governance::VirtualKey;
 pub(super) use explain::explain;
 pub(crate) use explain::{ExplainError, Explained, Pair};
 pub(super) use fill::Fill;
@@ -136,9 +136,9 @@ impl Participation {
         Self { judge, ..self }
     }
 
-    /// What the judge was paid.
-    pub(super) fn judge_cost(&self) -> NanoUsd {
-        self.judge.as_ref().map_or(NanoUsd::ZERO, Judge::spent)
+    /// Who is asked about what the guard doubts.
+    pub(super) fn judge(&self) -> Option<&Judge> {
+        self.judge.as_ref()
     }
 
     pub(super) fn id(&self) -> String {
