@@ -53,7 +53,7 @@ def asker(http: httpx.Client, cluster: Cluster, unique: str) -> Asker:
 
 @pytest.mark.timeout(1800)
 def test_pairs(asker: Asker) -> None:
-    total, hits = ask_pairs(asker)
+    total, hits = ask_pairs(asker, at_once=3)
     assert hits[False, "all"] <= 0.01 * total[False, "all"]
     assert hits[True, "all"] >= 0.45 * total[True, "all"]
     assert hits[True, "light_change"] >= 0.85 * total[True, "light_change"]
