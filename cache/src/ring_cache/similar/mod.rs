@@ -33,7 +33,7 @@ use tokio::time::timeout;
 
 pub(super) use database::Gone;
 pub use explain::Comparison;
-pub use stats::SemanticStats;
+pub use stats::{SIMILARITY_BOUNDS, SemanticStats};
 
 use super::latency::Percentile;
 use crate::clock::Clock;
