@@ -49,3 +49,4 @@ pub use ring_cache::{
     Boarding, CacheService, CacheStats, Comparison, HandedOver, NamespaceUse, Place, Purge, PurgeError, PurgeReport,
     Question, Refused, RingCache, SIMILARITY_BOUNDS, SemanticStats, Similar, Stored,
 };
+pub use store::{HotEntry, NamespaceSize};

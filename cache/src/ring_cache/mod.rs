@@ -41,7 +41,7 @@ use crate::flight::Flights;
 use crate::generations::Generations;
 use crate::identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 use crate::peers::{Peers, Placement};
-use crate::store::Store;
+use crate::store::{HotEntry, NamespaceSize, Store};
 use behind::Behind;
 use counters::Counters;
 use credit::Credit;
@@ -150,6 +150,23 @@ impl RingCache {
         let (near_entries, near_bytes) = self.inner.near.size();
         let hedge_after_us = self.inner.p95.get().as_micros() as u64;
         CacheStats { entries, bytes, near_entries, near_bytes, hedge_after_us, ..self.inner.counters.snapshot() }
+    }
+
+    /// The entries that this node read most, copies of what others own among them; at most so many, the most read first.
+    /// A pass over all entries.
+    pub fn hottest(&self, limit: usize) -> Vec<HotEntry> {
+        let inner = &self.inner;
+        let mut hottest = inner.store.hottest(limit, |entry| !inner.is_dead(entry));
+        hottest.extend(inner.near.hottest(limit, |entry| !inner.is_dead(entry)));
+        hottest.sort_unstable_by(|one, other| other.cmp(one));
+        hottest.truncate(limit);
+        hottest
+    }
+
+    /// What this node holds for the cluster (so without copies of what others own) by namespace; at most so many, those
+    /// of the most bytes first. A pass over all entries.
+    pub fn namespaces(&self, limit: usize) -> Vec<NamespaceSize> {
+        self.inner.store.namespaces(limit, |entry| !self.inner.is_dead(entry))
     }
 
     /// Answers the peers' caches.

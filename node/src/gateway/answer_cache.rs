@@ -182,7 +182,7 @@ fn write_semantic(stats: &SemanticStats, page: &mut Page) {
     page.family(
         "peerway_cache_semantic_unasked_total",
         Kind::Counter,
-        "Of their misses: those for which nobody was asked, as their namespace hardly ever hits.",
+        "Requests that were not compared by meaning, as their namespace hardly ever hits.",
     );
     page.sample("peerway_cache_semantic_unasked_total", &[], stats.unasked);
     page.family(

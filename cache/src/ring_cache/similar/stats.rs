@@ -33,7 +33,7 @@ pub struct SemanticStats {
     pub remote_timeouts: u64,
     /// Those that failed otherwise, or whose answer was not one.
     pub remote_failures: u64,
-    /// Look-ups that asked nobody, because their namespace hardly ever hits.
+    /// Requests that were neither looked up nor learned, because their namespace hardly ever hits.
     pub unasked: u64,
     /// Entries that this node made findable.
     pub learned: u64,

@@ -1,5 +1,7 @@
 //! Entries in memory, bounded by bytes and by time.
 
+mod listing;
+
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+
+pub use listing::{HotEntry, NamespaceSize};
 
 use crate::clock::Clock;
 use crate::entry::Entry;
@@ -76,7 +80,7 @@ impl Store {
     }
 
     /// The entries that were read most, at most so many bytes of them.
-    pub fn hottest(&self, most_bytes: u64) -> Vec<Arc<Entry>> {
+    pub fn most_read(&self, most_bytes: u64) -> Vec<Arc<Entry>> {
         let mut all: Vec<(u64, Arc<Entry>)> =
             self.table.iter().map(|(_, held)| (held.reads.load(Ordering::Relaxed), held.entry)).collect();
         all.sort_unstable_by_key(|(reads, _)| std::cmp::Reverse(*reads));
@@ -156,7 +160,7 @@ mod tests {
 
     const NOW: u64 = 1_000_000;
 
-    fn entry(number: u64, size: usize, life_ms: u64) -> Arc<Entry> {
+    pub(super) fn entry(number: u64, size: usize, life_ms: u64) -> Arc<Entry> {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&number.to_le_bytes());
         Arc::new(Entry {
@@ -174,7 +178,12 @@ mod tests {
         })
     }
 
-    fn store(capacity: u64, longest: Option<Duration>) -> Store {
+    pub(super) fn of_namespace(number: u64, size: usize, name: u8) -> Arc<Entry> {
+        let namespace = NamespaceId { scope: [0; 16], name: [name; 16] };
+        Arc::new(Entry { namespace, ..Entry::clone(&entry(number, size, 60_000)) })
+    }
+
+    pub(super) fn store(capacity: u64, longest: Option<Duration>) -> Store {
         Store::new(capacity, longest, Clock::new(|| NOW))
     }
 
@@ -213,10 +222,10 @@ mod tests {
                 store.get(&entry(number, 0, 0).id);
             }
         }
-        let hottest = store.hottest(10_500);
+        let hottest = store.most_read(10_500);
         let reads = |entry: &Arc<Entry>| entry.id.as_bytes()[0] as u64 * 7 % 50;
         assert_eq!(hottest.iter().map(reads).collect::<Vec<_>>(), (40..50).rev().collect::<Vec<_>>());
-        assert_eq!(store.hottest(u64::MAX).len(), 50);
+        assert_eq!(store.most_read(u64::MAX).len(), 50);
     }
 
     #[test]
