@@ -1,6 +1,5 @@
 //! `GET /api/cache`: what this node's cache holds, what it did, and what that saved.
 
-use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
@@ -21,7 +20,7 @@ pub(super) struct CacheInsight {
     /// Counters since the start, and sizes: of entries, look-ups by where they were answered, questions to peers, look-ups
     /// by meaning with the guard's refusals and the similarities, and of the vector database.
     #[serde(flatten)]
-    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
+    #[schema(value_type = Object)]
     counters: serde_json::Value,
     saved: Savings,
     /// The entries that this node read most, copies of what others own among them; at most 20.

@@ -83,7 +83,7 @@ struct Live {
     follower: Option<Follower>,
     ready: VecDeque<Bytes>,
     include_usage: bool,
-    /// The last two events: what the answer used is in the last one, or before that which ends it.
+    /// The last two events: what the answer used is told before the one that ends it.
     last: [Bytes; 2],
     /// Until it is counted.
     saving: Option<Saving>,
@@ -104,10 +104,7 @@ impl Live {
                     self.rest(&entry, seen);
                     self.has_used(used(&entry));
                 }
-                Next::Ended(Ending::Over) => {
-                    self.follower = None;
-                    self.has_used(self.last.iter().find_map(|event| usage_in(event)));
-                }
+                Next::Ended(Ending::Over) => self.follower = None,
                 Next::Ended(Ending::Lost) => {
                     self.follower = None;
                     self.ready.push_back(given_up());
@@ -136,5 +133,14 @@ impl Live {
         }
         let include_usage = self.include_usage;
         self.ready.extend(events.into_iter().map(|event| event.bytes).filter(|event| is_wanted(event, include_usage)));
+    }
+}
+
+// Of a stream that is not kept, and of one whose client leaves at the last event, the events tell.
+impl Drop for Live {
+    fn drop(&mut self) {
+        if matches!(Event::read(&self.last[1]), Event::Done) {
+            self.has_used(usage_in(&self.last[0]));
+        }
     }
 }
