@@ -1,11 +1,8 @@
 //! What an answer cost in tokens, and whether it is whole: read from the answer's own words.
 
-use std::ops::Range;
-
 use serde::Deserialize;
 
 use super::details::{Details, count};
-use crate::dialect::json::{self, Shape, Value};
 
 /// Token counts as the provider states them. The details are parts of the sums, and 0 where nothing is said of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -70,52 +67,45 @@ pub struct Answer {
     pub has_choices: bool,
 }
 
+#[derive(Deserialize)]
+struct Parsed {
+    usage: Option<Usage>,
+    #[serde(default)]
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    finish_reason: Option<String>,
+    message: Option<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    tool_calls: Option<serde::de::IgnoredAny>,
+    function_call: Option<serde::de::IgnoredAny>,
+}
+
 impl Answer {
-    /// Reads a `chat.completion` body; `None` when it is not one. The text of the answer is stepped over, not read.
+    /// Reads a `chat.completion` body; `None` when it is not one.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let [usage, choices] = values(body, 0..body.len(), ["usage", "choices"])?;
-        let usage = match usage {
-            Some(usage) => serde_json::from_slice(&body[usage.range]).ok()?,
-            None => None,
+        // Checked as a whole where it can be: string by string takes longer.
+        let parsed: Parsed = match std::str::from_utf8(body) {
+            Ok(text) => serde_json::from_str(text).ok()?,
+            Err(_) => serde_json::from_slice(body).ok()?,
         };
-        let choices = match choices {
-            Some(choices) => json::elements(body, choices.range).ok()?,
-            None => Vec::new(),
-        };
-        let mut answer =
-            Self { usage, finished: !choices.is_empty(), has_choices: !choices.is_empty(), ..Self::default() };
-        for choice in choices {
-            let [reason, message] = values(body, choice.range, ["finish_reason", "message"])?;
-            let reason = reason.filter(is_stated);
-            let is_stop = match &reason {
-                Some(reason) => reason.text(body)? == "stop",
-                None => false,
-            };
-            answer.finished &= is_stop;
-            if let Some(message) = message.filter(is_stated) {
-                let calls = values(body, message.range, ["tool_calls", "function_call"])?;
-                answer.has_tool_calls |= calls.iter().flatten().any(is_stated);
-            }
-        }
-        Some(answer)
+        Some(Self {
+            usage: parsed.usage,
+            finished: !parsed.choices.is_empty()
+                && parsed.choices.iter().all(|choice| choice.finish_reason.as_deref() == Some("stop")),
+            has_tool_calls: parsed
+                .choices
+                .iter()
+                .filter_map(|choice| choice.message.as_ref())
+                .any(|message| message.tool_calls.is_some() || message.function_call.is_some()),
+            has_choices: !parsed.choices.is_empty(),
+        })
     }
-}
-
-fn is_stated(value: &Value) -> bool {
-    value.shape != Shape::Null
-}
-
-/// The members of these names, of the object that `body[range]` is. `None`: it is no object, or has one of them twice.
-fn values<const N: usize>(body: &[u8], range: Range<usize>, names: [&str; N]) -> Option<[Option<Value>; N]> {
-    let mut found = [const { None }; N];
-    let mut is_clear = true;
-    let walked = json::members(body, range, |key, value| {
-        if let Some(place) = names.iter().position(|name| *name == key) {
-            is_clear &= found[place].replace(value).is_none();
-        }
-        Ok(())
-    });
-    (walked.is_ok() && is_clear).then_some(found)
 }
 
 #[cfg(test)]
