@@ -102,8 +102,8 @@ impl RingCache {
         }
         let semantic = config.semantic.clone();
         let inner = Inner {
-            store: Store::new(config.max_memory - near - vectors, None, config.clock.clone()),
-            near: Store::new(near, Some(config.near_ttl), config.clock.clone()),
+            store: Store::new(config.max_memory - near - vectors, config.max_entry, None, config.clock.clone()),
+            near: Store::new(near, config.max_entry, Some(config.near_ttl), config.clock.clone()),
             behind: backend.map(Behind::new),
             semantic: semantic.map(|semantic| Semantic::new(semantic, config.first_hedge, config.clock.clone())),
             flights: Arc::new(Flights::new(config.max_entry)),
