@@ -8,6 +8,7 @@ mod board;
 mod counters;
 mod credit;
 mod get;
+mod insight;
 mod latency;
 mod leave;
 mod mirror;
@@ -25,11 +26,13 @@ use tokio::sync::Semaphore;
 
 pub use board::Boarding;
 pub use counters::CacheStats;
+pub use get::Place;
+pub use insight::NamespaceUse;
 pub use leave::HandedOver;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
-pub use similar::{Comparison, Heard, Measure, Question, Refused, SemanticStats, Similar};
+pub use similar::{Comparison, Heard, Measure, Question, Refused, SIMILARITY_BOUNDS, SemanticStats, Similar};
 
 use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};
@@ -99,8 +102,8 @@ impl RingCache {
         }
         let semantic = config.semantic.clone();
         let inner = Inner {
-            store: Store::new(config.max_memory - near - vectors, None, config.clock.clone()),
-            near: Store::new(near, Some(config.near_ttl), config.clock.clone()),
+            store: Store::new(config.max_memory - near - vectors, config.max_entry, None, config.clock.clone()),
+            near: Store::new(near, config.max_entry, Some(config.near_ttl), config.clock.clone()),
             behind: backend.map(Behind::new),
             semantic: semantic.map(|semantic| Semantic::new(semantic, config.first_hedge, config.clock.clone())),
             flights: Arc::new(Flights::new(config.max_entry)),

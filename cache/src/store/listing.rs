@@ -43,20 +43,20 @@ impl Store {
         // The least of those that are listed so far is on top.
         let mut hottest = BinaryHeap::new();
         for (_, held) in self.table.iter() {
-            let entry = &held.entry;
+            let entry = &held.read.entry;
             if limit == 0 || !is_meant(entry) {
                 continue;
             }
+            let hits = held.read.reads.load(Ordering::Relaxed);
             if hottest.len() == limit {
-                let hits = held.reads.load(Ordering::Relaxed);
                 if hottest.peek().is_some_and(|Reverse(least): &Reverse<HotEntry>| least.hits >= hits) {
                     continue;
                 }
                 hottest.pop();
             }
             hottest.push(Reverse(HotEntry {
-                hits: held.reads.load(Ordering::Relaxed),
-                bytes: entry.weight() as u64,
+                hits,
+                bytes: held.weight,
                 created_ms: entry.created_ms,
                 expires_ms: entry.expires_ms,
                 id: entry.id,
@@ -69,10 +69,10 @@ impl Store {
     /// The namespaces of the entries for which `is_meant` holds; at most so many, those of the most bytes first.
     pub fn namespaces(&self, limit: usize, is_meant: impl Fn(&Entry) -> bool) -> Vec<NamespaceSize> {
         let mut sizes: HashMap<NamespaceId, (u64, u64)> = HashMap::new();
-        for (_, held) in self.table.iter().filter(|(_, held)| is_meant(&held.entry)) {
-            let (entries, bytes) = sizes.entry(held.entry.namespace).or_default();
+        for (_, held) in self.table.iter().filter(|(_, held)| is_meant(&held.read.entry)) {
+            let (entries, bytes) = sizes.entry(held.read.entry.namespace).or_default();
             *entries += 1;
-            *bytes += held.entry.weight() as u64;
+            *bytes += held.weight;
         }
         let size = |(namespace, (entries, bytes))| NamespaceSize { namespace, entries, bytes };
         let mut sizes: Vec<NamespaceSize> = sizes.into_iter().map(size).collect();

@@ -153,7 +153,7 @@ impl Confirm for Judge {
                 } else {
                     Err(ConfirmError::Failed(format!("the provider answered {}", status.as_u16())))
                 };
-                exchange.whole(plain_response(status, headers, body));
+                exchange.whole(plain_response(status, headers, body)).await;
                 told
             }
             Ok(Sent::Stream { .. } | Sent::Raw(_)) => {
@@ -161,7 +161,7 @@ impl Confirm for Judge {
             }
             Err(error) => {
                 let why = error.to_string();
-                exchange.failed(&error);
+                exchange.failed(&error).await;
                 Err(match error {
                     ApiError::Upstream { .. } if !is_hurried => ConfirmError::Failed(why),
                     _ => ConfirmError::Declined(why),
