@@ -10,8 +10,8 @@ from test_semantic import Asker
 
 from harness.cluster import Cluster
 
-KEPT = "What are the benefits of microservices architecture?"
-DOUBTED = "Why should I use a microservices pattern?"
+KEPT = "My puppy keeps chewing the furniture. How do I stop it?"
+DOUBTED = "How can I get my young dog to quit gnawing on chairs and tables?"
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ use peerway_cache::{CacheConfig, Measure, Question, Refused, RingCache, Semantic
 use support::{Simulation, entry, node_id, scope};
 
 /// Nothing contradicts, and the guard is far from sure.
-const KEPT: &str = "What are the benefits of microservices architecture?";
-const DOUBTED: &str = "Why should I use a microservices pattern?";
-const SURE: &str = "What are the benefits of a microservices architecture";
+const KEPT: &str = "My puppy keeps chewing the furniture. How do I stop it?";
+const DOUBTED: &str = "How can I get my young dog to quit gnawing on chairs and tables?";
+const SURE: &str = "My puppy keeps chewing the furniture, how do I stop it";
 const THERE: &str = "flights from Paris to Rome";
 const BACK: &str = "flights from Rome to Paris";
 
@@ -280,14 +280,13 @@ async fn all_must_agree_and_who_costs_nothing_is_asked_first() {
 #[tokio::test]
 async fn at_most_two_candidates_are_asked_about() {
     let (_simulation, cache) = node(None);
-    let others =
-        ["Why use a microservices pattern at all?", "Should I use microservices?", "Why should I use microservices?"];
-    for (number, text) in [KEPT].iter().chain(&others).enumerate() {
+    let alike = [KEPT.to_owned(), KEPT.to_lowercase(), KEPT.replace('?', " ?"), KEPT.replace('.', "!")];
+    for (number, text) in alike.iter().enumerate() {
         keep(&cache, number, text).await;
     }
     let judge = Scripted::judge(0.0);
     let measure = Measure { asks: Asks::All, ..by(&judge) };
-    assert!(matches!(find(&cache, DOUBTED, measure).await, Similar::Miss(_)));
+    assert_eq!(refused(&find(&cache, SURE, measure).await).by, Some(Confirmer::Judge));
     assert_eq!(judge.asked(), 2);
 }
 

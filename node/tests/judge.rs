@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use support::{Answer, Setup, setup};
 
 const IN_CACHE: (&str, &str) = ("x-peerway-cache-key", "faq");
-const KEPT: &str = "What are the benefits of microservices architecture?";
+const KEPT: &str = "My puppy keeps chewing the furniture. How do I stop it?";
 /// Nothing contradicts, and the guard is far from sure.
-const DOUBTED: &str = "Why should I use a microservices pattern?";
-const SURE: &str = "What are the benefits of a microservices architecture";
+const DOUBTED: &str = "How can I get my young dog to quit gnawing on chairs and tables?";
+const SURE: &str = "My puppy keeps chewing the furniture, how do I stop it";
 const THERE: &str = "flights from Paris to Rome";
 const BACK: &str = "flights from Rome to Paris";
 
