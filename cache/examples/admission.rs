@@ -234,7 +234,7 @@ impl Quick {
         Quick(quick_cache::sync::Cache::with_options(
             options.unwrap(),
             BySize,
-            std::hash::RandomState::default(),
+            quick_cache::DefaultHashBuilder::default(),
             quick_cache::sync::DefaultLifecycle::default(),
         ))
     }
