@@ -462,15 +462,24 @@ async fn a_namespace_that_never_hits_is_hardly_asked_and_an_empty_one_not_at_all
     let (owner, _, other) = roles(&simulation, 1).await;
     let asked = stats(&simulation, &other).remote_asks;
     let cache = simulation.cache(&other);
+    let mut compared = 0;
     for number in 0..6_000 {
-        let found = cache.find_similar(&question(&cache, 1, &format!("zebra {number}")), THRESHOLD).await;
-        assert!(matches!(found, Similar::Miss(_)));
+        let question = question(&cache, 1, &format!("zebra {number}"));
+        if cache.compares(&question.namespace) {
+            compared += 1;
+            assert!(matches!(cache.find_similar(&question, THRESHOLD).await, Similar::Miss(_)));
+        }
     }
     let after = stats(&simulation, &other);
     assert!(after.unasked > 1_000 && after.remote_asks - asked < 5_000, "{after:?}");
-    // Time brings back a look-up now and then.
+    assert_eq!(after.unasked + compared, 6_000);
+    // Time brings one back now and then, and a hit many at once.
+    let namespace = question(&cache, 1, AGAIN).namespace;
+    assert!(!cache.compares(&namespace));
     simulation.pass_time(Duration::from_secs(1));
+    assert!(cache.compares(&namespace));
     assert!(hits(&simulation, &other, 1, AGAIN).await);
+    assert_eq!((0..1_000).filter(|_| cache.compares(&namespace)).count(), 64 + 1_000 / 64 - 1);
 
     let calls = simulation.calls.load(Ordering::SeqCst);
     let owner = simulation.cache(&owner);
@@ -548,9 +557,7 @@ async fn a_vector_database_stands_in_place_of_the_nodes() {
     assert_eq!(find(&simulation, &node_id("b"), 1, AGAIN).await, Similar::Miss(None));
     assert_eq!(stats(&simulation, &node_id("b")).remote_failures, 1);
     list.is_broken.store(false, Ordering::SeqCst);
-    assert!(!hits(&simulation, &node_id("b"), 1, AGAIN).await, "it rests for a moment");
-    simulation.pass_time(Duration::from_secs(1));
-    assert!(hits(&simulation, &node_id("b"), 1, AGAIN).await);
+    assert!(hits(&simulation, &node_id("b"), 1, AGAIN).await, "one failure stands for no other");
     let cache = simulation.cache(&node_id("b"));
     cache.learn(question(&cache, 2, ASKED), &entry(&cache, 2, 100)).await;
     assert_eq!(find(&simulation, &node_id("b"), 2, AGAIN).await, Similar::Miss(None), "its entry is not there");
@@ -560,6 +567,22 @@ async fn a_vector_database_stands_in_place_of_the_nodes() {
     answer(&simulation, &node_id("a"), 3, ASKED).await;
     cache.purge(Purge::Namespace(scope(), "faq".to_owned())).await.unwrap();
     assert!(list.kept.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_purge_right_after_a_failed_look_up_leaves_nothing_in_the_vector_database() {
+    for purge in 0..3 {
+        let list = Arc::new(List::default());
+        let simulation = start_with(|config| config.semantic.as_mut().unwrap().vectors = Some(list.clone()));
+        let learned = answer(&simulation, &node_id("a"), 1, ASKED).await;
+        list.is_broken.store(true, Ordering::SeqCst);
+        assert_eq!(find(&simulation, &node_id("b"), 1, AGAIN).await, Similar::Miss(None));
+        list.is_broken.store(false, Ordering::SeqCst);
+        let purge =
+            [Purge::Id(learned.id), Purge::Namespace(scope(), "faq".to_owned()), Purge::All].into_iter().nth(purge);
+        simulation.cache(&node_id("b")).purge(purge.unwrap()).await.unwrap();
+        assert!(list.kept.lock().unwrap().is_empty());
+    }
 }
 
 #[derive(Debug)]

@@ -13,10 +13,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 #[cfg(feature = "redis")]
-pub use redis::{Redis, check_url as check_redis_url};
+pub use redis::{Redis, check_cluster as check_redis_cluster, check_url as check_redis_url};
 
 use crate::entry::Entry;
 use crate::identity::EntryId;
+
+/// The most parts that a backend's entries fall into.
+pub const PARTS: usize = 64;
 
 /// Why a backend did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +34,11 @@ pub struct BackendError {
 /// Keeps entries, and the purges that decide which of them still count.
 #[async_trait]
 pub trait Backend: Debug + Send + Sync + 'static {
+    /// Which part of the backend the entry is in, below [`PARTS`]: after a failure the rest of its part is not asked for a
+    /// moment either, and the other parts are.
+    fn part(&self, _: &EntryId) -> usize {
+        0
+    }
     /// The entry; none too if what is there cannot be read.
     async fn get(&self, id: &EntryId) -> Result<Option<Entry>, BackendError>;
     /// Keeps the entry for so long.

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::{Inner, RingCache};
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, PARTS};
 use crate::entry::Entry;
 use crate::identity::{EntryId, NamespaceId};
 
-/// After a failure nobody asks for so long.
+/// After a failure nobody asks the part that failed for so long.
 const REST: Duration = Duration::from_secs(1);
 /// How long a write may take; nobody waits for it.
 const WRITE: Duration = Duration::from_secs(1);
@@ -25,8 +25,10 @@ const KEEP: Duration = Duration::from_secs(1);
 pub(super) struct Behind {
     backend: Arc<dyn Backend>,
     began: Instant,
-    /// Milliseconds after `began` until which nobody asks.
-    rests_until: AtomicU64,
+    /// Of each part, milliseconds after `began` until which nobody asks.
+    rests_until: [AtomicU64; PARTS],
+    /// The same for saying that it fails.
+    said_until: AtomicU64,
     /// Its purges are known here.
     is_ready: AtomicBool,
     /// Purges that it does not know yet, by part.
@@ -38,7 +40,8 @@ impl Behind {
         Behind {
             backend,
             began: Instant::now(),
-            rests_until: AtomicU64::new(0),
+            rests_until: [const { AtomicU64::new(0) }; PARTS],
+            said_until: AtomicU64::new(0),
             is_ready: AtomicBool::new(false),
             owed: Mutex::default(),
         }
@@ -48,18 +51,35 @@ impl Behind {
         self.began.elapsed().as_millis() as u64
     }
 
-    fn is_up(&self) -> bool {
-        self.is_ready.load(Ordering::Acquire) && self.rests_until.load(Ordering::Relaxed) <= self.now()
+    fn is_up(&self, id: &EntryId) -> bool {
+        self.is_ready.load(Ordering::Acquire) && self.rest_of(id).load(Ordering::Relaxed) <= self.now()
     }
 
-    /// What an attempt came to; none if it failed or took too long.
-    async fn attempt<T>(&self, most: Duration, what: impl Future<Output = Result<T, BackendError>>) -> Option<T> {
-        match timeout(most, what).await {
+    fn rest_of(&self, id: &EntryId) -> &AtomicU64 {
+        &self.rests_until[self.backend.part(id) % PARTS]
+    }
+
+    /// What an attempt came to; none if it failed or took too long. Then the part that the entry is in is let rest.
+    async fn attempt<T>(
+        &self,
+        most: Duration,
+        id: Option<&EntryId>,
+        what: impl Future<Output = Result<T, BackendError>>,
+    ) -> Option<T> {
+        let reason = match timeout(most, what).await {
             Ok(Ok(done)) => return Some(done),
-            Ok(Err(error)) => tracing::warn!(%error, "the cache's backend failed; going on without it"),
-            Err(_) => tracing::warn!(backend = ?self.backend, "the cache's backend is slow; going on without it"),
+            Ok(Err(error)) => error.reason,
+            Err(_) => format!("took more than {} ms", most.as_millis()),
+        };
+        let now = self.now();
+        let until = now + REST.as_millis() as u64;
+        if let Some(id) = id {
+            self.rest_of(id).store(until, Ordering::Relaxed);
         }
-        self.rests_until.store(self.now() + REST.as_millis() as u64, Ordering::Relaxed);
+        // Each of many parts may fail once a moment.
+        if self.said_until.fetch_max(until, Ordering::Relaxed) <= now {
+            tracing::warn!(backend = ?self.backend, reason, "the cache's backend failed; going on without it");
+        }
         None
     }
 
@@ -77,7 +97,7 @@ impl RingCache {
         loop {
             turns.tick().await;
             if !behind.is_ready.load(Ordering::Acquire)
-                && let Some(purges) = behind.attempt(WRITE, behind.backend.purges()).await
+                && let Some(purges) = behind.attempt(WRITE, None, behind.backend.purges()).await
             {
                 self.learn_generations(purges.iter().map(String::as_str)).await;
                 behind.is_ready.store(true, Ordering::Release);
@@ -93,7 +113,7 @@ impl Inner {
         let owed = behind.owed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (part, text) in owed {
             let field = format!("{}.{part}", self.peers.me());
-            if behind.attempt(WRITE, behind.backend.put_purges(&field, &text)).await.is_none() {
+            if behind.attempt(WRITE, None, behind.backend.put_purges(&field, &text)).await.is_none() {
                 return;
             }
             let mut owed = behind.owed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,8 +125,8 @@ impl Inner {
 
     /// The entry, if only the backend has it.
     pub(super) async fn ask_backend(&self, id: &EntryId, namespace: &NamespaceId) -> Option<Arc<Entry>> {
-        let behind = self.behind.as_ref().filter(|behind| behind.is_up())?;
-        let found = behind.attempt(self.config.backend_deadline, behind.backend.get(id)).await;
+        let behind = self.behind.as_ref().filter(|behind| behind.is_up(id))?;
+        let found = behind.attempt(self.config.backend_deadline, Some(id), behind.backend.get(id)).await;
         if found.is_none() {
             self.counters.backend_failures.add();
         }
@@ -117,9 +137,9 @@ impl Inner {
 
     /// Gives the backend the entry, beside the request's way.
     pub(super) async fn give_to_backend(&self, entry: &Entry) {
-        let Some(behind) = self.behind.as_ref().filter(|behind| behind.is_up()) else { return };
+        let Some(behind) = self.behind.as_ref().filter(|behind| behind.is_up(&entry.id)) else { return };
         let time = entry.time_left(self.config.clock.now_ms());
-        if behind.attempt(WRITE, behind.backend.put(entry, time)).await.is_none() {
+        if behind.attempt(WRITE, Some(&entry.id), behind.backend.put(entry, time)).await.is_none() {
             self.counters.backend_failures.add();
         }
     }
@@ -127,6 +147,6 @@ impl Inner {
     /// Removes the entry there; false if it may still be there.
     pub(super) async fn remove_from_backend(&self, id: &EntryId) -> bool {
         let Some(behind) = &self.behind else { return true };
-        behind.attempt(WRITE, behind.backend.remove(id)).await.is_some()
+        behind.attempt(WRITE, Some(id), behind.backend.remove(id)).await.is_some()
     }
 }

@@ -8,6 +8,7 @@ mod board;
 mod counters;
 mod credit;
 mod get;
+mod insight;
 mod latency;
 mod leave;
 mod mirror;
@@ -25,11 +26,13 @@ use tokio::sync::Semaphore;
 
 pub use board::Boarding;
 pub use counters::CacheStats;
+pub use get::Place;
+pub use insight::NamespaceUse;
 pub use leave::HandedOver;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
-pub use similar::{Comparison, Question, Refused, SemanticStats, Similar};
+pub use similar::{Comparison, Question, Refused, SIMILARITY_BOUNDS, SemanticStats, Similar};
 
 use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};

@@ -1,10 +1,9 @@
-//! `/api/cache`: what the cache holds, and purging it.
+//! `/api/cache`: purging it, and whether one prompt would be answered like another.
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -12,12 +11,6 @@ use utoipa::{IntoParams, ToSchema};
 use super::problem::ProblemDetails;
 use super::{Admin, Problem, resource};
 use crate::gateway::{ExplainError, Pair};
-
-/// Counters and sizes of this node's cache.
-#[utoipa::path(get, path = "/api/cache", tag = "cache", responses((status = 200, body = Object)))]
-pub(super) async fn stats(State(admin): State<Admin>) -> Response {
-    Json(admin.gateway.cache.stats_json()).into_response()
-}
 
 /// What to purge: exactly one of them.
 #[derive(Debug, Deserialize, IntoParams)]

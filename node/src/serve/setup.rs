@@ -16,7 +16,7 @@ use peerway_cluster::registry::{Limits, RegistryService};
 use peerway_cluster::trust::Trust;
 
 use super::ServeError;
-use crate::config::{self, CacheBackendKind, Config};
+use crate::config::{self, CacheBackend, CacheBackendKind, Config};
 use crate::peers::Rooms;
 
 pub(super) fn identity(config: &Config) -> Result<(Identity, Option<DataDirLock>), ServeError> {
@@ -112,11 +112,24 @@ pub(super) fn ring_cache(
         semantic: Some(semantic),
         ..CacheConfig::new(cache_key(config, identity)?)
     };
-    let backend = match (config.cache.backend.kind, &config.cache.backend.url) {
-        (CacheBackendKind::Redis, Some(url)) => Some(Arc::new(Redis::new(url.expose())?) as Arc<dyn Backend>),
-        _ => None,
+    Ok(RingCache::with_backend(settings, peers, backend(&config.cache.backend)?))
+}
+
+fn backend(settings: &CacheBackend) -> Result<Option<Arc<dyn Backend>>, ServeError> {
+    if settings.kind == CacheBackendKind::Peer {
+        return Ok(None);
+    }
+    let read =
+        |file| std::fs::read(file).map_err(|source| ServeError::Io { what: "cache.backend.ca cannot be read", source });
+    let ca = settings.ca.as_ref().map(read).transpose()?;
+    let redis = match &settings.url {
+        Some(url) => Redis::new(url.expose(), ca.as_deref())?,
+        None => {
+            let urls: Vec<&str> = settings.urls.iter().map(config::Secret::expose).collect();
+            Redis::cluster(&urls, ca.as_deref())?
+        }
     };
-    Ok(RingCache::with_backend(settings, peers, backend))
+    Ok(Some(Arc::new(redis)))
 }
 
 /// The key of entry ids: the same on all nodes. With certificates there is no secret that all nodes share, so the CA's

@@ -1,7 +1,6 @@
-//! The vector database that stands in place of the nodes' own indexes: within its deadline, and not at all for a moment
-//! after it failed.
+//! The vector database that stands in place of the nodes' own indexes, within its deadline. When it is not to be asked it
+//! says so itself, at once: what fails one call need not fail the next, and a purge is not to be left out for a search.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -13,9 +12,6 @@ use crate::message::Components;
 use crate::ring_cache::Inner;
 use crate::vector::Space;
 use crate::vector_store::{Near, Stored, Vectors};
-
-/// After a failure nobody asks for so long.
-const REST_MS: u64 = 1_000;
 
 /// What a purge leaves nothing of.
 #[derive(Debug)]
@@ -35,7 +31,7 @@ impl Inner {
     ) -> Vec<(Space, Near)> {
         let config = &semantic.config;
         let search = vectors.search(space, &vector.0, config.candidates, config.floor);
-        let near = self.attempt(semantic, config.deadline, search).await.unwrap_or_default();
+        let near = attempt(semantic, config.deadline, search).await.unwrap_or_default();
         let usable = near.into_iter().filter(|near| is_comparable(&near.text) && near.cosine.is_finite());
         usable.map(|near| (*space, near)).collect()
     }
@@ -49,11 +45,11 @@ impl Inner {
         vector: &Components,
     ) -> bool {
         let insertion = vectors.insert(space, stored, &vector.0);
-        self.attempt(semantic, self.config.put_deadline, insertion).await.is_some()
+        attempt(semantic, self.config.put_deadline, insertion).await.is_some()
     }
 
     pub(super) async fn forget_in_database(&self, semantic: &Semantic, vectors: &dyn Vectors, id: &EntryId) {
-        self.attempt(semantic, self.config.put_deadline, vectors.delete(id)).await;
+        attempt(semantic, self.config.put_deadline, vectors.delete(id)).await;
     }
 
     /// After a purge: the vectors of what is gone are of no use there either. What it still finds is not served.
@@ -65,32 +61,26 @@ impl Inner {
             Gone::Namespace(namespace) => vectors.purge(Some(namespace)),
             Gone::All => vectors.purge(None),
         };
-        self.attempt(semantic, self.config.purge_deadline, purge).await;
+        attempt(semantic, self.config.purge_deadline, purge).await;
     }
+}
 
-    async fn attempt<T>(
-        &self,
-        semantic: &Semantic,
-        most: Duration,
-        what: impl Future<Output = Result<T, BackendError>>,
-    ) -> Option<T> {
-        let clock = &self.config.clock;
-        if clock.now_ms() < semantic.rests_until.load(Ordering::Relaxed) {
-            return None;
+async fn attempt<T>(
+    semantic: &Semantic,
+    most: Duration,
+    what: impl Future<Output = Result<T, BackendError>>,
+) -> Option<T> {
+    semantic.counters.remote_asks.add();
+    match timeout(most, what).await {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) => {
+            semantic.counters.remote_failures.add();
+            tracing::debug!(%error, "the vector database failed; going on without it");
         }
-        semantic.counters.remote_asks.add();
-        match timeout(most, what).await {
-            Ok(Ok(done)) => return Some(done),
-            Ok(Err(error)) => {
-                semantic.counters.remote_failures.add();
-                tracing::warn!(%error, "the vector database failed; going on without it");
-            }
-            Err(_) => {
-                semantic.counters.remote_timeouts.add();
-                tracing::warn!("the vector database is slow; going on without it");
-            }
+        Err(_) => {
+            semantic.counters.remote_timeouts.add();
+            tracing::debug!("the vector database is slow; going on without it");
         }
-        semantic.rests_until.store(clock.now_ms() + REST_MS, Ordering::Relaxed);
-        None
     }
+    None
 }

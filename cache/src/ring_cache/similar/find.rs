@@ -2,6 +2,7 @@
 
 use super::space::space_of;
 use super::{Question, Refused, Semantic, Similar, is_comparable};
+use crate::identity::NamespaceId;
 use crate::ring_cache::RingCache;
 use crate::ring_cache::get::Fetched;
 use crate::semantic::{Prompt, Reason, Verdict};
@@ -9,6 +10,17 @@ use crate::vector::Space;
 use crate::vector_store::Near;
 
 impl RingCache {
+    /// Whether a request of this namespace is to be compared by meaning, that is looked up and learned: one that hardly
+    /// ever hits hardly is, and then its question need not even be read. To be asked once a request.
+    pub fn compares(&self, namespace: &NamespaceId) -> bool {
+        let Some(semantic) = &self.inner.semantic else { return false };
+        let compares = semantic.habits.take(namespace, self.inner.config.clock.now_ms());
+        if !compares {
+            semantic.counters.unasked.add();
+        }
+        compares
+    }
+
     /// The entry whose question means the same. For the request that leads, after the exact look-up missed and before
     /// the provider is asked. Whatever goes wrong on the way is a miss.
     pub async fn find_similar(&self, question: &Question, threshold: f32) -> Similar {
@@ -28,10 +40,6 @@ impl RingCache {
         }
         let space = space_of(question, semantic.config.embedder.space());
         if inner.surely_lacks(semantic, &space) {
-            return Similar::Miss(None);
-        }
-        if !semantic.habits.take(&question.namespace, inner.config.clock.now_ms()) {
-            semantic.counters.unasked.add();
             return Similar::Miss(None);
         }
         let Some(vector) = semantic.embed(&question.text).await else { return Similar::Miss(None) };

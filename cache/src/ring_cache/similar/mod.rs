@@ -25,7 +25,7 @@ mod space;
 mod stats;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -33,7 +33,7 @@ use tokio::time::timeout;
 
 pub(super) use database::Gone;
 pub use explain::Comparison;
-pub use stats::SemanticStats;
+pub use stats::{SIMILARITY_BOUNDS, SemanticStats};
 
 use super::latency::Percentile;
 use crate::clock::Clock;
@@ -109,8 +109,6 @@ pub(super) struct Semantic {
     p95: Percentile,
     rebuild: Rebuild,
     learning: Semaphore,
-    /// Of the vector database, in unix milliseconds.
-    rests_until: AtomicU64,
     counters: Counters,
 }
 
@@ -129,7 +127,6 @@ impl Semantic {
             p95: Percentile::new(first_hedge, config.deadline / 2),
             rebuild: Rebuild::default(),
             learning: Semaphore::new(MAX_LEARNING),
-            rests_until: AtomicU64::new(0),
             counters: Counters::default(),
             config,
         }

@@ -77,6 +77,13 @@ pub struct CacheBackend {
     /// Where Redis is: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS. A secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Secret>,
+    /// In place of `url`, for a Redis Cluster: where servers of it are; the others are learnt from the first that answers.
+    /// Secrets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<Secret>,
+    /// A file with the authorities that vouch for a `rediss://` server, in place of the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<std::path::PathBuf>,
 }
 
 /// Who keeps answers.

@@ -43,19 +43,36 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
 }
 
 fn backend(backend: &CacheBackend, verdict: &mut Verdict) {
-    match (backend.kind, &backend.url) {
-        (CacheBackendKind::Peer, Some(_)) => {
-            verdict.error("cache.backend.url", "is not used without `type: redis`");
+    if backend.kind == CacheBackendKind::Peer {
+        let given = [("url", backend.url.is_some()), ("urls", !backend.urls.is_empty()), ("ca", backend.ca.is_some())];
+        for (field, _) in given.into_iter().filter(|(_, given)| *given) {
+            verdict.error(format!("cache.backend.{field}"), "is not used without `type: redis`");
         }
-        (CacheBackendKind::Redis, None) => {
+        return;
+    }
+    match (&backend.url, backend.urls.as_slice()) {
+        (None, []) => {
             verdict.error_with("cache.backend", "`type: redis` needs a url", "url: redis://127.0.0.1:6379".to_owned());
         }
-        (CacheBackendKind::Redis, Some(url)) => {
+        (Some(_), [_, ..]) => {
+            let hint = "one server has a `url`, a Redis Cluster has `urls`".to_owned();
+            verdict.error_with("cache.backend.urls", "is not used beside a `url`", hint);
+        }
+        (Some(url), []) => {
             if let Err(error) = peerway_cache::backend::check_redis_url(url.expose()) {
                 verdict.error("cache.backend.url", error.reason);
             }
         }
-        (CacheBackendKind::Peer, None) => {}
+        (None, urls) => {
+            let urls: Vec<&str> = urls.iter().map(Secret::expose).collect();
+            if let Err(error) = peerway_cache::backend::check_redis_cluster(&urls) {
+                verdict.error("cache.backend.urls", error.reason);
+            }
+        }
+    }
+    let mut urls = backend.url.iter().chain(&backend.urls);
+    if backend.ca.is_some() && !urls.all(|url| url.expose().starts_with("rediss://")) {
+        verdict.error("cache.backend.ca", "is not used without TLS, which is `rediss://`");
     }
 }
 

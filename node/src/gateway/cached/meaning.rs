@@ -72,12 +72,12 @@ pub(super) struct Meaning<'p> {
 enum State {
     NotAsked,
     Asked(Question),
-    Unfit,
+    NotCompared,
 }
 
 impl<'p> Meaning<'p> {
     pub(super) fn new(participation: &'p Participation, body: &'p Bytes) -> Self {
-        let state = if participation.measure.is_some() { State::NotAsked } else { State::Unfit };
+        let state = if participation.measure.is_some() { State::NotAsked } else { State::NotCompared };
         Self { participation, body, state, judged: None }
     }
 
@@ -111,13 +111,14 @@ impl<'p> Meaning<'p> {
         }
         match self.state {
             State::Asked(question) => Some(question),
-            State::NotAsked | State::Unfit => None,
+            State::NotAsked | State::NotCompared => None,
         }
     }
 
     fn read(&mut self) {
-        let Participation { cache, measure: Some(measure), .. } = self.participation else { return };
+        let Participation { cache, namespace, measure: Some(measure), .. } = self.participation else { return };
         let tenant = (&measure.scope, measure.namespace.as_str());
-        self.state = question(cache, tenant, measure.history, self.body).map_or(State::Unfit, State::Asked);
+        let question = || question(cache, tenant, measure.history, self.body).ok();
+        self.state = cache.compares(namespace).then(question).flatten().map_or(State::NotCompared, State::Asked);
     }
 }

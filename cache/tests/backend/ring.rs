@@ -1,76 +1,13 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
-//! A store behind the ring: what only it has is found, what was purged is not, and without it all goes on.
+//! A store behind the ring, as the ring uses it: what only it has is found, what was purged is not, and without it all goes
+//! on.
 
-mod support;
-
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use peerway_cache::backend::{Backend, BackendError};
-use peerway_cache::{Alone, Boarding, CacheConfig, Clock, Entry, EntryId, Purge, RingCache};
-use support::{KEY, NOW, entry, node_id};
+use peerway_cache::{Alone, Boarding, CacheConfig, Clock, Purge, RingCache};
 
-#[derive(Debug, Default)]
-struct Shelf {
-    entries: Mutex<HashMap<EntryId, Entry>>,
-    purges: Mutex<HashMap<String, String>>,
-    way: Mutex<Way>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Way {
-    #[default]
-    Up,
-    Down,
-    Hung,
-}
-
-impl Shelf {
-    async fn reached(&self) -> Result<(), BackendError> {
-        let way = *self.way.lock().unwrap();
-        match way {
-            Way::Up => Ok(()),
-            Way::Down => Err(BackendError { backend: "shelf".to_owned(), reason: "down".to_owned() }),
-            Way::Hung => std::future::pending().await,
-        }
-    }
-
-    fn set(&self, way: Way) {
-        *self.way.lock().unwrap() = way;
-    }
-}
-
-#[async_trait]
-impl Backend for Shelf {
-    async fn get(&self, id: &EntryId) -> Result<Option<Entry>, BackendError> {
-        self.reached().await?;
-        Ok(self.entries.lock().unwrap().get(id).cloned())
-    }
-
-    async fn put(&self, entry: &Entry, _: Duration) -> Result<(), BackendError> {
-        self.reached().await?;
-        self.entries.lock().unwrap().insert(entry.id, entry.clone());
-        Ok(())
-    }
-
-    async fn remove(&self, id: &EntryId) -> Result<bool, BackendError> {
-        self.reached().await?;
-        Ok(self.entries.lock().unwrap().remove(id).is_some())
-    }
-
-    async fn put_purges(&self, node: &str, text: &str) -> Result<(), BackendError> {
-        self.reached().await?;
-        self.purges.lock().unwrap().insert(node.to_owned(), text.to_owned());
-        Ok(())
-    }
-
-    async fn purges(&self) -> Result<Vec<String>, BackendError> {
-        self.reached().await?;
-        Ok(self.purges.lock().unwrap().values().cloned().collect())
-    }
-}
+use crate::shelf::{Shelf, Way};
+use crate::support::{self, KEY, NOW, entry, node_id};
 
 /// A fresh node before the backend; its keeper has had time to do what it can.
 async fn node(shelf: &Arc<Shelf>) -> RingCache {
@@ -94,7 +31,7 @@ async fn an_entry_outlives_the_nodes() {
     before.put(entry.clone()).await;
     let after = node(&shelf).await;
     assert!(after.get_local(&entry.id, &entry.namespace).is_none());
-    assert!(matches!(after.board(&entry.id, &entry.namespace).await, Boarding::Hit(hit) if *hit == entry));
+    assert!(matches!(after.board(&entry.id, &entry.namespace).await, Boarding::Behind(hit) if *hit == entry));
     assert!(after.get_local(&entry.id, &entry.namespace).is_some(), "the node has it again");
     assert_eq!(after.stats().hits_backend, 1);
 }
