@@ -234,7 +234,7 @@ impl Quick {
         Quick(quick_cache::sync::Cache::with_options(
             options.unwrap(),
             BySize,
-            Default::default(),
+            quick_cache::DefaultHashBuilder::default(),
             quick_cache::sync::DefaultLifecycle::default(),
         ))
     }

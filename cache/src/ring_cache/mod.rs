@@ -53,6 +53,8 @@ use worth::Worth;
 const NEAR_SHARE: u64 = 8;
 /// Entries that are brought back to their owner at once.
 const MAX_REPAIRS: usize = 64;
+/// Entries that are compressed at once.
+const MAX_COMPRESSIONS: usize = 2;
 
 /// The cache of the cluster at this node; clones are the same cache.
 #[derive(Clone, Debug)]
@@ -75,6 +77,7 @@ struct Inner {
     credit: Credit,
     worth: Worth,
     repairs: Arc<Semaphore>,
+    compressions: Arc<Semaphore>,
     started: Instant,
     ring: AtomicU64,
     /// Milliseconds after `started`.
@@ -113,6 +116,7 @@ impl RingCache {
             credit: Credit::new(),
             worth: Worth::new(),
             repairs: Arc::new(Semaphore::new(MAX_REPAIRS)),
+            compressions: Arc::new(Semaphore::new(MAX_COMPRESSIONS)),
             started: Instant::now(),
             ring: AtomicU64::new(0),
             ring_changed: AtomicU64::new(0),
@@ -204,7 +208,11 @@ impl Inner {
     /// Keeps a copy: for the cluster if this node is to hold the entry, else for a while, as who asked once is likely to
     /// ask again.
     fn keep_copy(&self, placement: &Placement, entry: &Arc<Entry>) {
-        if placement.holds(self.peers.me()) { &self.store } else { &self.near }.put(entry.clone());
+        self.store_for(placement).put(entry.clone());
+    }
+
+    fn store_for(&self, placement: &Placement) -> &Store {
+        if placement.holds(self.peers.me()) { &self.store } else { &self.near }
     }
 
     fn may_keep(&self, entry: &Entry) -> bool {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction};
 use quick_cache::{OptionsBuilder, Weighter};
 
 pub use listing::{HotEntry, NamespaceSize};
@@ -119,6 +119,22 @@ impl Store {
         let (id, weight) = (entry.id, entry.weight() as u64);
         let until = now.saturating_add(left.as_millis() as u64);
         self.table.insert(id, Held { read: Arc::new(Read { entry, reads: AtomicU64::new(0) }), weight, until });
+    }
+
+    /// Keeps `other`, which is the same entry in another form, in place of this one, if this one is still here.
+    pub fn swap(&self, entry: &Arc<Entry>, other: &Arc<Entry>) {
+        if self.table.peek(&entry.id).is_none_or(|held| !Arc::ptr_eq(&held.read.entry, entry)) {
+            return;
+        }
+        // Within the table's lock: purged or put anew meanwhile, it must not come back.
+        let _ = self.table.entry(&entry.id, Some(Duration::ZERO), |_, held| {
+            if Arc::ptr_eq(&held.read.entry, entry) {
+                let reads = AtomicU64::new(held.read.reads.load(Ordering::Relaxed));
+                held.read = Arc::new(Read { entry: other.clone(), reads });
+                held.weight = other.weight() as u64;
+            }
+            EntryAction::Retain(())
+        });
     }
 
     /// Drops the entry; tells whether there was one.
@@ -273,6 +289,24 @@ mod tests {
             }
         });
         assert_eq!(store.size().1, store.size().0 * entry(0, 1_500, 0).weight() as u64);
+    }
+
+    #[test]
+    fn another_form_takes_the_place_of_its_entry_and_of_no_other() {
+        let store = store(1_000_000, None);
+        let (large, small) = (entry(1, 50_000, 60_000), entry(1, 100, 60_000));
+        store.put(large.clone());
+        store.get(&large.id);
+        store.swap(&large, &small);
+        assert_eq!(store.size(), (1, small.weight() as u64));
+        assert_eq!((store.get(&large.id).unwrap(), store.hottest(1, |_| true)[0].hits), (small.clone(), 2));
+        store.remove(&large.id);
+        store.swap(&small, &large);
+        assert_eq!((store.size(), store.get(&large.id)), ((0, 0), None));
+        let another = entry(1, 200, 60_000);
+        store.put(another.clone());
+        store.swap(&small, &large);
+        assert_eq!(store.get(&large.id), Some(another));
     }
 
     #[test]
