@@ -1,5 +1,7 @@
 //! One cached answer: immutable, with everything needed to check it and to play it back.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bincode::de::Decoder;
@@ -10,6 +12,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use bytes::Bytes;
 
+use crate::compressed::{Compressed, Unreadable};
 use crate::identity::{EntryId, NamespaceId};
 
 /// How far two nodes' clocks may be apart before they refuse each other's fresh entries.
@@ -62,7 +65,7 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
-/// The answer as it came.
+/// The answer as it came, or compressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// One body.
@@ -75,6 +78,8 @@ pub enum Recorded {
         /// The events in order.
         events: Vec<RecordedEvent>,
     },
+    /// Either of them in less memory; [`Recorded::opened`] has it as it came.
+    Compressed(Compressed),
 }
 
 /// One event of a stream.
@@ -101,6 +106,25 @@ impl Entry {
         Duration::from_millis(self.expires_ms.saturating_sub(now_ms))
     }
 
+    /// The entry with its answer as it came.
+    pub fn opened(self: &Arc<Entry>) -> Result<Arc<Entry>, Unreadable> {
+        match self.content.recorded.opened()? {
+            Cow::Borrowed(_) => Ok(self.clone()),
+            Cow::Owned(recorded) => Ok(Arc::new(self.with(recorded))),
+        }
+    }
+
+    /// The entry with its answer compressed, if that pays.
+    pub(crate) fn compressed(&self) -> Option<Entry> {
+        self.content.recorded.compressed().map(|recorded| self.with(recorded))
+    }
+
+    fn with(&self, recorded: Recorded) -> Entry {
+        let Content { provider, model, usage, .. } = &self.content;
+        let content = Content { provider: provider.clone(), model: model.clone(), usage: *usage, recorded };
+        Entry { content, ..*self }
+    }
+
     /// The memory that it takes, in bytes.
     pub fn weight(&self) -> usize {
         FIXED_WEIGHT + self.content.provider.len() + self.content.model.len() + self.content.recorded.weight()
@@ -108,29 +132,18 @@ impl Entry {
 }
 
 impl Recorded {
-    /// The bytes of the answer, without what it takes to keep them.
-    pub fn len(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         match self {
             Recorded::Plain { body } => body.len(),
-            Recorded::Stream { events } => events.iter().map(|event| event.bytes.len()).sum(),
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn weight(&self) -> usize {
-        match self {
-            Recorded::Plain { body } => body.len(),
-            Recorded::Stream { events } => self.len() + events.len() * EVENT_WEIGHT,
+            Recorded::Stream { events } => events.iter().map(|event| event.bytes.len() + EVENT_WEIGHT).sum(),
+            Recorded::Compressed(compressed) => compressed.weight(),
         }
     }
 }
 
 const PLAIN: u8 = 0;
 const STREAM: u8 = 1;
+const COMPRESSED: u8 = 2;
 
 // By hand, so that a stream of thousands of events is one piece of memory at its reader, not thousands.
 impl Encode for Recorded {
@@ -148,6 +161,10 @@ impl Encode for Recorded {
                     (event.bytes.len() as u64).encode(encoder)?;
                 }
                 events.iter().try_for_each(|event| encoder.writer().write(&event.bytes))
+            }
+            Recorded::Compressed(compressed) => {
+                COMPRESSED.encode(encoder)?;
+                compressed.encode(encoder)
             }
         }
     }
@@ -175,6 +192,7 @@ impl<C> Decode<C> for Recorded {
                     .collect();
                 Ok(Recorded::Stream { events })
             }
+            COMPRESSED => Compressed::decode(decoder).map(Recorded::Compressed),
             found => Err(DecodeError::OtherString(format!("no recorded answer of kind {found}"))),
         }
     }

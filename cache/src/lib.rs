@@ -7,7 +7,7 @@
 //! - [`policy`]: which requests take part and which answers are kept.
 //! - [`record`]: a stream on its way to become an entry.
 //! - [`flight`]: one call to the provider for all requests that are the same and under way at once.
-//! - [`entry`]: one answer, immutable.
+//! - [`entry`]: one answer, immutable; [`compressed`]: how a large one is kept.
 //! - [`store`]: entries in memory, bounded.
 //! - [`ring_cache`]: one cache over all nodes: get, put, purge, and the answers to peers.
 //! - `generations`: what a purge is.
@@ -21,6 +21,7 @@
 pub mod backend;
 pub mod clock;
 mod cluster_peers;
+pub mod compressed;
 pub mod config;
 pub mod entry;
 pub mod flight;
@@ -39,6 +40,7 @@ pub mod vector_store;
 
 pub use clock::Clock;
 pub use cluster_peers::ClusterPeers;
+pub use compressed::Unreadable;
 pub use config::{CacheConfig, SemanticConfig};
 pub use entry::{Content, Entry, Recorded, RecordedEvent, Usage};
 pub use flight::{Ending, Follower, Lead, Next, Origin};
@@ -46,6 +48,7 @@ pub use identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 pub use peers::{Alone, Peers};
 pub use record::Recorder;
 pub use ring_cache::{
-    Boarding, CacheService, CacheStats, Comparison, HandedOver, Purge, PurgeError, PurgeReport, Question, Refused,
-    RingCache, SemanticStats, Similar, Stored,
+    Boarding, CacheService, CacheStats, Comparison, HandedOver, Heard, Measure, NamespaceUse, Place, Purge, PurgeError,
+    PurgeReport, Question, Refused, RingCache, SIMILARITY_BOUNDS, SemanticStats, Similar, Stored,
 };
+pub use store::{HotEntry, NamespaceSize};

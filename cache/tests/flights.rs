@@ -283,7 +283,7 @@ async fn many_at_once_on_all_nodes_make_one_call() {
             let (cache, entry, calls) = (simulation.cache(&names[task % 3]), entry.clone(), calls.clone());
             tasks.push(tokio::spawn(async move {
                 match cache.board(&entry.id, &entry.namespace).await {
-                    Boarding::Hit(hit) => assert_eq!(*hit, entry),
+                    Boarding::Hit(hit) | Boarding::Behind(hit) => assert_eq!(*hit, entry),
                     Boarding::Follow(mut follower) => {
                         assert_eq!(follower.ending().await, Ending::Kept(Arc::new(entry)))
                     }

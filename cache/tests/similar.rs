@@ -108,7 +108,7 @@ async fn what_one_node_learned_all_find_by_its_meaning() {
         let at = simulation.names()[context % 3].clone();
         let learned = answer(&simulation, &at, context, ASKED).await;
         for name in simulation.names() {
-            let Similar::Hit { entry, similarity, cosine } = find(&simulation, &name, context, AGAIN).await else {
+            let Similar::Hit { entry, similarity, cosine, .. } = find(&simulation, &name, context, AGAIN).await else {
                 panic!("{context} at {name}: a miss")
             };
             assert_eq!(*entry, learned);
@@ -129,7 +129,7 @@ async fn a_near_miss_is_refused_and_says_why() {
     answer(&simulation, &node_id("a"), 1, "flights from Paris to Rome").await;
     for name in simulation.names() {
         let found = find(&simulation, &name, 1, "flights from Rome to Paris").await;
-        let Similar::Miss(Some(Refused { similarity, cosine, reason })) = found else { panic!("{found:?}") };
+        let Similar::Miss(Some(Refused { similarity, cosine, reason, by: None })) = found else { panic!("{found:?}") };
         assert_eq!((similarity, reason), (0.0, Reason::Direction));
         assert!(cosine > 0.9);
         let cache = simulation.cache(&name);
@@ -462,15 +462,24 @@ async fn a_namespace_that_never_hits_is_hardly_asked_and_an_empty_one_not_at_all
     let (owner, _, other) = roles(&simulation, 1).await;
     let asked = stats(&simulation, &other).remote_asks;
     let cache = simulation.cache(&other);
+    let mut compared = 0;
     for number in 0..6_000 {
-        let found = cache.find_similar(&question(&cache, 1, &format!("zebra {number}")), THRESHOLD).await;
-        assert!(matches!(found, Similar::Miss(_)));
+        let question = question(&cache, 1, &format!("zebra {number}"));
+        if cache.compares(&question.namespace) {
+            compared += 1;
+            assert!(matches!(cache.find_similar(&question, THRESHOLD).await, Similar::Miss(_)));
+        }
     }
     let after = stats(&simulation, &other);
     assert!(after.unasked > 1_000 && after.remote_asks - asked < 5_000, "{after:?}");
-    // Time brings back a look-up now and then.
+    assert_eq!(after.unasked + compared, 6_000);
+    // Time brings one back now and then, and a hit many at once.
+    let namespace = question(&cache, 1, AGAIN).namespace;
+    assert!(!cache.compares(&namespace));
     simulation.pass_time(Duration::from_secs(1));
+    assert!(cache.compares(&namespace));
     assert!(hits(&simulation, &other, 1, AGAIN).await);
+    assert_eq!((0..1_000).filter(|_| cache.compares(&namespace)).count(), 64 + 1_000 / 64 - 1);
 
     let calls = simulation.calls.load(Ordering::SeqCst);
     let owner = simulation.cache(&owner);

@@ -18,7 +18,7 @@ const TTL: Duration = Duration::from_secs(60);
 async fn ask(cache: RingCache, answer: Entry, calls: Arc<AtomicUsize>) {
     for _ in 0..8 {
         match cache.board(&answer.id, &answer.namespace).await {
-            Boarding::Hit(_) => return,
+            Boarding::Hit(_) | Boarding::Behind(_) => return,
             Boarding::Follow(mut follower) => {
                 if let Ending::Kept(_) = follower.ending().await {
                     return;

@@ -21,7 +21,7 @@ fn three() -> Arc<Simulation> {
 /// Whether the look-up ended with an entry; a request that is to lead does nothing.
 async fn hits(simulation: &Simulation, at: &NodeId, entry: &Entry) -> bool {
     match simulation.cache(at).board(&entry.id, &entry.namespace).await {
-        Boarding::Hit(_) => true,
+        Boarding::Hit(_) | Boarding::Behind(_) => true,
         Boarding::Lead(_) => false,
         other => panic!("{other:?}"),
     }

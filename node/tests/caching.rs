@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use support::scripted::Scripted;
 use support::{Answer, Setup, hello, hello_stream, setup};
@@ -49,6 +51,23 @@ async fn a_stream_serves_a_plain_request_and_the_reverse() {
     other["stream"] = json!(true);
     let stream = hit(&setup, &other).await;
     assert_eq!((stream.streamed_text().as_str(), stream.events().last().unwrap().as_str()), ("echo: two", "[DONE]"));
+}
+
+#[tokio::test]
+async fn a_large_answer_takes_little_memory_and_is_served_as_it_came() {
+    let setup = setup(|_| {}).await;
+    let mut body = hello_stream();
+    body["messages"][0]["content"] = json!("one word more ".repeat(200));
+    let first = ask(&setup, &body).await;
+    let began = Instant::now();
+    // It is compressed beside the request's way.
+    while setup.state.cache.size().1 as usize > first.body.len() / 4 {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?} of {}", setup.state.cache.size(), first.body.len());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(hit(&setup, &body).await.body, first.body, "byte for byte");
+    body["stream"] = json!(false);
+    assert_eq!(hit(&setup, &body).await.json()["choices"][0]["message"]["content"], first.streamed_text());
 }
 
 #[tokio::test]

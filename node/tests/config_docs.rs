@@ -77,6 +77,7 @@ fn the_schema_and_the_documentation_know_every_key() {
         "governance",
         "prices",
         "cache",
+        "extra_fields",
         "observability",
     ] {
         assert!(found.iter().any(|path| path == top), "{top} is not in the schema");

@@ -153,10 +153,12 @@ impl Flight {
 
     /// Ends with this entry, if it goes on as the flight began.
     pub(crate) fn keep(&self, entry: &Arc<Entry>) -> bool {
+        // Those who follow go on in it where they are.
+        let Ok(entry) = entry.opened() else { return false };
         let mut course = self.course();
         let is_its = course.tape.is_begin_of(&entry.content.recorded);
         if is_its {
-            course.ending.get_or_insert_with(|| Ending::Kept(entry.clone()));
+            course.ending.get_or_insert_with(|| Ending::Kept(entry));
             self.changed.notify_waiters();
         }
         is_its

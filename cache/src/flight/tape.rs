@@ -63,7 +63,7 @@ impl Tape {
     pub(crate) fn is_begin_of(&self, recorded: &Recorded) -> bool {
         match recorded {
             _ if self.marks.is_empty() => true,
-            Recorded::Plain { .. } => false,
+            Recorded::Plain { .. } | Recorded::Compressed(_) => false,
             Recorded::Stream { events } => {
                 let mut rest = &self.bytes[..];
                 let mut begins =

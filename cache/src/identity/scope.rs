@@ -53,9 +53,16 @@ impl NamespaceId {
     }
 }
 
-impl fmt::Debug for NamespaceId {
+/// Two digests, the tenant's and the name's.
+impl fmt::Display for NamespaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}/{:032x}", u128::from_be_bytes(self.scope), u128::from_be_bytes(self.name))
+    }
+}
+
+impl fmt::Debug for NamespaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -97,6 +97,21 @@ fn golden_put() {
     );
 }
 
+/// How it is compressed may change; what was compressed before is read for ever.
+#[test]
+fn golden_compressed() {
+    let golden = "ababababababababababababababababababababababababababababababababfeb27957b0db776e394189a33cb3b5c47684c829cd0f55734b41fda6d3ada76503fd0068e5cf8b010000fde0fbe9cf8b010000066f70656e6169036770740107fb2c010200fb1027331f780100ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff1d60787878787878";
+    let put = decode::<Put>(&bytes(golden)).unwrap();
+    assert_eq!(hex(&encode(&put).unwrap()), golden);
+    assert_eq!(put.entry.opened().unwrap(), entry(Recorded::Plain { body: vec![b'x'; 10_000].into() }));
+    // The length that it says to have, in a message that claims more than those bytes can stand for.
+    let length = "fb1027";
+    assert_eq!(golden.matches(length).count(), 1);
+    for claimed in ["fbffff", "fcffffffff", "fdffffffffffffffff"] {
+        assert!(decode::<Put>(&bytes(&golden.replace(length, claimed))).is_err(), "{claimed}");
+    }
+}
+
 #[test]
 fn golden_answers() {
     golden(&PutDone { kept: true }, "01");

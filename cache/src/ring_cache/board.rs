@@ -5,7 +5,7 @@ use std::sync::Arc;
 use peerway_cluster::identity::NodeId;
 use tokio::time::timeout;
 
-use super::get::Found;
+use super::get::{Found, Place};
 use super::{Inner, RingCache};
 use crate::config::LANE_ENTRY;
 use crate::entry::Entry;
@@ -19,12 +19,23 @@ use crate::peers::Placement;
 pub enum Boarding {
     /// Nothing: here is the entry.
     Hit(Arc<Entry>),
+    /// Nothing: here is the entry, which only the backend had.
+    Behind(Arc<Entry>),
     /// Ask the provider, for itself and for all that are the same.
     Lead(Lead),
     /// Wait for the answer to another one.
     Follow(Follower),
     /// Ask the provider, for itself.
     Alone,
+}
+
+impl Boarding {
+    fn of((entry, place): (Arc<Entry>, Place)) -> Boarding {
+        match place {
+            Place::Nodes => Boarding::Hit(entry),
+            Place::Backend => Boarding::Behind(entry),
+        }
+    }
 }
 
 impl RingCache {
@@ -41,7 +52,7 @@ impl RingCache {
                 inner.worth.reward(namespace);
                 return Boarding::Follow(inner.follow(flight, 0));
             }
-            Boarded::No => return self.get(id, namespace).await.map_or(Boarding::Alone, Boarding::Hit),
+            Boarded::No => return self.get_from(id, namespace).await.map_or(Boarding::Alone, Boarding::of),
         };
         // Given up on the way (the client went away), the flight is another one's to lead.
         let placement = inner.peers.placement(id);
@@ -73,7 +84,7 @@ impl RingCache {
             Found::Nothing | Found::Silence => {
                 if let Some(entry) = self.find_behind(id, namespace, &placement).await {
                     inner.flights.kept(&entry);
-                    return Boarding::Hit(entry);
+                    return Boarding::Behind(entry);
                 }
                 inner.counters.misses.add();
                 Boarding::Lead(lead)

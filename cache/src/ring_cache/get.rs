@@ -14,6 +14,15 @@ use crate::identity::{EntryId, NamespaceId};
 use crate::message::{Get, Got, Put};
 use crate::peers::{PeerError, Placement};
 
+/// Where an entry was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At one of the nodes.
+    Nodes,
+    /// Only behind them.
+    Backend,
+}
+
 /// What a peer said.
 #[derive(Debug)]
 enum Word {
@@ -73,8 +82,13 @@ impl RingCache {
 
     /// The entry, wherever it lies. Within the deadline of the configuration; a slow or dead peer is a miss.
     pub async fn get(&self, id: &EntryId, namespace: &NamespaceId) -> Option<Arc<Entry>> {
+        self.get_from(id, namespace).await.map(|(entry, _)| entry)
+    }
+
+    /// Like [`RingCache::get`]; and where it was found.
+    pub async fn get_from(&self, id: &EntryId, namespace: &NamespaceId) -> Option<(Arc<Entry>, Place)> {
         if let Some(entry) = self.get_local(id, namespace) {
-            return Some(entry);
+            return Some((entry, Place::Nodes));
         }
         let placement = self.inner.peers.placement(id);
         let counters = &self.inner.counters;
@@ -85,14 +99,14 @@ impl RingCache {
             Found::Entry(entry) => {
                 counters.hits_remote.add();
                 self.inner.worth.reward(namespace);
-                Some(entry)
+                Some((entry, Place::Nodes))
             }
             Found::UnderWay(_) | Found::Nothing | Found::Silence => {
                 let entry = self.find_behind(id, namespace, &placement).await;
                 if entry.is_none() {
                     counters.misses.add();
                 }
-                entry
+                entry.map(|entry| (entry, Place::Backend))
             }
         }
     }

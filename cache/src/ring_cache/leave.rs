@@ -30,7 +30,7 @@ impl RingCache {
         let inner = &self.inner;
         let mut done = HandedOver::default();
         let give = |entry: Arc<Entry>| inner.hand_over_one(entry);
-        let given = stream::iter(inner.store.hottest(most_bytes)).map(give).buffer_unordered(AT_ONCE);
+        let given = stream::iter(inner.store.most_read(most_bytes)).map(give).buffer_unordered(AT_ONCE);
         let counted = given.for_each(|bytes| {
             done.entries += u64::from(bytes > 0);
             done.bytes += bytes;

@@ -8,6 +8,7 @@ mod board;
 mod counters;
 mod credit;
 mod get;
+mod insight;
 mod latency;
 mod leave;
 mod mirror;
@@ -25,11 +26,13 @@ use tokio::sync::Semaphore;
 
 pub use board::Boarding;
 pub use counters::CacheStats;
+pub use get::Place;
+pub use insight::NamespaceUse;
 pub use leave::HandedOver;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
-pub use similar::{Comparison, Question, Refused, SemanticStats, Similar};
+pub use similar::{Comparison, Heard, Measure, Question, Refused, SIMILARITY_BOUNDS, SemanticStats, Similar};
 
 use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};
@@ -38,7 +41,7 @@ use crate::flight::Flights;
 use crate::generations::Generations;
 use crate::identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 use crate::peers::{Peers, Placement};
-use crate::store::Store;
+use crate::store::{HotEntry, NamespaceSize, Store};
 use behind::Behind;
 use counters::Counters;
 use credit::Credit;
@@ -50,6 +53,8 @@ use worth::Worth;
 const NEAR_SHARE: u64 = 8;
 /// Entries that are brought back to their owner at once.
 const MAX_REPAIRS: usize = 64;
+/// Entries that are compressed at once.
+const MAX_COMPRESSIONS: usize = 2;
 
 /// The cache of the cluster at this node; clones are the same cache.
 #[derive(Clone, Debug)]
@@ -72,6 +77,7 @@ struct Inner {
     credit: Credit,
     worth: Worth,
     repairs: Arc<Semaphore>,
+    compressions: Arc<Semaphore>,
     started: Instant,
     ring: AtomicU64,
     /// Milliseconds after `started`.
@@ -99,8 +105,8 @@ impl RingCache {
         }
         let semantic = config.semantic.clone();
         let inner = Inner {
-            store: Store::new(config.max_memory - near - vectors, None, config.clock.clone()),
-            near: Store::new(near, Some(config.near_ttl), config.clock.clone()),
+            store: Store::new(config.max_memory - near - vectors, config.max_entry, None, config.clock.clone()),
+            near: Store::new(near, config.max_entry, Some(config.near_ttl), config.clock.clone()),
             behind: backend.map(Behind::new),
             semantic: semantic.map(|semantic| Semantic::new(semantic, config.first_hedge, config.clock.clone())),
             flights: Arc::new(Flights::new(config.max_entry)),
@@ -110,6 +116,7 @@ impl RingCache {
             credit: Credit::new(),
             worth: Worth::new(),
             repairs: Arc::new(Semaphore::new(MAX_REPAIRS)),
+            compressions: Arc::new(Semaphore::new(MAX_COMPRESSIONS)),
             started: Instant::now(),
             ring: AtomicU64::new(0),
             ring_changed: AtomicU64::new(0),
@@ -149,6 +156,23 @@ impl RingCache {
         CacheStats { entries, bytes, near_entries, near_bytes, hedge_after_us, ..self.inner.counters.snapshot() }
     }
 
+    /// The entries that this node read most, copies of what others own among them; at most so many, the most read first.
+    /// A pass over all entries.
+    pub fn hottest(&self, limit: usize) -> Vec<HotEntry> {
+        let inner = &self.inner;
+        let mut hottest = inner.store.hottest(limit, |entry| !inner.is_dead(entry));
+        hottest.extend(inner.near.hottest(limit, |entry| !inner.is_dead(entry)));
+        hottest.sort_unstable_by(|one, other| other.cmp(one));
+        hottest.truncate(limit);
+        hottest
+    }
+
+    /// What this node holds for the cluster (so without copies of what others own) by namespace; at most so many, those
+    /// of the most bytes first. A pass over all entries.
+    pub fn namespaces(&self, limit: usize) -> Vec<NamespaceSize> {
+        self.inner.store.namespaces(limit, |entry| !self.inner.is_dead(entry))
+    }
+
     /// Answers the peers' caches.
     pub fn service(&self) -> CacheService {
         CacheService::new(self.clone())
@@ -184,7 +208,11 @@ impl Inner {
     /// Keeps a copy: for the cluster if this node is to hold the entry, else for a while, as who asked once is likely to
     /// ask again.
     fn keep_copy(&self, placement: &Placement, entry: &Arc<Entry>) {
-        if placement.holds(self.peers.me()) { &self.store } else { &self.near }.put(entry.clone());
+        self.store_for(placement).put(entry.clone());
+    }
+
+    fn store_for(&self, placement: &Placement) -> &Store {
+        if placement.holds(self.peers.me()) { &self.store } else { &self.near }
     }
 
     fn may_keep(&self, entry: &Entry) -> bool {

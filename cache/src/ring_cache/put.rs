@@ -23,16 +23,21 @@ pub enum Stored {
 }
 
 impl RingCache {
-    /// Gives an entry to the cluster. This node has it when the call returns. `Left`: nobody else is to have it. `Right`
-    /// gives it to the peers and takes up to the deadline of the configuration when one is slow, so a caller that has an
-    /// answer to give spawns it.
+    /// Gives an entry to the cluster. This node has it when the call returns. `Left`: that was all. `Right` compresses a
+    /// large one and gives it to the peers, and takes up to the deadline of the configuration when one is slow, so a
+    /// caller that has an answer to give spawns it.
     pub fn put(&self, entry: Entry) -> Either<Ready<Stored>, impl Future<Output = Stored> + Send + 'static> {
         let Some((message, placement)) = self.keep(entry) else { return Either::Left(ready(Stored::Refused)) };
-        if placement.is_only(self.inner.peers.me()) && self.inner.behind.is_none() {
+        let is_only_here = placement.is_only(self.inner.peers.me()) && self.inner.behind.is_none();
+        if is_only_here && !message.entry.content.recorded.is_large() {
             return Either::Left(ready(Stored::Acknowledged));
         }
         let inner = self.inner.clone();
         Either::Right(async move {
+            let message = Put { entry: inner.compressed(message.entry, &placement).await };
+            if is_only_here {
+                return Stored::Acknowledged;
+            }
             join(inner.give_to_holders(&message, &placement), inner.give_to_backend(&message.entry)).await.0
         })
     }
@@ -55,6 +60,25 @@ impl RingCache {
 }
 
 impl Inner {
+    /// The entry as it is kept here and sent to others from now on: compressed, if it is large, that pays and not too many
+    /// are being compressed.
+    async fn compressed(&self, entry: Arc<Entry>, placement: &Placement) -> Arc<Entry> {
+        if !entry.content.recorded.is_large() {
+            return entry;
+        }
+        let Ok(permit) = self.compressions.clone().try_acquire_owned() else { return entry };
+        let original = entry.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let compressed = original.compressed();
+            drop(permit);
+            compressed
+        });
+        let Ok(Some(compressed)) = work.await else { return entry };
+        let compressed = Arc::new(compressed);
+        self.store_for(placement).swap(&entry, &compressed);
+        compressed
+    }
+
     async fn give_to_holders(&self, message: &Put, placement: &Placement) -> Stored {
         let (acknowledged, _) =
             join(self.give(placement.owner.as_ref(), message), self.give(placement.replica.as_ref(), message)).await;

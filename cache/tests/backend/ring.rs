@@ -31,7 +31,7 @@ async fn an_entry_outlives_the_nodes() {
     before.put(entry.clone()).await;
     let after = node(&shelf).await;
     assert!(after.get_local(&entry.id, &entry.namespace).is_none());
-    assert!(matches!(after.board(&entry.id, &entry.namespace).await, Boarding::Hit(hit) if *hit == entry));
+    assert!(matches!(after.board(&entry.id, &entry.namespace).await, Boarding::Behind(hit) if *hit == entry));
     assert!(after.get_local(&entry.id, &entry.namespace).is_some(), "the node has it again");
     assert_eq!(after.stats().hits_backend, 1);
 }

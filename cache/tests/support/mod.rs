@@ -299,9 +299,19 @@ pub(crate) fn entry(cache: &RingCache, number: usize, size: usize) -> Entry {
             provider: "simulated".to_owned(),
             model: "echo".to_owned(),
             usage: None,
-            recorded: Recorded::Plain { body: Bytes::from(vec![b'x'; size]) },
+            recorded: Recorded::Plain { body: noise(size) },
         },
     }
+}
+
+/// What no compression makes smaller.
+pub(crate) fn noise(size: usize) -> Bytes {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..size).map(|_| next()).collect()
 }
 
 /// The first question from `from` on that this node owns.

@@ -8,6 +8,7 @@ mod cluster;
 mod config;
 mod customers;
 mod guard;
+mod insight;
 mod keys;
 mod ledger;
 mod metrics;
@@ -97,7 +98,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(cluster::forget))
         .routes(routes!(budgets::list))
         .routes(routes!(providers::list))
-        .routes(routes!(cache::stats, cache::purge))
+        .routes(routes!(insight::show, cache::purge))
         .routes(routes!(cache::explain))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::update, keys::revoke))

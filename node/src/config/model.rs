@@ -43,6 +43,8 @@ pub struct Config {
     pub prices: Prices,
     /// The answers that all nodes share.
     pub cache: Cache,
+    /// Answers say in their bodies, as the member `extra_fields`, who gave them and how the cache took part.
+    pub extra_fields: bool,
     /// Logs.
     pub observability: Observability,
 }

@@ -1,13 +1,20 @@
 //! The cluster's cache as the node holds it: figures for operators, and purges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use peerway_cache::semantic::Confirmer;
+use peerway_cache::semantic::confirm::ConfirmStats;
 use peerway_cache::vector_store::{VectorDatabase, VectorDatabaseStats};
-use peerway_cache::{EntryId, Purge, PurgeError, RingCache, SemanticStats, TenantScope};
+use peerway_cache::{
+    EntryId, HotEntry, NamespaceId, NamespaceUse, Purge, PurgeError, RingCache, SIMILARITY_BOUNDS, SemanticStats,
+    TenantScope,
+};
 use tokio::runtime::Handle;
 
 use super::cached::{ExplainError, Explained, Pair, explain};
+use crate::config;
+use crate::governance::Access;
 use crate::telemetry::exposition::{Kind, Page};
 
 /// The cluster's cache, and the runtime on which entries are given to it.
@@ -40,7 +47,10 @@ impl AnswerCache {
         serde_json::json!({
             "entries": stats.entries, "bytes": stats.bytes,
             "near_entries": stats.near_entries, "near_bytes": stats.near_bytes,
-            "hits": { "near": stats.hits_near, "local": stats.hits_local, "remote": stats.hits_remote },
+            "hits": {
+                "near": stats.hits_near, "local": stats.hits_local, "remote": stats.hits_remote,
+                "coalesced": stats.hits_coalesced, "backend": stats.hits_backend,
+            },
             "misses": stats.misses,
             "remote": {
                 "gets": stats.remote_gets, "timeouts": stats.remote_timeouts, "failures": stats.remote_failures,
@@ -96,14 +106,33 @@ impl AnswerCache {
         }
     }
 
+    /// The entries that this node read most.
+    pub(crate) fn hottest(&self, limit: usize) -> Vec<HotEntry> {
+        self.cache.hottest(limit)
+    }
+
+    /// What this node holds by namespace.
+    pub(crate) fn namespaces(&self, limit: usize) -> Vec<NamespaceUse> {
+        self.cache.namespace_uses(limit)
+    }
+
+    /// Whose namespaces these are, as far as the access that is in force tells.
+    pub(crate) fn tenants_of(&self, namespaces: &[NamespaceId], access: &Access) -> HashMap<NamespaceId, TenantScope> {
+        let keys = access.keys.keys().map(|id| TenantScope::key(id));
+        let teams = access.teams.keys().map(|id| TenantScope::team(id));
+        let customers = access.customers.keys().map(|id| TenantScope::customer(id));
+        let unnamed = [TenantScope::cluster(), TenantScope::key("")];
+        self.cache.tenants_of(namespaces, unnamed.into_iter().chain(customers).chain(teams).chain(keys))
+    }
+
     /// Whether the answer to one request would serve another, if that is to be as sure as the threshold.
     pub(crate) async fn explain(
         &self,
-        history: usize,
+        settings: &config::Semantic,
         pair: Pair<'_>,
         threshold: f32,
     ) -> Result<Explained, ExplainError> {
-        explain(&self.cache, history, pair, threshold).await
+        explain(&self.cache, settings, pair, threshold).await
     }
 
     pub async fn purge_id(&self, id: &str) -> Result<(), String> {
@@ -135,10 +164,33 @@ fn semantic_json(stats: &SemanticStats) -> serde_json::Value {
     serde_json::json!({
         "hits": stats.hits, "misses": stats.misses, "unasked": stats.unasked, "learned": stats.learned,
         "refusals": refusals.map(|(reason, count)| (reason.as_str(), *count)).collect::<BTreeMap<_, _>>(),
+        "confirmations": stats.confirmations.iter().map(confirmations_json).collect::<BTreeMap<_, _>>(),
+        "similarity": similarity_json(stats),
         "vectors": stats.vectors, "spaces": stats.spaces, "bytes": stats.bytes,
         "embed_failures": stats.embed_failures,
         "remote": { "asks": stats.remote_asks, "timeouts": stats.remote_timeouts, "failures": stats.remote_failures },
     })
+}
+
+fn confirmations_json((who, told): &(Confirmer, ConfirmStats)) -> (&'static str, serde_json::Value) {
+    let counts = confirmations(told).into_iter().map(|(result, count)| (result.to_owned(), count.into()));
+    (who.as_str(), serde_json::Value::Object(counts.collect()))
+}
+
+fn confirmations(told: &ConfirmStats) -> [(&'static str, u64); 5] {
+    [
+        ("agreed", told.agreed),
+        ("refused", told.refused),
+        ("failed", told.failed),
+        ("unasked", told.unasked),
+        ("remembered", told.remembered),
+    ]
+}
+
+/// How many are in each bucket, which ends at `le`; not those below it besides.
+fn similarity_json(stats: &SemanticStats) -> serde_json::Value {
+    let buckets = SIMILARITY_BOUNDS.iter().zip(&stats.similarities);
+    buckets.map(|(le, count)| serde_json::json!({ "le": le, "count": count })).collect()
 }
 
 fn write_semantic(stats: &SemanticStats, page: &mut Page) {
@@ -149,7 +201,7 @@ fn write_semantic(stats: &SemanticStats, page: &mut Page) {
     page.family(
         "peerway_cache_semantic_unasked_total",
         Kind::Counter,
-        "Of their misses: those for which nobody was asked, as their namespace hardly ever hits.",
+        "Requests that were not compared by meaning, as their namespace hardly ever hits.",
     );
     page.sample("peerway_cache_semantic_unasked_total", &[], stats.unasked);
     page.family(
@@ -160,6 +212,25 @@ fn write_semantic(stats: &SemanticStats, page: &mut Page) {
     for (reason, count) in &stats.refusals {
         page.sample("peerway_cache_guard_refusals_total", &[("reason", reason.as_str())], *count);
     }
+    page.family(
+        "peerway_cache_confirmations_total",
+        Kind::Counter,
+        "Second opinions by who gave them; agreed and refused with those that were remembered.",
+    );
+    for (who, told) in &stats.confirmations {
+        for (result, count) in confirmations(told) {
+            page.sample("peerway_cache_confirmations_total", &[("by", who.as_str()), ("result", result)], count);
+        }
+    }
+    page.family(
+        "peerway_cache_similarity",
+        Kind::Histogram,
+        "How surely the best candidate would have answered, of look-ups that the guard was asked about.",
+    );
+    // None is above the last bound.
+    let buckets: Vec<u64> = stats.similarities.into_iter().chain([0]).collect();
+    let sum = stats.similarity_sum as f64 / 1e6;
+    page.histogram("peerway_cache_similarity", &[], &SIMILARITY_BOUNDS, &buckets, sum);
     page.family("peerway_cache_semantic_failures_total", Kind::Counter, "What a look-up by meaning failed at.");
     for (what, count) in
         [("embed", stats.embed_failures), ("timeout", stats.remote_timeouts), ("peer", stats.remote_failures)]

@@ -10,7 +10,7 @@ use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
 
 use super::attempt::Sent;
-use super::cached::{Found, LookedUp, Participation};
+use super::cached::{Counting, Found, Judge, LookedUp, Participation};
 use super::enter::enter;
 use super::headers::returned;
 use super::hooks::{Answered, Refusal};
@@ -26,13 +26,14 @@ use crate::http::scrub;
 use crate::relay::{Feed, Limits, OnFinish, StreamRelay};
 use crate::routing::Target;
 use crate::surface::{Call, Envelope};
+use crate::telemetry::savings::HitKind;
 
 /// Answers the request, whichever way it goes.
 pub(super) async fn complete(mut exchange: Exchange, call: Call, request: Request) -> Response {
     match answer(&mut exchange, &call, request).await {
-        Ok(Ready::Plain(response)) => exchange.whole(response),
+        Ok(Ready::Plain(response)) => exchange.whole(response).await,
         Ok(Ready::Stream(relay)) => relay.start(exchange),
-        Err(error) => exchange.failed(&error),
+        Err(error) => exchange.failed(&error).await,
     }
 }
 
@@ -54,6 +55,7 @@ struct PendingStream {
 async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Result<Ready, ApiError> {
     let gateway = std::sync::Arc::clone(&exchange.worker().gateway);
     let plan = gateway.plan.load_full();
+    exchange.tells_extra_fields = plan.extra_fields;
     let (head, body) = request.into_parts();
     let (key, body) = enter(exchange, &plan, &head.headers, body).await?;
     let envelope = Envelope::scan(call, &body)?;
@@ -70,23 +72,33 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         is_kept.then(|| Participation::of(&plan, key.as_deref(), &head.headers, &cleared, &gateway.cache)).flatten();
     let mut fill = None;
     if let Some(participation) = participation {
+        let participation = participation.with_judge(Judge::of(exchange, &plan));
         exchange.cache_id = Some(participation.id());
-        let LookedUp { found, judged, question } = participation.look_up(&cleared, replay).await;
+        exchange.cache_threshold = participation.threshold();
+        let shard = std::sync::Arc::clone(&exchange.worker().shard);
+        let counting = Counting { plan: &plan, shard: &shard };
+        let LookedUp { found, judged, question } = participation.look_up(&cleared, replay, counting).await;
         exchange.cache_judged = judged;
+        if let Some(judge) = participation.judge() {
+            exchange.beside = judge.spent();
+            exchange.add_upstream_wait(judge.waited());
+        }
         let (result, hit) = match found {
-            Found::Hit(hit) => (CacheResult::HitDirect, Some(hit)),
+            Found::Hit(hit) => (CacheResult::HitDirect, Some((HitKind::Direct, hit))),
+            Found::Behind(hit) => (CacheResult::HitDirect, Some((HitKind::Backend, hit))),
             Found::Similar { hit, id } => {
                 exchange.cache_id = Some(id.to_string());
-                (CacheResult::HitSemantic, Some(hit))
+                (CacheResult::HitSemantic, Some((HitKind::Semantic, hit)))
             }
-            Found::Coalesced(hit) => (CacheResult::HitCoalesced, Some(hit)),
+            Found::Coalesced(hit) => (CacheResult::HitCoalesced, Some((HitKind::Coalesced, hit))),
             Found::Miss(lead) => {
                 fill = participation.into_fill(lead, question);
                 (CacheResult::Miss, None)
             }
         };
         exchange.cache = result;
-        if let Some(hit) = hit {
+        if let Some((kind, hit)) = hit {
+            counting.hit(kind, &hit);
             exchange.usage = hit.usage;
             exchange.set_served(hit.provider, route.metric_label(&hit.model), hit.model);
             return Ok(Ready::Plain(hit.response));

@@ -12,6 +12,7 @@ use tracing::debug;
 use super::attempt::Sent;
 use super::attended::Waits;
 use super::cached::Judged;
+use super::extra_fields::{self, CacheDebug, ExtraFields};
 use super::ladder::X_EXPLANATION;
 use super::{Admitted, Worker, limits};
 use crate::dialect::openai::Usage;
@@ -107,6 +108,12 @@ pub struct Exchange {
     pub cache_id: Option<String>,
     /// What the guard said of the nearest prompt, if it was asked.
     pub(super) cache_judged: Option<Judged>,
+    /// What was paid for this request besides its answer; recorded where it was paid.
+    pub(super) beside: NanoUsd,
+    /// How sure it had to be.
+    pub(super) cache_threshold: Option<f32>,
+    /// The answer carries `extra_fields`.
+    pub(super) tells_extra_fields: bool,
     /// As the answer states it, be it the provider's or the cache's.
     pub usage: Option<Usage>,
     /// What the attempts cost; there from when a provider may be asked.
@@ -153,6 +160,9 @@ impl Exchange {
             cache: CacheResult::Bypass,
             cache_id: None,
             cache_judged: None,
+            beside: NanoUsd::ZERO,
+            cache_threshold: None,
+            tells_extra_fields: false,
             usage: None,
             account: None,
             reserved: None,
@@ -258,19 +268,41 @@ impl Exchange {
     }
 
     /// Ends with an answer that is whole.
-    pub(super) fn whole(mut self, mut response: axum::response::Response) -> axum::response::Response {
+    pub(super) async fn whole(mut self, mut response: axum::response::Response) -> axum::response::Response {
         self.outcome = Outcome::Ok;
+        if self.tells_extra_fields && response.status() == StatusCode::OK {
+            response = extra_fields::added(response, &self.extra_fields()).await;
+        }
         self.stamp(&mut response);
         response
     }
 
     /// Ends with the answer to a client that cannot have another one.
-    pub(super) fn failed(mut self, error: &ApiError) -> axum::response::Response {
+    pub(super) async fn failed(mut self, error: &ApiError) -> axum::response::Response {
         debug!(code = error.code(), %error, "refused or failed a request");
         self.outcome = Outcome::Failed(error.code());
         let mut response = error.response(ErrorForm::of_path(&self.path), &self.request_id);
+        if self.tells_extra_fields {
+            response = extra_fields::added(response, &self.extra_fields()).await;
+        }
         self.stamp(&mut response);
         response
+    }
+
+    fn extra_fields(&self) -> ExtraFields<'_> {
+        ExtraFields {
+            provider: self.served.as_ref().map(|served| &*served.provider),
+            model: self.served.as_ref().map(|served| &*served.model),
+            latency: self.started.elapsed().as_millis() as u64,
+            cache_debug: (self.cache != CacheResult::Bypass).then(|| CacheDebug {
+                cache_hit: self.cache.is_hit(),
+                hit_type: self.cache.as_str().strip_prefix("hit-"),
+                // The same number as in the header.
+                similarity: self.cache_judged.and_then(|judged| judged.told_similarity().parse().ok()),
+                threshold: self.cache_judged.and(self.cache_threshold),
+                cache_id: self.cache_id.as_deref(),
+            }),
+        }
     }
 
     /// The attempt has been answered, or has failed.
@@ -339,7 +371,8 @@ impl Exchange {
         if let Some(explanation) = &self.explanation {
             headers.insert(&X_EXPLANATION, explanation.clone());
         }
-        if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
+        let cost = self.cost().map(|cost| cost.saturating_add(self.beside));
+        if let Some(cost) = cost.and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(&X_COST, cost);
         }
         if let Some(charges) = self.key.as_ref().and_then(|key| key.charges()) {

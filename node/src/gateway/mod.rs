@@ -14,6 +14,7 @@ mod chat;
 mod deadline;
 mod enter;
 mod exchange;
+mod extra_fields;
 pub mod headers;
 pub mod hooks;
 pub(crate) mod ladder;

@@ -26,6 +26,8 @@ pub struct Plan {
     pub body: BodyRules,
     pub cache: config::Cache,
     pub prices: PriceBook,
+    /// Answers carry `extra_fields`.
+    pub extra_fields: bool,
     /// Output tokens that are reckoned with where neither the request nor the model's price bounds them.
     pub default_output: u64,
 }
@@ -58,6 +60,7 @@ impl Plan {
             body: BodyRules { max: config.http.max_body.get(), decompress: config.http.decompress },
             cache: config.cache.clone(),
             prices: PriceBook::load(config)?,
+            extra_fields: config.extra_fields,
             default_output: config.governance.default_max_output_tokens,
         })
     }

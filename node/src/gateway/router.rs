@@ -135,8 +135,8 @@ async fn at_once(worker: &Worker, request: Request, answer: Result<Response, Api
     // Unread, it would cost the client its connection.
     body::discard(body).await;
     match answer {
-        Ok(response) => exchange.whole(response),
-        Err(error) => exchange.failed(&error),
+        Ok(response) => exchange.whole(response).await,
+        Err(error) => exchange.failed(&error).await,
     }
 }
 

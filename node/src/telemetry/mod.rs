@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod exposition;
 pub mod log;
+pub mod savings;
 pub mod shard;
 
 pub use access_log::AccessLog;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use peerway_cluster::ledger::allowance::Tier;
 
 use super::exposition::{Kind, Page};
+use super::savings::{self, HitKind, Saved, Savings};
 use crate::governance::{NanoUsd, Reason};
 
 /// Label sets beyond this are counted under `other`: a metrics page must not grow with what clients send.
@@ -74,6 +75,7 @@ pub struct Shard {
     pub completion_tokens: AtomicU64,
     pub cut_streams: AtomicU64,
     cost_nano_usd: AtomicU64,
+    pub savings: Savings,
     /// Time to a reservation, or to its refusal.
     pub reserve: Histogram<12>,
     denied: [AtomicU64; TIERS.len()],
@@ -95,6 +97,7 @@ impl Default for Shard {
             completion_tokens: AtomicU64::new(0),
             cut_streams: AtomicU64::new(0),
             cost_nano_usd: AtomicU64::new(0),
+            savings: Savings::default(),
             reserve: Histogram::new(RESERVE),
             denied: Default::default(),
             estimated_nano_usd: AtomicU64::new(0),
@@ -175,6 +178,11 @@ impl Shards {
     /// Requests finished since the start.
     pub fn finished(&self) -> u64 {
         self.0.iter().map(|shard| shard.finished.load(Ordering::Relaxed)).sum()
+    }
+
+    /// What hits of this kind have saved.
+    pub fn saved(&self, kind: HitKind) -> Saved {
+        self.0.iter().map(|shard| shard.savings.of(kind)).fold(Saved::default(), Saved::plus)
     }
 
     pub fn write(&self, page: &mut Page) {
@@ -266,6 +274,7 @@ impl Shards {
             "Of that: charged by a count of this node's, as the provider did not say what was used.",
         );
         page.sample("peerway_cost_estimated_usd_total", &[], money(|shard| &shard.estimated_nano_usd));
+        savings::write(|kind| self.saved(kind), page);
         self.write_histogram(
             page,
             "peerway_ledger_reserve_seconds",

@@ -10,7 +10,7 @@ const SPACES: usize = 1024;
 /// Fixed tables of atomics: nothing here waits, and nothing grows.
 #[derive(Debug)]
 pub(super) struct Habits {
-    /// Of look-ups and of lessons.
+    /// Of requests, each with its look-up and its lesson.
     worth: Worth,
     spaces: Box<[AtomicU64]>,
 }
@@ -20,7 +20,7 @@ impl Habits {
         Habits { worth: Worth::new(), spaces: (0..SPACES).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Whether a namespace that may hardly ever hit is worth another look-up or another lesson.
+    /// Whether a namespace that may hardly ever hit is worth comparing another request.
     pub(super) fn take(&self, namespace: &NamespaceId, now_ms: u64) -> bool {
         self.worth.take(namespace, now_ms)
     }

@@ -29,9 +29,6 @@ impl RingCache {
             };
             // More than that at once, and the embedder or the owner is slow: then what is learned later must do.
             let Ok(_permit) = semantic.learning.try_acquire() else { return };
-            if !semantic.habits.take(&question.namespace, inner.config.clock.now_ms()) {
-                return;
-            }
             let Some(vector) = semantic.embed(&question.text).await else { return };
             let space = space_of(&question, semantic.config.embedder.space());
             let stored = Stored { id, text: question.text, generation, expires_ms };

@@ -124,6 +124,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_an_answer_is_none() {
+        for body in [
+            "",
+            "[]",
+            "7",
+            r#"{"usage":{}"#,
+            r#"{"usage":{}}x"#,
+            r#"{"usage":7}"#,
+            r#"{"usage":{"prompt_tokens":-1}}"#,
+            r#"{"usage":null,"usage":null}"#,
+            r#"{"choices":{}}"#,
+            r#"{"choices":["stop"]}"#,
+            r#"{"choices":[{"finish_reason":7}]}"#,
+            r#"{"choices":[{"finish_reason":"stop","finish_reason":"length"}]}"#,
+            r#"{"choices":[{"finish_reason":"stop","message":"hi"}]}"#,
+        ] {
+            assert_eq!(Answer::read(body.as_bytes()), None, "{body}");
+        }
+        for body in ["{}", r#"{"choices":[]}"#, r#" {"usage":null,"choices":[],"x":[{"choices":1}]} "#] {
+            assert_eq!(Answer::read(body.as_bytes()), Some(Answer::default()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_call_of_a_tool_is_seen_in_any_choice() {
+        for (name, has_tool_calls) in [("tool_calls", true), ("function_call", true), ("refusal", false)] {
+            let body = format!(
+                r#"{{"choices":[{{"finish_reason":"stop","message":null}},
+                    {{"finish_reason":"stop","message":{{"content":"\"}}","{name}":[]}}}}]}}"#
+            );
+            let answer = Answer::read(body.as_bytes()).unwrap();
+            assert_eq!((answer.has_tool_calls, answer.finished), (has_tool_calls, true), "{body}");
+        }
+    }
+
+    #[test]
     fn one_unfinished_choice_is_unfinished() {
         let body = br#"{"choices":[{"finish_reason":"stop"},{"finish_reason":"length"}]}"#;
         assert!(!Answer::read(body).unwrap().finished);

@@ -11,11 +11,13 @@ use peerway_dialect::canonical::StreamEvent;
 use tokio::time::timeout;
 
 use super::replay::{is_wanted, streamed};
-use super::{Hit, Participation};
-use crate::dialect::openai::Replay;
+use super::saving::{Counting, Saving};
+use super::{Hit, Participation, used};
+use crate::dialect::openai::{Event, Replay, Usage};
 use crate::dialect::{Encoder, Manner};
 use crate::governance::Reason;
 use crate::relay::Broken;
+use crate::telemetry::savings::HitKind;
 
 /// So long a request waits for the beginning of another one's answer. Then it asks the provider itself: an answer
 /// twice is better than none.
@@ -26,6 +28,7 @@ pub(super) async fn follow(
     participation: &Participation,
     mut follower: Follower,
     replay: Replay,
+    counting: Counting<'_>,
 ) -> Result<Hit, Ending> {
     match replay {
         Replay::Plain => {
@@ -33,7 +36,7 @@ pub(super) async fn follow(
             whole(participation, ending, replay)
         }
         Replay::Stream { include_usage } => match timeout(PATIENCE, follower.next()).await {
-            Ok(Next::Events(events)) => Ok(live(follower, events, include_usage)),
+            Ok(Next::Events(events)) => Ok(live(follower, events, include_usage, counting)),
             Ok(Next::Ended(ending)) => whole(participation, ending, replay),
             Err(_) => Err(Ending::Over),
         },
@@ -49,9 +52,11 @@ fn whole(participation: &Participation, ending: Ending, replay: Replay) -> Resul
 }
 
 /// A stream that goes on as the one that is followed does.
-fn live(follower: Follower, events: Vec<RecordedEvent>, include_usage: bool) -> Hit {
+fn live(follower: Follower, events: Vec<RecordedEvent>, include_usage: bool, counting: Counting<'_>) -> Hit {
     let Origin { provider, model } = follower.origin();
-    let mut live = Live { follower: Some(follower), ready: VecDeque::new(), include_usage };
+    let saving = Some(counting.of(HitKind::Coalesced, &provider, &model));
+    let mut live =
+        Live { follower: Some(follower), ready: VecDeque::new(), include_usage, last: Default::default(), saving };
     live.take(events);
     let events = stream::unfold(live, |mut live| async move { Some((live.next().await?, live)) });
     Hit { response: streamed(events), provider: provider.into(), model: model.into(), usage: None }
@@ -66,11 +71,22 @@ fn given_up() -> Bytes {
     bytes.into()
 }
 
+fn usage_in(event: &[u8]) -> Option<Usage> {
+    match Event::read(event) {
+        Event::Chunk(facts) => facts.usage,
+        _ => None,
+    }
+}
+
 struct Live {
     /// Until it has come to an end.
     follower: Option<Follower>,
     ready: VecDeque<Bytes>,
     include_usage: bool,
+    /// The last two events: what the answer used is told before the one that ends it.
+    last: [Bytes; 2],
+    /// Until it is counted.
+    saving: Option<Saving>,
 }
 
 impl Live {
@@ -86,6 +102,7 @@ impl Live {
                     let seen = follower.seen();
                     self.follower = None;
                     self.rest(&entry, seen);
+                    self.has_used(used(&entry));
                 }
                 Next::Ended(Ending::Over) => self.follower = None,
                 Next::Ended(Ending::Lost) => {
@@ -103,8 +120,27 @@ impl Live {
         }
     }
 
+    fn has_used(&mut self, usage: Option<Usage>) {
+        if let (Some(saving), Some(usage)) = (self.saving.take(), usage) {
+            saving.is(&usage);
+        }
+    }
+
     fn take(&mut self, events: Vec<RecordedEvent>) {
+        for event in events.iter().rev().take(2).rev() {
+            let [_, before] = std::mem::take(&mut self.last);
+            self.last = [before, event.bytes.clone()];
+        }
         let include_usage = self.include_usage;
         self.ready.extend(events.into_iter().map(|event| event.bytes).filter(|event| is_wanted(event, include_usage)));
+    }
+}
+
+// Of a stream that is not kept, and of one whose client leaves at the last event, the events tell.
+impl Drop for Live {
+    fn drop(&mut self) {
+        if matches!(Event::read(&self.last[1]), Event::Done) {
+            self.has_used(usage_in(&self.last[0]));
+        }
     }
 }

@@ -3,8 +3,10 @@
 mod explain;
 mod fill;
 mod follow;
+mod judge;
 mod meaning;
 mod replay;
+mod saving;
 mod turn;
 mod wishes;
 
@@ -15,22 +17,25 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use peerway_cache::policy::{self, Rules};
-use peerway_cache::{Boarding, Ending, Entry, EntryId, Lead, NamespaceId, Question, RingCache, TenantScope};
+use peerway_cache::semantic::Asks;
+use peerway_cache::{Boarding, Ending, Entry, EntryId, Lead, NamespaceId, Place, Question, RingCache, TenantScope};
 use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use super::AnswerCache;
 use super::plan::Plan;
-use crate::config::{Activation, Scope};
+use crate::config::{self, Activation, Scope};
 use crate::dialect::openai::{Replay, Usage};
 use crate::governance::VirtualKey;
 pub(super) use explain::explain;
 pub(crate) use explain::{ExplainError, Explained, Pair};
 pub(super) use fill::Fill;
 use follow::follow;
+pub(super) use judge::Judge;
 pub(super) use meaning::Judged;
 use meaning::{Meaning, Measure};
 use replay::replayed;
+pub(super) use saving::Counting;
 use wishes::wishes;
 
 /// The operation of the ids made here: one body may be valid for two of them.
@@ -52,6 +57,8 @@ pub(super) struct Participation {
     rules: Rules,
     /// Where the answer to another request would do too.
     measure: Option<Measure>,
+    /// Who is asked about what the guard doubts.
+    judge: Option<Judge>,
 }
 
 /// What a look-up came to.
@@ -67,6 +74,8 @@ pub(super) struct LookedUp {
 #[derive(Debug)]
 pub(super) enum Found {
     Hit(Hit),
+    /// The same, which only the backend had.
+    Behind(Hit),
     /// By the answer to a request that means the same, which is this entry.
     Similar {
         hit: Hit,
@@ -109,9 +118,15 @@ impl Participation {
                 let generation = cache.generation(&namespace);
                 let runtime = answers.runtime.clone();
                 let history = plan.cache.semantic.history;
-                let measure =
-                    threshold.map(|threshold| Measure { scope, namespace: name.to_owned(), threshold, history });
-                Some(Self { cache, runtime, id, namespace, generation, read, keep_for, rules, measure })
+                let measure = threshold.map(|threshold| Measure {
+                    scope,
+                    namespace: name.to_owned(),
+                    threshold,
+                    raises: rules.threshold.is_some_and(|rule| threshold <= rule),
+                    asks: asks(&plan.cache.semantic),
+                    history,
+                });
+                Some(Self { cache, runtime, id, namespace, generation, read, keep_for, rules, measure, judge: None })
             }
             Err(error) => {
                 debug!(%error, "a request has no cache id and passes the cache by");
@@ -120,15 +135,30 @@ impl Participation {
         }
     }
 
+    /// With somebody who is asked about what the guard doubts.
+    pub(super) fn with_judge(self, judge: Option<Judge>) -> Self {
+        Self { judge, ..self }
+    }
+
+    /// Who is asked about what the guard doubts.
+    pub(super) fn judge(&self) -> Option<&Judge> {
+        self.judge.as_ref()
+    }
+
     pub(super) fn id(&self) -> String {
         self.id.to_string()
     }
 
+    /// How sure it must be that a kept answer serves, where one may serve by its meaning.
+    pub(super) fn threshold(&self) -> Option<f32> {
+        self.measure.as_ref().map(|measure| measure.threshold)
+    }
+
     /// Looks the answer up: the same request's, then that of one that means the same. On a miss one request of all that are
     /// the same asks the provider, and the others wait here.
-    pub(super) async fn look_up(&self, body: &Bytes, replay: Replay) -> LookedUp {
+    pub(super) async fn look_up(&self, body: &Bytes, replay: Replay, counting: Counting<'_>) -> LookedUp {
         let mut meaning = Meaning::new(self, body);
-        let found = self.find(&mut meaning, replay).await;
+        let found = self.find(&mut meaning, replay, counting).await;
         // Of an answer that was found by its id in the end, it says nothing.
         let judged = meaning.judged.filter(|_| matches!(found, Found::Similar { .. } | Found::Miss(_)));
         let is_kept = matches!(found, Found::Miss(_)) && self.keep_for.is_some();
@@ -136,29 +166,28 @@ impl Participation {
         LookedUp { found, judged, question }
     }
 
-    async fn find(&self, meaning: &mut Meaning<'_>, replay: Replay) -> Found {
+    async fn find(&self, meaning: &mut Meaning<'_>, replay: Replay, counting: Counting<'_>) -> Found {
         if !self.read {
             return Found::Miss(None);
         }
         // What is not to be kept is of no use to others.
         if self.keep_for.is_none() {
-            if let Some(entry) = self.cache.get(&self.id, &self.namespace).await {
-                return self.hit(&entry, replay).map_or(Found::Miss(None), Found::Hit);
+            if let Some((entry, place)) = self.cache.get_from(&self.id, &self.namespace).await {
+                return self.found(&entry, replay, place);
             }
             return meaning.look_up(replay).await.unwrap_or(Found::Miss(None));
         }
         for _ in 0..MAX_BOARDINGS {
             match self.cache.board(&self.id, &self.namespace).await {
-                Boarding::Hit(entry) => {
-                    return self.hit(&entry, replay).map_or(Found::Miss(None), Found::Hit);
-                }
+                Boarding::Hit(entry) => return self.found(&entry, replay, Place::Nodes),
+                Boarding::Behind(entry) => return self.found(&entry, replay, Place::Backend),
                 Boarding::Lead(lead) => match meaning.look_up(replay).await {
                     // Given up, the lead has those who follow look for themselves, each by its own measure.
                     Some(found) => return found,
                     None => return Found::Miss(Some(lead)),
                 },
                 Boarding::Alone => break,
-                Boarding::Follow(follower) => match follow(self, follower, replay).await {
+                Boarding::Follow(follower) => match follow(self, follower, replay, counting).await {
                     Ok(hit) => {
                         self.cache.coalesced();
                         return Found::Coalesced(hit);
@@ -177,6 +206,15 @@ impl Participation {
         meaning.look_up(replay).await.unwrap_or(Found::Miss(None))
     }
 
+    /// What was found by its id; of no use, the provider is asked.
+    fn found(&self, entry: &Entry, replay: Replay, place: Place) -> Found {
+        match (self.hit(entry, replay), place) {
+            (Some(hit), Place::Nodes) => Found::Hit(hit),
+            (Some(hit), Place::Backend) => Found::Behind(hit),
+            (None, _) => Found::Miss(None),
+        }
+    }
+
     /// The entry in the form asked for; none if it cannot be had in that form.
     fn hit(&self, entry: &Entry, replay: Replay) -> Option<Hit> {
         let response = replayed(&entry.content.recorded, replay)
@@ -189,11 +227,7 @@ impl Participation {
             response,
             provider: entry.content.provider.as_str().into(),
             model: entry.content.model.as_str().into(),
-            usage: entry.content.usage.map(|u| Usage {
-                prompt_tokens: u.prompt_tokens,
-                completion_tokens: u.completion_tokens,
-                ..Usage::default()
-            }),
+            usage: used(entry),
         })
     }
 
@@ -201,6 +235,23 @@ impl Participation {
     pub(super) fn into_fill(self, lead: Option<Lead>, question: Option<Question>) -> Option<Fill> {
         self.keep_for.map(|keep_for| Fill { participation: self, keep_for, lead, question })
     }
+}
+
+/// What a second opinion is asked for.
+fn asks(settings: &config::Semantic) -> Asks {
+    match settings.confirm {
+        config::Confirm::Doubts => Asks::Doubts,
+        config::Confirm::All => Asks::All,
+    }
+}
+
+/// What the provider said that an entry took.
+fn used(entry: &Entry) -> Option<Usage> {
+    entry.content.usage.map(|used| Usage {
+        prompt_tokens: used.prompt_tokens,
+        completion_tokens: used.completion_tokens,
+        ..Usage::default()
+    })
 }
 
 fn rules(plan: &Plan) -> Rules {

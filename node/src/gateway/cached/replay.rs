@@ -10,12 +10,20 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use peerway_cache::Recorded;
+use peerway_cache::{Recorded, Unreadable};
 
 use crate::dialect::openai::{self, Event, Replay};
 
-pub(super) fn replayed(recorded: &Recorded, replay: Replay) -> Result<Response, openai::ReplayError> {
-    Ok(match (recorded, replay) {
+/// Why an entry cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) enum NotReplayed {
+    Unreadable(#[from] Unreadable),
+    Form(#[from] openai::ReplayError),
+}
+
+pub(super) fn replayed(recorded: &Recorded, replay: Replay) -> Result<Response, NotReplayed> {
+    Ok(match (&*recorded.opened()?, replay) {
         (Recorded::Plain { body }, Replay::Plain) => plain(body.clone()),
         (Recorded::Stream { events }, Replay::Plain) => {
             plain(openai::plain_from_events(events.iter().map(|event| event.bytes.as_ref()))?)
@@ -27,6 +35,8 @@ pub(super) fn replayed(recorded: &Recorded, replay: Replay) -> Result<Response, 
             let wanted = |event: &Bytes| is_wanted(event, include_usage);
             events(recorded.iter().map(|event| event.bytes.clone()).filter(wanted).collect())
         }
+        // Opened, it is not.
+        (Recorded::Compressed(_), _) => return Err(Unreadable.into()),
     })
 }
 

@@ -53,7 +53,7 @@ const MODERATION_MODEL: &str = "omni-moderation-latest";
 /// Answers the request, whichever way it goes.
 pub(super) async fn perform(mut exchange: Exchange, call: Call, request: Request) -> Response {
     match answer(&mut exchange, &call, request).await {
-        Ok(Ready::Whole(response)) => exchange.whole(response),
+        Ok(Ready::Whole(response)) => exchange.whole(response).await,
         Ok(Ready::Raw(raw)) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = raw.status;
@@ -63,7 +63,7 @@ pub(super) async fn perform(mut exchange: Exchange, call: Call, request: Request
             *response.body_mut() = Body::new(raw.relay(exchange, call.operation));
             response
         }
-        Err(error) => exchange.failed(&error),
+        Err(error) => exchange.failed(&error).await,
     }
 }
 
@@ -75,6 +75,7 @@ enum Ready {
 
 async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Result<Ready, ApiError> {
     let plan = exchange.worker().gateway.plan.load_full();
+    exchange.tells_extra_fields = plan.extra_fields;
     let (head, body) = request.into_parts();
     let (key, body) = enter(exchange, &plan, &head.headers, body).await?;
     let (envelope, form) = scan(call, &head.headers, &body)?;
