@@ -7,14 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use peerway_cache::{Entry, HandedOver};
+use peerway_cache::{CacheConfig, Entry, HandedOver};
 use support::{Simulation, Way, entry, has, node_id};
 
 const LONG: Duration = Duration::from_secs(60);
 
 /// Three nodes with entries, of which `a` is leaving; with those that it held.
 async fn leaving(entries: usize) -> (Arc<Simulation>, Vec<Entry>) {
-    let simulation = Simulation::start_with(&["a", "b", "c"], |config| config.near_ttl = Duration::ZERO);
+    leaving_with(entries, |_| ()).await
+}
+
+async fn leaving_with(entries: usize, change: impl Fn(&mut CacheConfig)) -> (Arc<Simulation>, Vec<Entry>) {
+    let simulation = Simulation::start_with(&["a", "b", "c"], |config| {
+        config.near_ttl = Duration::ZERO;
+        change(config);
+    });
     let mut held = Vec::new();
     for number in 0..entries {
         let entry = entry(&simulation.cache(&node_id("b")), number, 100);
@@ -72,7 +79,8 @@ async fn within_its_bound_the_hottest_go_and_nothing_that_was_purged() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_peer_that_is_silent() {
-    let (simulation, _) = leaving(300).await;
+    // One entry alone would take longer than all are to.
+    let (simulation, _) = leaving_with(300, |config| config.put_deadline = LONG).await;
     simulation.set(&node_id("b"), Way::Hung);
     simulation.set(&node_id("c"), Way::Hung);
     let started = Instant::now();

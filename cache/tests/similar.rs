@@ -423,6 +423,11 @@ async fn a_split_space_is_asked_and_taught_in_all_its_shards() {
         assert!(hits(&simulation, &other, 1, &format!("Where is shop number {number}?")).await, "{number}");
     }
     assert!(hits(&simulation, &other, 1, AGAIN).await, "what was learned before the split stays where it is");
+    // Who does not know of the split hears of it by the first answer, and asks the other shards then.
+    for number in 0..10 {
+        simulation.boot(other.as_str(), semantic);
+        assert!(hits(&simulation, &other, 1, &format!("Where is shop number {number}?")).await, "{number}");
+    }
 }
 
 #[tokio::test]
