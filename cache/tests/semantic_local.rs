@@ -2,7 +2,7 @@
 
 #![cfg(feature = "local-embedder")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
-#![allow(clippy::cast_precision_loss, reason = "counts of some tokens")]
+#![allow(dead_code, clippy::cast_precision_loss, reason = "helpers that other tests share, counts of some tokens")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 #[path = "support/tiny_bert.rs"]
