@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness import waiting
+from harness import ports, waiting
 from harness.cluster import KEY, Cluster
 from harness.load import Fate, Load
 from harness.redis import RedisServer
@@ -172,4 +172,79 @@ def test_redis_lost_during_load_fails_no_request_and_is_hardly_asked(tmp_path: P
     finally:
         if redis.process:
             redis.go_on()
+        cluster.stop()
+
+
+class Master:
+    """One of three masters of a Redis Cluster, on ports of its own, with its share of the slots."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir()
+        self.folder = folder
+        self.port, self.bus = ports.one(), ports.one()
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> "Master":
+        words = ["--port", str(self.port), "--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--cluster-announce-ip", "127.0.0.1"]
+        words += ["--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no", "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        self.process = subprocess.Popen(["redis-server", *words, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
+        waiting.until("the master answers", lambda: self.cli("ping") == "PONG", 10)
+        return self
+
+    def cli(self, *words: str) -> str:
+        done = subprocess.run(["redis-cli", "-p", str(self.port), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def whole(masters: list[Master]) -> bool:
+    wanted = ("cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:3")
+    return all(line in master.cli("cluster", "info") for master in masters for line in wanted)
+
+
+@pytest.fixture
+def masters(tmp_path: Path) -> Iterator[list[Master]]:
+    assert shutil.which("redis-server"), "the Debian package redis-server is missing"
+    started = [Master(tmp_path / f"redis-{at}").start() for at in range(3)]
+    for at, (master, (first, last)) in enumerate(zip(started, [(0, 5460), (5461, 10922), (10923, 16383)], strict=True)):
+        assert master.cli("cluster", "addslotsrange", str(first), str(last)) == "OK"
+        assert master.cli("cluster", "set-config-epoch", str(at + 1)) == "OK"
+        assert master.cli("cluster", "meet", "127.0.0.1", str(started[0].port), str(started[0].bus)) == "OK"
+    waiting.until("the masters know one another", lambda: whole(started), 30)
+    yield started
+    for master in started:
+        master.kill()
+
+
+def test_a_redis_cluster_that_loses_a_master_fails_no_request_and_is_used_again(tmp_path: Path, http: httpx.Client, masters: list[Master]) -> None:
+    urls = [f"redis://127.0.0.1:{master.port}" for master in masters]
+    cluster = Cluster(tmp_path, overrides={"cache": {"backend": {"type": "redis", "urls": urls}, "ttl": "5m"}}).start()
+
+    def held(master: Master) -> int:
+        return int(master.cli("dbsize") or 0)
+
+    def filled(wanted: list[Master]) -> bool:
+        before = [held(master) for master in wanted]
+        for number in range(30):
+            ask(http, cluster, number % 3, f"fill {time.monotonic()}")
+        return all(held(master) > was for master, was in zip(wanted, before, strict=True))
+
+    try:
+        waiting.until("each master is given entries", lambda: filled(masters), 30)
+        lost, *left = masters
+        lost.kill()
+        kinds = [kind(http, cluster, number % 3, f"down {number}") for number in range(60)]
+        assert set(kinds) == {"miss"}, kinds
+        assert kind(http, cluster, 0, "down 0") == "hit-direct"
+        waiting.until("the others are given entries", lambda: filled(left), 30)
+        failures = sum(node.metric("peerway_cache_backend_failures_total") for node in cluster.nodes)
+        assert failures > 0, "nobody asked the lost one"
+        lost.start()
+        waiting.until("it is given entries again", lambda: filled(masters), 60)
+    finally:
         cluster.stop()

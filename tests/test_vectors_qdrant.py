@@ -88,7 +88,6 @@ def test_without_qdrant_requests_go_on_and_it_is_used_again_by_itself(http: http
     qdrant.start()
     for node in nodes.nodes:
         waiting.until(f"{node.id} uses Qdrant", lambda node=node: database(node)["up"], 30)
-    # After a failure a node does not ask for a moment.
     unkept = {"x-peerway-cache-no-store": "true"}
     for node in range(3):
         waiting.until("a hit by meaning", lambda node=node: kind(http, nodes, node, SAME, **unkept) == "hit-semantic", 20)

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use peerway_cache::semantic::embed::{Folder, Local, Model};
+use peerway_cache::semantic::embed::{Folder, Local, Model, Threads};
 
 const ROUNDS: usize = 60;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let folder = std::env::args().nth(1).expect("a folder with the model");
-    let model = Local::load(&Folder::open(folder.as_ref()).unwrap(), 1).unwrap();
+    let model = Local::load(&Folder::open(folder.as_ref()).unwrap(), &Threads::start(1).unwrap()).unwrap();
     println!("space {}", model.space());
     for (name, text) in [
         ("6 words", "How do I deploy to Kubernetes?".to_owned()),

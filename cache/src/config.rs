@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::semantic::Embedder;
+use crate::semantic::{Confirm, Embedder};
 use crate::vector_store::Vectors;
 
 /// Entries above this travel in bulk, so that small calls never wait behind them.
@@ -64,6 +64,8 @@ pub struct SemanticConfig {
     pub candidates: usize,
     /// Below this cosine nothing is a candidate.
     pub floor: f32,
+    /// A model on this node that is asked for a second opinion.
+    pub cross_encoder: Option<Arc<dyn Confirm>>,
 }
 
 impl SemanticConfig {
@@ -76,6 +78,7 @@ impl SemanticConfig {
             deadline: Duration::from_millis(15),
             candidates: 4,
             floor: 0.4,
+            cross_encoder: None,
         }
     }
 }

@@ -48,7 +48,7 @@ pub use identity::{EntryId, IdentityError, NamespaceId, TenantScope, entry_id};
 pub use peers::{Alone, Peers};
 pub use record::Recorder;
 pub use ring_cache::{
-    Boarding, CacheService, CacheStats, Comparison, HandedOver, NamespaceUse, Place, Purge, PurgeError, PurgeReport,
-    Question, Refused, RingCache, SIMILARITY_BOUNDS, SemanticStats, Similar, Stored,
+    Boarding, CacheService, CacheStats, Comparison, HandedOver, Heard, Measure, NamespaceUse, Place, Purge, PurgeError,
+    PurgeReport, Question, Refused, RingCache, SIMILARITY_BOUNDS, SemanticStats, Similar, Stored,
 };
 pub use store::{HotEntry, NamespaceSize};

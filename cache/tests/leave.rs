@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use peerway_cache::{Entry, HandedOver};
@@ -64,7 +65,9 @@ async fn within_its_bound_the_hottest_go_and_nothing_that_was_purged() {
         }
     }
     leaver.purge(peerway_cache::Purge::Scope(support::scope())).await.unwrap();
+    let calls = simulation.calls.load(Ordering::SeqCst);
     assert_eq!(leaver.hand_over(u64::MAX, LONG).await, HandedOver::default());
+    assert_eq!(simulation.calls.load(Ordering::SeqCst), calls, "nobody is given what would be refused");
 }
 
 #[tokio::test]

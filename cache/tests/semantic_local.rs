@@ -11,7 +11,7 @@ mod tiny_bert;
 use std::sync::Arc;
 use std::time::Duration;
 
-use peerway_cache::semantic::embed::{Batched, Bounds, Folder, Local, Model, cosine, local_bounds};
+use peerway_cache::semantic::embed::{Batched, Bounds, Folder, Local, Model, Threads, cosine, local_bounds};
 use peerway_cache::semantic::{Embedder, Guard, Prompt};
 use tokio::runtime::Handle;
 
@@ -20,7 +20,7 @@ const FOLDER: &str = "PEERWAY_MINILM_FOLDER";
 fn tiny() -> Local {
     let dir = tempfile::tempdir().unwrap();
     tiny_bert::write(dir.path(), &tiny_bert::config(), &tiny_bert::tensors());
-    Local::load(&Folder::open(dir.path()).unwrap(), 2).unwrap()
+    Local::load(&Folder::open(dir.path()).unwrap(), &Threads::start(2).unwrap()).unwrap()
 }
 
 /// The token numbers of a text of known words, marks around it.
@@ -62,7 +62,7 @@ async fn other_weights_are_another_space() {
     tensors.get_mut("embeddings.LayerNorm.bias").unwrap().1[0] += 0.25;
     let dir = tempfile::tempdir().unwrap();
     tiny_bert::write(dir.path(), &tiny_bert::config(), &tensors);
-    let other = Local::load(&Folder::open(dir.path()).unwrap(), 1).unwrap();
+    let other = Local::load(&Folder::open(dir.path()).unwrap(), &Threads::start(1).unwrap()).unwrap();
     assert_ne!(tiny().space(), other.space());
     assert_eq!(tiny().space(), tiny().space());
     assert!(tiny().space().starts_with("local:12/"), "{}", tiny().space());
@@ -74,7 +74,7 @@ async fn weights_that_are_not_numbers_give_no_vector() {
     tensors.get_mut("encoder.layer.1.output.LayerNorm.bias").unwrap().1[0] = f32::NAN;
     let dir = tempfile::tempdir().unwrap();
     tiny_bert::write(dir.path(), &tiny_bert::config(), &tensors);
-    let model = Local::load(&Folder::open(dir.path()).unwrap(), 1).unwrap();
+    let model = Local::load(&Folder::open(dir.path()).unwrap(), &Threads::start(1).unwrap()).unwrap();
     let bounds = Bounds { deadline: Duration::from_secs(60), ..local_bounds(1) };
     let embedder = Batched::new(Arc::new(model), bounds, Handle::current());
     let error = embedder.embed("the cloud").await.unwrap_err();
@@ -87,7 +87,7 @@ fn minilm() -> Option<Local> {
         println!("skipped: {FOLDER} names no folder with all-MiniLM-L6-v2");
         return None;
     };
-    Some(Local::load(&Folder::open(folder.as_ref()).unwrap(), 2).unwrap())
+    Some(Local::load(&Folder::open(folder.as_ref()).unwrap(), &Threads::start(2).unwrap()).unwrap())
 }
 
 /// Vectors as `cache/semantic/train/golden_vectors.py` computes them, with the model's own tokenizer.

@@ -108,7 +108,7 @@ async fn what_one_node_learned_all_find_by_its_meaning() {
         let at = simulation.names()[context % 3].clone();
         let learned = answer(&simulation, &at, context, ASKED).await;
         for name in simulation.names() {
-            let Similar::Hit { entry, similarity, cosine } = find(&simulation, &name, context, AGAIN).await else {
+            let Similar::Hit { entry, similarity, cosine, .. } = find(&simulation, &name, context, AGAIN).await else {
                 panic!("{context} at {name}: a miss")
             };
             assert_eq!(*entry, learned);
@@ -129,7 +129,7 @@ async fn a_near_miss_is_refused_and_says_why() {
     answer(&simulation, &node_id("a"), 1, "flights from Paris to Rome").await;
     for name in simulation.names() {
         let found = find(&simulation, &name, 1, "flights from Rome to Paris").await;
-        let Similar::Miss(Some(Refused { similarity, cosine, reason })) = found else { panic!("{found:?}") };
+        let Similar::Miss(Some(Refused { similarity, cosine, reason, by: None })) = found else { panic!("{found:?}") };
         assert_eq!((similarity, reason), (0.0, Reason::Direction));
         assert!(cosine > 0.9);
         let cache = simulation.cache(&name);

@@ -202,6 +202,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if before.embedder != after.embedder || before.vectors != after.vectors {
         settings.push("cache.semantic.embedder, cache.semantic.vectors");
     }
+    if before.cross_encoder != after.cross_encoder {
+        settings.push("cache.semantic.cross_encoder");
+    }
     if differ(serde_json::to_value(&old.observability), serde_json::to_value(&new.observability)) {
         settings.push("observability");
     }

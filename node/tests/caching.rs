@@ -7,6 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::scripted::Scripted;
 use support::{Answer, Setup, hello, hello_stream, setup};
 
 const IN_CACHE: (&str, &str) = ("x-peerway-cache-key", "faq");
@@ -101,12 +102,59 @@ async fn a_client_can_only_opt_out() {
 }
 
 #[tokio::test]
+async fn where_nothing_takes_part_no_header_changes_that() {
+    let loose = [
+        ("x-peerway-cache-type", "semantic"),
+        ("x-peerway-cache-threshold", "0"),
+        ("x-peerway-cache-ttl", "1h"),
+        ("x-peerway-cache-no-store", "false"),
+        ("x-peerway-cache-no-read", "false"),
+    ];
+    let with_key = [&[IN_CACHE, ("x-bf-cache-key", "faq")], &loose[..]].concat();
+    let long = "k".repeat(257);
+    let with_long_key = [&[("x-peerway-cache-key", long.as_str())], &loose[..]].concat();
+    for (activation, headers) in [("off", &with_key), ("header", &loose.to_vec()), ("header", &with_long_key)] {
+        let setup = setup(|config| config["cache"] = json!({"activation": activation})).await;
+        for _ in 0..2 {
+            let answer = setup.chat_with(hello().to_string(), headers).await;
+            assert_eq!(answer.header("x-peerway-cache"), "bypass", "{activation} {headers:?}");
+        }
+        assert_eq!(setup.billed().await, 2);
+    }
+}
+
+#[tokio::test]
+async fn no_header_makes_a_larger_entry() {
+    let setup = setup(|config| config["cache"] = json!({"max_entry": "100B"})).await;
+    for _ in 0..2 {
+        let headers = [IN_CACHE, ("x-peerway-cache-ttl", "1h"), ("x-peerway-cache-no-store", "false")];
+        assert_eq!(setup.chat_with(hello().to_string(), &headers).await.header("x-peerway-cache"), "miss");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_finish_or_a_late_break_is_never_kept() {
+    for (body, kind) in support::not_to_keep() {
+        let provider = Scripted::answering(200, kind, &body).await;
+        let setup = setup(|config| config["providers"][0]["base_url"] = json!(format!("{}/v1", provider.url))).await;
+        let asked = if kind == "application/json" { hello() } else { hello_stream() };
+        for _ in 0..2 {
+            let before = provider.asked().len();
+            assert_eq!(ask(&setup, &asked).await.header("x-peerway-cache"), "miss", "{body}");
+            assert!(provider.asked().len() > before, "{body}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_whole_is_never_kept() {
     let setup = setup(|_| {}).await;
     for (fault, body) in [
         (json!({"cut_after_events": 2}), hello_stream()),
+        (json!({"cut_after_events": 2}), hello()),
         (json!({"error_event_after": 1}), hello_stream()),
         (json!({"status": 500}), hello()),
+        (json!({"status": 500}), hello_stream()),
         (json!({"malformed": true}), hello_stream()),
     ] {
         setup.fault(json!({"match": {}, "do": fault})).await;

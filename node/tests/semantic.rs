@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::scripted::Scripted;
 use support::{Answer, Setup, setup};
 
 const IN_CACHE: (&str, &str) = ("x-peerway-cache-key", "faq");
@@ -188,6 +189,63 @@ async fn what_is_not_to_be_kept_or_read_is_not() {
 }
 
 #[tokio::test]
+async fn what_is_not_whole_answers_nothing_by_meaning() {
+    let no_store = ("x-peerway-cache-no-store", "true");
+    let setup = setup(|_| {}).await;
+    for (fault, body) in [
+        (json!({"cut_after_events": 2}), stream(chat(KEPT))),
+        (json!({"cut_after_events": 2}), chat(KEPT)),
+        (json!({"error_event_after": 1}), stream(chat(KEPT))),
+        (json!({"status": 500}), chat(KEPT)),
+        (json!({"status": 500}), stream(chat(KEPT))),
+        (json!({"malformed": true}), stream(chat(KEPT))),
+    ] {
+        setup.fault(json!({"match": {}, "do": fault})).await;
+        setup.chat_with(body.to_string(), &[IN_CACHE]).await;
+        setup.provider("POST", "/faults", "[]").await;
+        is_not_compared(&setup, &chat(SAME), &[no_store]).await;
+    }
+    // Learning happens beside the request's way; by the time a later answer is learned, an earlier one is too.
+    keep(&setup, &chat(THERE)).await;
+    is_not_compared(&setup, &chat(SAME), &[no_store]).await;
+    assert_eq!(semantic(&setup, "learned"), 1);
+}
+
+#[tokio::test]
+async fn a_refused_finish_or_a_late_break_answers_nothing_by_meaning() {
+    for (body, kind) in support::not_to_keep() {
+        let provider = Scripted::answering(200, kind, &body).await;
+        let setup = setup(|config| config["providers"][0]["base_url"] = json!(format!("{}/v1", provider.url))).await;
+        let asked = if kind == "application/json" { chat(KEPT) } else { stream(chat(KEPT)) };
+        setup.chat_with(asked.to_string(), &[IN_CACHE]).await;
+        let again = setup.chat_with(with(asked, "messages", chat(SAME)["messages"].clone()).to_string(), &[IN_CACHE]);
+        let again = again.await;
+        assert_eq!((again.header("x-peerway-cache"), guard(&again)), ("miss", ""), "{body}");
+        assert_eq!(semantic(&setup, "learned"), 0, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_keeps_an_answer_for_longer_than_configured() {
+    let setup = setup(|config| config["cache"] = json!({"ttl": "500ms"})).await;
+    for value in ["1h", "3600", "18446744073709551615", "-1", ""] {
+        for name in ["x-peerway-cache-ttl", "x-bf-cache-ttl"] {
+            let text = |text: &str| chat(&format!("{text} ({name} {value:?})"));
+            ask_with(&setup, &text(KEPT), &[(name, value)]).await;
+            let gone = async {
+                let no_store = ("x-peerway-cache-no-store", "true");
+                for body in [text(KEPT), text(SAME)] {
+                    while kind(&ask_with(&setup, &body, &[(name, value), no_store]).await) != "miss" {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), gone).await.expect("it expires when it is configured to");
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_is_given_what_another_tenant_asked_for() {
     let team =
         |id: &str, value: &str, team: Option<&str>| json!({"id": id, "value": value, "team": team, "models": ["*"]});
@@ -209,6 +267,9 @@ async fn nobody_is_given_what_another_tenant_asked_for() {
             let answer = ask_with(&setup, &chat(SAME), &[("authorization", &bearer), no_store]).await;
             let (wanted, word) = if may.contains(&key) { ("hit-semantic", "agrees") } else { ("miss", "") };
             assert_eq!((kind(&answer), guard(&answer)), (wanted, word), "{key} with the scope {scope}");
+            let same = ask_with(&setup, &chat(KEPT), &[("authorization", &bearer), no_store]).await;
+            let wanted = if may.contains(&key) { "hit-direct" } else { "miss" };
+            assert_eq!(kind(&same), wanted, "{key} with the scope {scope}");
         }
         let elsewhere = setup.chat_with(chat(SAME).to_string(), &[("x-peerway-cache-key", "other")]).await;
         assert_eq!((kind(&elsewhere), guard(&elsewhere)), ("miss", ""), "another cache key");

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::asked::{Asked, Wanted, Wants};
+use crate::call::Context;
 use crate::schema;
 use crate::tokens;
 
@@ -61,8 +62,7 @@ pub(crate) enum Block {
 }
 
 impl Answer {
-    /// `length`: how many tokens a text answer has, where it is not just the echo.
-    pub(crate) fn to(asked: &Asked<'_>, length: Option<u32>) -> Self {
+    pub(crate) fn to(asked: &Asked<'_>, context: &Context<'_>) -> Self {
         let user_text = &asked.last_user_text;
         let thinking = if asked.think { format!("The user says: {}", shorten(user_text)) } else { String::new() };
         let answer = Self::thinking(thinking);
@@ -70,7 +70,10 @@ impl Answer {
             Wants::Calls { calls, forced } => {
                 answer.calls(calls, user_text, if *forced { End::ForcedCalls } else { End::Calls })
             }
-            Wants::Text => answer.text(echo(user_text, length), asked.max_tokens, &asked.stop),
+            Wants::Text => {
+                let text = context.text.clone().unwrap_or_else(|| echo(user_text, context.length));
+                answer.text(text, asked.max_tokens, &asked.stop)
+            }
             Wants::JsonObject => {
                 let object = serde_json::json!({ "echo": shorten(user_text) });
                 answer.text(object.to_string(), asked.max_tokens, &[])

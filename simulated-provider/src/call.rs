@@ -74,6 +74,8 @@ pub(crate) struct Context<'a> {
     pub(crate) created: u64,
     /// How many tokens a text answer has, where it is not just the echo.
     pub(crate) length: Option<u32>,
+    /// What a text answer says, where it is not the echo.
+    pub(crate) text: Option<String>,
     /// Whether the events of a chat say when they were sent.
     pub(crate) stamp: bool,
 }
@@ -194,7 +196,7 @@ fn context<'a>(worker: &'a Worker, head: &Head, effect: &Effect) -> Context<'a> 
         _ => Usage::True,
     };
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Context { worker, usage, stamp: effect.stamp, created, length }
+    Context { worker, usage, stamp: effect.stamp, created, length, text: effect.text.clone() }
 }
 
 /// Where an answer that never ends goes on for ever: inside its text, where it has one.

@@ -43,6 +43,9 @@ pub struct Effect {
     /// With `status`: sends `retry-after` (seconds, rounded up) and `retry-after-ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Answers chats with this text in place of the echo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Time to the answer, to the first token or to the error, instead of the configured one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,

@@ -32,7 +32,7 @@ pub use leave::HandedOver;
 pub use purge::{Purge, PurgeError, PurgeReport};
 pub use put::Stored;
 pub use service::CacheService;
-pub use similar::{Comparison, Question, Refused, SIMILARITY_BOUNDS, SemanticStats, Similar};
+pub use similar::{Comparison, Heard, Measure, Question, Refused, SIMILARITY_BOUNDS, SemanticStats, Similar};
 
 use crate::backend::Backend;
 use crate::config::{CacheConfig, MAX_ENTRY};

@@ -9,6 +9,7 @@
 //! - `lexicon`: synonyms, antonyms and word families, a compact table derived from WordNet.
 //! - `fixed`: how tables are kept that never change.
 //! - [`guard`]: two prompts to a [`Verdict`]: how surely the answer to the first answers the second, and why not.
+//! - [`confirm`]: a model's second opinion on what the guard doubts.
 //!
 //! ```
 //! use peerway_cache::semantic::{Guard, Reason};
@@ -19,11 +20,13 @@
 //! assert_eq!(verdict.reason, Some(Reason::Direction));
 //! ```
 
+pub mod confirm;
 pub mod embed;
 mod fixed;
 pub mod guard;
 mod lexicon;
 mod text;
 
+pub use confirm::{Asks, Confirm, Confirmer};
 pub use embed::{EmbedError, Embedder, StaticEmbedder};
 pub use guard::{Check, CheckVerdict, Guard, Prompt, Reason, Verdict};

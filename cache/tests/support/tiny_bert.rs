@@ -48,6 +48,19 @@ pub(crate) fn tensors() -> Tensors {
     all
 }
 
+/// A classifier of pairs with so many labels, as it is published: the same model behind a prefix, and what reads its first
+/// state.
+pub(crate) fn classifier(labels: usize) -> Tensors {
+    let mut all: Tensors = tensors().into_iter().map(|(name, tensor)| (format!("bert.{name}"), tensor)).collect();
+    let number = |at: usize| ((at * 37 + labels) % 19) as f32 / 19.0 - 0.45;
+    let numbers = |count: usize| (0..count).map(number).collect::<Vec<f32>>();
+    for (name, out) in [("bert.pooler.dense", HIDDEN), ("classifier", labels)] {
+        all.insert(format!("{name}.weight"), (vec![out, HIDDEN], numbers(out * HIDDEN)));
+        all.insert(format!("{name}.bias"), (vec![out], numbers(out)));
+    }
+    all
+}
+
 pub(crate) fn config() -> serde_json::Value {
     json!({
         "model_type": "bert", "hidden_act": "gelu", "hidden_size": HIDDEN, "intermediate_size": INNER,
@@ -73,16 +86,31 @@ pub(crate) fn write(folder: &Path, config: &serde_json::Value, tensors: &Tensors
     std::fs::write(folder.join("model.safetensors"), file).unwrap();
 }
 
+fn numbers(tensors: &Tensors, name: &str) -> Vec<f64> {
+    tensors[name].1.iter().map(|x| f64::from(*x)).collect()
+}
+
+pub(crate) fn linear(tensors: &Tensors, name: &str, x: &[f64]) -> Vec<f64> {
+    let (weight, bias) = (numbers(tensors, &format!("{name}.weight")), numbers(tensors, &format!("{name}.bias")));
+    let row = |(at, bias): (usize, &f64)| {
+        bias + x.iter().zip(&weight[at * x.len()..]).map(|(x, weight)| x * weight).sum::<f64>()
+    };
+    bias.iter().enumerate().map(row).collect()
+}
+
 /// The vector of a text's tokens, in plain loops and twice the precision.
 pub(crate) fn vector(tensors: &Tensors, tokens: &[u32]) -> Vec<f64> {
-    let get = |name: &str| tensors[name].1.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
-    let linear = |name: &str, x: &[f64]| {
-        let (weight, bias) = (get(&format!("{name}.weight")), get(&format!("{name}.bias")));
-        let row = |(at, bias): (usize, &f64)| {
-            bias + x.iter().zip(&weight[at * x.len()..]).map(|(x, weight)| x * weight).sum::<f64>()
-        };
-        bias.iter().enumerate().map(row).collect::<Vec<f64>>()
-    };
+    let states = states(tensors, tokens, tokens.len());
+    let mean: Vec<f64> =
+        (0..HIDDEN).map(|at| states.iter().map(|x| x[at]).sum::<f64>() / states.len() as f64).collect();
+    let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
+    mean.into_iter().map(|x| x / length).collect()
+}
+
+/// The state of each token, of which those from `second` on are a pair's second text.
+pub(crate) fn states(tensors: &Tensors, tokens: &[u32], second: usize) -> Vec<Vec<f64>> {
+    let get = |name: &str| numbers(tensors, name);
+    let linear = |name: &str, x: &[f64]| linear(tensors, name, x);
     let norm = |name: &str, x: &[f64]| {
         let (weight, bias) = (get(&format!("{name}.weight")), get(&format!("{name}.bias")));
         let mean = x.iter().sum::<f64>() / x.len() as f64;
@@ -97,8 +125,8 @@ pub(crate) fn vector(tensors: &Tensors, tokens: &[u32]) -> Vec<f64> {
         .enumerate()
         .map(|(place, &token)| {
             let word = row("embeddings.word_embeddings.weight", token as usize);
+            let kind = row("embeddings.token_type_embeddings.weight", usize::from(place >= second));
             let place = row("embeddings.position_embeddings.weight", place);
-            let kind = row("embeddings.token_type_embeddings.weight", 0);
             norm("embeddings.LayerNorm", &add(&add(&word, &place), &kind))
         })
         .collect();
@@ -134,10 +162,7 @@ pub(crate) fn vector(tensors: &Tensors, tokens: &[u32]) -> Vec<f64> {
             })
             .collect();
     }
-    let mean: Vec<f64> =
-        (0..HIDDEN).map(|at| states.iter().map(|x| x[at]).sum::<f64>() / states.len() as f64).collect();
-    let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
-    mean.into_iter().map(|x| x / length).collect()
+    states
 }
 
 fn gelu(x: f64) -> f64 {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use peerway_cache::Heard;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -82,13 +83,25 @@ pub(super) struct CacheExplanation {
     /// What is held against the threshold: 0 to 1.
     similarity: f32,
     threshold: f32,
-    /// `agrees`, `contradicts` or `doubts`; `not_asked` where the guard had no say.
+    /// `agrees`, `contradicts` or `doubts`; `not_asked` where the guard had no say; `cross_encoder` where that decided.
     guard: &'static str,
     /// Why it is no hit. The guard's reasons; or that one of the requests is only answered by the same request (`no_question`,
     /// `history`, `not_text`, `empty`, `too_long`), that they differ in more than their last texts (`context`), that these are
     /// too far apart (`cosine`), or that nothing is answered by meaning (`off`).
     reason: Option<&'static str>,
     checks: Vec<GuardCheck>,
+    /// Who has to agree besides the guard, in their order; empty where nobody is asked.
+    confirm: Vec<SecondOpinion>,
+}
+
+/// Whose second opinion a request with these prompts asks for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SecondOpinion {
+    /// `cross_encoder` or `judge`.
+    by: &'static str,
+    threshold: f32,
+    /// How sure it is; null where it was not asked, as no judge is here: its answers cost.
+    sure: Option<f32>,
 }
 
 /// One check of the guard.
@@ -122,12 +135,11 @@ pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<J
         (None, None) => Pair::Requests(asked.first.get().as_bytes(), asked.second.get().as_bytes()),
         _ => return Err(Problem::invalid("first, second: give two texts, or the bodies of two requests".to_owned())),
     };
-    let explained =
-        admin.gateway.cache.explain(settings.history, pair, threshold).await.map_err(|error| match error {
-            ExplainError::Identity { .. } => Problem::invalid(error.to_string()),
-            ExplainError::Embed(error) => Problem::upstream(error.to_string()),
-        })?;
-    let checks = explained.checks.into_iter();
+    let explained = admin.gateway.cache.explain(settings, pair, threshold).await.map_err(|error| match error {
+        ExplainError::Identity { .. } => Problem::invalid(error.to_string()),
+        ExplainError::Embed(error) => Problem::upstream(error.to_string()),
+    })?;
+    let (checks, heard) = (explained.checks.into_iter(), explained.heard.into_iter());
     let checks = checks.map(|check| GuardCheck {
         name: check.name.as_str(),
         verdict: check.verdict.as_str(),
@@ -142,6 +154,9 @@ pub(super) async fn explain(State(admin): State<Admin>, body: Bytes) -> Result<J
         guard: explained.guard,
         reason: explained.reason,
         checks: checks.collect(),
+        confirm: heard
+            .map(|Heard { who, threshold, sure }| SecondOpinion { by: who.as_str(), threshold, sure })
+            .collect(),
     }))
 }
 

@@ -8,7 +8,8 @@ use peerway_cache::{HotEntry, NamespaceId, NamespaceUse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Admin;
+use super::problem::ProblemDetails;
+use super::{Admin, Problem};
 use crate::telemetry::savings::{HitKind, Saved};
 
 const MAX_ENTRIES: usize = 20;
@@ -87,21 +88,32 @@ pub(super) struct NamespaceView {
 }
 
 /// This node's cache: sizes, counters, savings, and what is read most.
-#[utoipa::path(get, path = "/api/cache", tag = "cache", responses((status = 200, body = CacheInsight)))]
-pub(super) async fn show(State(admin): State<Admin>) -> Json<CacheInsight> {
-    let cache = &admin.gateway.cache;
-    let (hottest, namespaces) = (cache.hottest(MAX_ENTRIES), cache.namespaces(MAX_NAMESPACES));
-    let of_entries = hottest.iter().map(|entry| entry.namespace);
-    let listed: Vec<NamespaceId> = of_entries.chain(namespaces.iter().map(|used| used.namespace)).collect();
-    let tenants = cache.tenants_of(&listed, &admin.gateway.access.load());
-    let tenant = |namespace: &NamespaceId| tenants.get(namespace).map(|tenant| tenant.as_str().to_owned());
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
-    Json(CacheInsight {
-        counters: cache.stats_json(),
-        saved: Savings::of(|kind| admin.shards.saved(kind)),
-        hottest: hottest.iter().map(|entry| EntryView::of(entry, tenant(&entry.namespace), now_ms)).collect(),
-        namespaces: namespaces.iter().map(|used| NamespaceView::of(used, tenant(&used.namespace))).collect(),
-    })
+#[utoipa::path(get, path = "/api/cache", tag = "cache", responses(
+    (status = 200, body = CacheInsight),
+    (status = 500, body = ProblemDetails, content_type = "application/problem+json"),
+))]
+pub(super) async fn show(State(admin): State<Admin>) -> Result<Json<CacheInsight>, Problem> {
+    // It goes through all entries, and this thread's other work must not wait for that.
+    let told = tokio::task::spawn_blocking(move || CacheInsight::of(&admin)).await;
+    told.map(Json).map_err(|error| Problem::internal(format!("the cache could not be looked through: {error}")))
+}
+
+impl CacheInsight {
+    fn of(admin: &Admin) -> Self {
+        let cache = &admin.gateway.cache;
+        let (hottest, namespaces) = (cache.hottest(MAX_ENTRIES), cache.namespaces(MAX_NAMESPACES));
+        let of_entries = hottest.iter().map(|entry| entry.namespace);
+        let listed: Vec<NamespaceId> = of_entries.chain(namespaces.iter().map(|used| used.namespace)).collect();
+        let tenants = cache.tenants_of(&listed, &admin.gateway.access.load());
+        let tenant = |namespace: &NamespaceId| tenants.get(namespace).map(|tenant| tenant.as_str().to_owned());
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
+        Self {
+            counters: cache.stats_json(),
+            saved: Savings::of(|kind| admin.shards.saved(kind)),
+            hottest: hottest.iter().map(|entry| EntryView::of(entry, tenant(&entry.namespace), now_ms)).collect(),
+            namespaces: namespaces.iter().map(|used| NamespaceView::of(used, tenant(&used.namespace))).collect(),
+        }
+    }
 }
 
 impl Savings {

@@ -94,6 +94,11 @@ impl Problem {
         Self::new(Kind("upstream-failed", "a service failed", StatusCode::BAD_GATEWAY), detail)
     }
 
+    /// The node itself has failed.
+    pub(super) fn internal(detail: String) -> Self {
+        Self::new(Kind("internal", "internal error", StatusCode::INTERNAL_SERVER_ERROR), detail)
+    }
+
     pub fn unauthorized() -> Self {
         let detail = "send `Authorization: Bearer <admin.token>`".to_owned();
         Self::new(Kind("not-authorised", "not authorised", StatusCode::UNAUTHORIZED), detail)

@@ -89,10 +89,11 @@ fn try_out(_: &Folder, out: &mut dyn Write) -> Result<(), ModelError> {
 /// Runs it once, which takes longer than all later times.
 #[cfg(feature = "local-embedder")]
 fn try_out(folder: &Folder, out: &mut dyn Write) -> Result<(), ModelError> {
-    use peerway_cache::semantic::embed::{Local, Model as _};
+    use peerway_cache::semantic::embed::{Local, Model as _, Threads};
 
     let failed = |reason: &dyn std::fmt::Display| ModelError::Run(reason.to_string());
-    let model = Local::load(folder, 1)?;
+    let threads = Threads::start(1).map_err(ModelError::Run)?;
+    let model = Local::load(folder, &threads)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| failed(&error))?;
     let texts = ["How do I deploy to Kubernetes?".into()];
     for vector in runtime.block_on(model.vectors(&texts)) {

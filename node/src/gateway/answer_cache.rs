@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use peerway_cache::semantic::Confirmer;
+use peerway_cache::semantic::confirm::ConfirmStats;
 use peerway_cache::vector_store::{VectorDatabase, VectorDatabaseStats};
 use peerway_cache::{
     EntryId, HotEntry, NamespaceId, NamespaceUse, Purge, PurgeError, RingCache, SIMILARITY_BOUNDS, SemanticStats,
@@ -11,6 +13,7 @@ use peerway_cache::{
 use tokio::runtime::Handle;
 
 use super::cached::{ExplainError, Explained, Pair, explain};
+use crate::config;
 use crate::governance::Access;
 use crate::telemetry::exposition::{Kind, Page};
 
@@ -125,11 +128,11 @@ impl AnswerCache {
     /// Whether the answer to one request would serve another, if that is to be as sure as the threshold.
     pub(crate) async fn explain(
         &self,
-        history: usize,
+        settings: &config::Semantic,
         pair: Pair<'_>,
         threshold: f32,
     ) -> Result<Explained, ExplainError> {
-        explain(&self.cache, history, pair, threshold).await
+        explain(&self.cache, settings, pair, threshold).await
     }
 
     pub async fn purge_id(&self, id: &str) -> Result<(), String> {
@@ -161,11 +164,27 @@ fn semantic_json(stats: &SemanticStats) -> serde_json::Value {
     serde_json::json!({
         "hits": stats.hits, "misses": stats.misses, "unasked": stats.unasked, "learned": stats.learned,
         "refusals": refusals.map(|(reason, count)| (reason.as_str(), *count)).collect::<BTreeMap<_, _>>(),
+        "confirmations": stats.confirmations.iter().map(confirmations_json).collect::<BTreeMap<_, _>>(),
         "similarity": similarity_json(stats),
         "vectors": stats.vectors, "spaces": stats.spaces, "bytes": stats.bytes,
         "embed_failures": stats.embed_failures,
         "remote": { "asks": stats.remote_asks, "timeouts": stats.remote_timeouts, "failures": stats.remote_failures },
     })
+}
+
+fn confirmations_json((who, told): &(Confirmer, ConfirmStats)) -> (&'static str, serde_json::Value) {
+    let counts = confirmations(told).into_iter().map(|(result, count)| (result.to_owned(), count.into()));
+    (who.as_str(), serde_json::Value::Object(counts.collect()))
+}
+
+fn confirmations(told: &ConfirmStats) -> [(&'static str, u64); 5] {
+    [
+        ("agreed", told.agreed),
+        ("refused", told.refused),
+        ("failed", told.failed),
+        ("unasked", told.unasked),
+        ("remembered", told.remembered),
+    ]
 }
 
 /// How many are in each bucket, which ends at `le`; not those below it besides.
@@ -192,6 +211,16 @@ fn write_semantic(stats: &SemanticStats, page: &mut Page) {
     );
     for (reason, count) in &stats.refusals {
         page.sample("peerway_cache_guard_refusals_total", &[("reason", reason.as_str())], *count);
+    }
+    page.family(
+        "peerway_cache_confirmations_total",
+        Kind::Counter,
+        "Second opinions by who gave them; agreed and refused with those that were remembered.",
+    );
+    for (who, told) in &stats.confirmations {
+        for (result, count) in confirmations(told) {
+            page.sample("peerway_cache_confirmations_total", &[("by", who.as_str()), ("result", result)], count);
+        }
     }
     page.family(
         "peerway_cache_similarity",

@@ -10,7 +10,7 @@ use peerway_cache::Recorder;
 use peerway_dialect::Dialect;
 
 use super::attempt::Sent;
-use super::cached::{Counting, Found, LookedUp, Participation};
+use super::cached::{Counting, Found, Judge, LookedUp, Participation};
 use super::enter::enter;
 use super::headers::returned;
 use super::hooks::{Answered, Refusal};
@@ -72,12 +72,17 @@ async fn answer(exchange: &mut Exchange, call: &Call, request: Request) -> Resul
         is_kept.then(|| Participation::of(&plan, key.as_deref(), &head.headers, &cleared, &gateway.cache)).flatten();
     let mut fill = None;
     if let Some(participation) = participation {
+        let participation = participation.with_judge(Judge::of(exchange, &plan));
         exchange.cache_id = Some(participation.id());
         exchange.cache_threshold = participation.threshold();
         let shard = std::sync::Arc::clone(&exchange.worker().shard);
         let counting = Counting { plan: &plan, shard: &shard };
         let LookedUp { found, judged, question } = participation.look_up(&cleared, replay, counting).await;
         exchange.cache_judged = judged;
+        if let Some(judge) = participation.judge() {
+            exchange.beside = judge.spent();
+            exchange.add_upstream_wait(judge.waited());
+        }
         let (result, hit) = match found {
             Found::Hit(hit) => (CacheResult::HitDirect, Some((HitKind::Direct, hit))),
             Found::Behind(hit) => (CacheResult::HitDirect, Some((HitKind::Backend, hit))),

@@ -108,6 +108,8 @@ pub struct Exchange {
     pub cache_id: Option<String>,
     /// What the guard said of the nearest prompt, if it was asked.
     pub(super) cache_judged: Option<Judged>,
+    /// What was paid for this request besides its answer; recorded where it was paid.
+    pub(super) beside: NanoUsd,
     /// How sure it had to be.
     pub(super) cache_threshold: Option<f32>,
     /// The answer carries `extra_fields`.
@@ -158,6 +160,7 @@ impl Exchange {
             cache: CacheResult::Bypass,
             cache_id: None,
             cache_judged: None,
+            beside: NanoUsd::ZERO,
             cache_threshold: None,
             tells_extra_fields: false,
             usage: None,
@@ -368,7 +371,8 @@ impl Exchange {
         if let Some(explanation) = &self.explanation {
             headers.insert(&X_EXPLANATION, explanation.clone());
         }
-        if let Some(cost) = self.cost().and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
+        let cost = self.cost().map(|cost| cost.saturating_add(self.beside));
+        if let Some(cost) = cost.and_then(|cost| HeaderValue::try_from(cost.to_string()).ok()) {
             headers.insert(&X_COST, cost);
         }
         if let Some(charges) = self.key.as_ref().and_then(|key| key.charges()) {

@@ -3,6 +3,7 @@
 mod embeddings;
 mod ending;
 mod ledger;
+mod models;
 mod semantic;
 mod setup;
 mod vectors;
@@ -68,6 +69,8 @@ pub enum ServeError {
     CacheBackend(#[from] peerway_cache::backend::BackendError),
     #[error("cache.semantic.embedder: {0}")]
     Embedder(String),
+    #[error("cache.semantic.cross_encoder: {0}")]
+    CrossEncoder(String),
     #[error("cache.semantic.vectors: {0}")]
     Vectors(String),
     #[error(transparent)]

@@ -9,6 +9,7 @@ use peerway_cache::transport::Transport;
 use peerway_cache::vector_store::{VectorDatabase, Vectors};
 use tokio::runtime::Handle;
 
+use super::models::{Threads, cross_encoder, local, threads};
 use super::{Embeddings, ServeError, vectors};
 use crate::config::{self, Config, EmbedderKind};
 
@@ -30,9 +31,11 @@ pub(super) struct Meaning {
 /// What look-ups by meaning need, of the settings.
 pub(super) fn semantic(config: &Config) -> Result<Meaning, ServeError> {
     let settings = &config.cache.semantic;
-    let (embedder, embeddings) = embedder(config, &settings.embedder)?;
+    let threads = threads(settings)?;
+    let (embedder, embeddings) = embedder(config, &settings.embedder, threads.as_ref())?;
     let database = vectors::database(&settings.vectors)?;
-    let mut config = SemanticConfig::new(embedder);
+    let cross_encoder = settings.cross_encoder.as_ref().map(|settings| cross_encoder(settings, threads.as_ref()));
+    let mut config = SemanticConfig { cross_encoder: cross_encoder.transpose()?, ..SemanticConfig::new(embedder) };
     if let Some(database) = &database {
         config.vectors = Some(Arc::clone(database) as Arc<dyn Vectors>);
         config.deadline = settings.vectors.deadline.get() + SLACK;
@@ -42,7 +45,7 @@ pub(super) fn semantic(config: &Config) -> Result<Meaning, ServeError> {
 
 type Made = (Arc<dyn Embedder>, Option<Arc<Embeddings>>);
 
-fn embedder(config: &Config, settings: &config::Embedder) -> Result<Made, ServeError> {
+fn embedder(config: &Config, settings: &config::Embedder, threads: Option<&Threads>) -> Result<Made, ServeError> {
     let deadline = settings.deadline.get();
     match settings.kind {
         EmbedderKind::Static => Ok((Arc::new(StaticEmbedder::new()), None)),
@@ -55,24 +58,6 @@ fn embedder(config: &Config, settings: &config::Embedder) -> Result<Made, ServeE
             let bounds = Bounds { deadline, ..Bounds::default() };
             Ok((Arc::new(Batched::new(Arc::new(openai), bounds, Handle::current())), Some(asked)))
         }
-        EmbedderKind::Local => local(settings).map(|embedder| (embedder, None)),
+        EmbedderKind::Local => local(settings, threads).map(|embedder| (embedder, None)),
     }
-}
-
-#[cfg(not(feature = "local-embedder"))]
-fn local(_: &config::Embedder) -> Result<Arc<dyn Embedder>, ServeError> {
-    Err(ServeError::Embedder("this program was built without the feature local-embedder".to_owned()))
-}
-
-#[cfg(feature = "local-embedder")]
-fn local(settings: &config::Embedder) -> Result<Arc<dyn Embedder>, ServeError> {
-    use peerway_cache::semantic::embed::{Folder, Local, local_bounds};
-
-    let failed = |error: &dyn std::fmt::Display| ServeError::Embedder(error.to_string());
-    let folder = settings.folder.clone().unwrap_or_default();
-    let threads = settings.threads.unwrap_or_else(|| (super::cores() / 4).max(1));
-    let folder = Folder::open(&folder).map_err(|error| failed(&error))?;
-    let model = Local::load(&folder, threads).map_err(|error| failed(&error))?;
-    let bounds = Bounds { deadline: settings.deadline.get(), ..local_bounds(threads) };
-    Ok(Arc::new(Batched::new(Arc::new(model), bounds, Handle::current())))
 }

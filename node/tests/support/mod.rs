@@ -315,6 +315,26 @@ impl Setup {
     }
 }
 
+/// Answers that ended otherwise than well, with their types: refused or cut finishes, each as a body and as a stream, and
+/// streams that say `stop` and break then.
+pub fn not_to_keep() -> Vec<(String, &'static str)> {
+    let mut answers = Vec::new();
+    for finish in [json!("content_filter"), json!("refusal"), json!("length"), json!(null)] {
+        let choice = |name: &str, finish: &Value| json!({"index": 0, name: {"role": "assistant", "content": "I cannot."}, "finish_reason": finish});
+        let body = |object: &str, choice: Value| json!({"id": "c1", "object": object, "created": 7, "model": "echo", "choices": [choice]});
+        answers.push((body("chat.completion", choice("message", &finish)).to_string(), "application/json"));
+        let first = body("chat.completion.chunk", choice("delta", &json!(null)));
+        let last = body("chat.completion.chunk", json!({"index": 0, "delta": {}, "finish_reason": finish}));
+        answers.push((format!("data: {first}\n\ndata: {last}\n\ndata: [DONE]\n\n"), "text/event-stream"));
+    }
+    let stopped = answers[1].0.replace(r#""content_filter""#, r#""stop""#);
+    assert!(stopped.contains("stop"));
+    let cut = stopped.replace("data: [DONE]\n\n", "");
+    let error = cut.clone() + "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\"}}\n\n";
+    answers.extend([cut, error.clone(), error + "data: [DONE]\n\n"].map(|stream| (stream, "text/event-stream")));
+    answers
+}
+
 pub fn hello() -> Value {
     json!({"model": "demo/echo", "messages": [{"role": "user", "content": "hello"}]})
 }

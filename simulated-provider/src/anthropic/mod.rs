@@ -35,7 +35,7 @@ pub(crate) async fn answer(incoming: &Incoming<'_>, operation: Anthropic) -> Res
         return serve(incoming, head, |_| Written::json(0, &counted)).await;
     }
     serve(incoming, head, |context| {
-        let answer = Answer::to(&asked, context.length);
+        let answer = Answer::to(&asked, context);
         let cached = incoming.worker.shared.prompt_cache.look_up(&cache, asked.prompt_tokens);
         let reply = Reply::new(context, asked.model, answer, asked.prompt_tokens, cached);
         if asked.stream {

@@ -44,7 +44,7 @@ pub(crate) async fn answer(
         return serve(incoming, head, |_| Written::json(0, &counted)).await;
     }
     serve(incoming, head, |context| {
-        let reply = Reply::new(context, Answer::to(&asked, context.length), asked.prompt_tokens);
+        let reply = Reply::new(context, Answer::to(&asked, context), asked.prompt_tokens);
         match shape {
             Shape::Stream => Written::stream(EVENT_STREAM, reply.answer.tokens(), reply.script()),
             Shape::Plain => Written::json(reply.answer.tokens(), &reply.plain()),

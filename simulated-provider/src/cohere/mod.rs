@@ -34,7 +34,7 @@ pub(crate) async fn answer(incoming: &Incoming<'_>, operation: Cohere) -> Result
     let shape = if asked.stream { Shape::Stream } else { Shape::Plain };
     let head = Head { model: asked.model.clone(), shape, prompt_tokens: asked.prompt_tokens };
     serve(incoming, head, |context| {
-        let reply = Reply::new(context, Answer::to(&asked, context.length), &asked);
+        let reply = Reply::new(context, Answer::to(&asked, context), &asked);
         match shape {
             Shape::Stream => Written::stream(EVENTS, reply.answer.tokens(), reply.script()),
             Shape::Plain => Written::json(reply.answer.tokens(), &reply.plain()),

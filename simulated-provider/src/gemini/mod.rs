@@ -41,7 +41,7 @@ pub(crate) async fn answer(incoming: &Incoming<'_>, operation: Gemini, model: St
     let shape = if form.is_some() { Shape::Stream } else { Shape::Plain };
     let head = Head { model: asked.model.clone(), shape, prompt_tokens: asked.prompt_tokens };
     serve(incoming, head, |context| {
-        let reply = Reply::new(context, Answer::to(&asked, context.length), asked);
+        let reply = Reply::new(context, Answer::to(&asked, context), asked);
         let written = match form {
             None => Written::plain(JSON, reply.tokens(), reply.plain().to_string().into_bytes()),
             Some(Form::Events) => Written::stream(EVENTS, reply.tokens(), reply.script(Form::Events)),

@@ -23,7 +23,7 @@ pub(crate) async fn complete(incoming: &Incoming<'_>, deployment: Option<&str>) 
 }
 
 fn write(asked: Asked<'_>, context: &Context<'_>) -> Written {
-    let answer = Answer::to(&asked, context.length);
+    let answer = Answer::to(&asked, context);
     let reply = Reply {
         id: context.id("chatcmpl-"),
         created: context.created,

@@ -25,7 +25,7 @@ pub(super) async fn complete(incoming: &Incoming<'_>, body: &Map<String, Value>)
     let shape = if asked.stream { Shape::Stream } else { Shape::Plain };
     let head = Head { model: asked.model.clone(), shape, prompt_tokens: asked.prompt_tokens };
     serve(incoming, head, |context| {
-        let reply = Reply { answer: Answer::to(&asked, context.length), id: context.id("cmpl-"), asked, context };
+        let reply = Reply { answer: Answer::to(&asked, context), id: context.id("cmpl-"), asked, context };
         let tokens = reply.tokens();
         let written = if reply.asked.stream {
             Written::stream(EVENTS, tokens, reply.script())

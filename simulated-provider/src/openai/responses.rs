@@ -18,7 +18,7 @@ pub(super) async fn respond(incoming: &Incoming<'_>, body: &Map<String, Value>) 
     let shape = if asked.stream { Shape::Stream } else { Shape::Plain };
     let head = Head { model: asked.model.clone(), shape, prompt_tokens: asked.prompt_tokens };
     serve(incoming, head, |context| {
-        let reply = Reply::new(context, Answer::to(&asked, context.length), &asked, body);
+        let reply = Reply::new(context, Answer::to(&asked, context), &asked, body);
         let tokens = reply.answer.tokens();
         match shape {
             Shape::Stream => Written::stream(EVENTS, tokens, responses_events::script(&reply)),

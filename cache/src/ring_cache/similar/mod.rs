@@ -4,6 +4,7 @@
 //! there by an exact look-up, in the tenant's own namespace and not purged. The map:
 //!
 //! - `find`: a look-up, from the question to the entry.
+//! - `measure`: how sure it must be, and who is asked besides the guard.
 //! - `search`: the candidates, from this node or from those that hold the space; or from a vector database.
 //! - `database`: the vector database, within its deadline.
 //! - `learn`: a question becomes findable; what is gone is forgotten.
@@ -18,6 +19,7 @@ mod find;
 mod habits;
 mod here;
 mod learn;
+mod measure;
 mod notes;
 mod rebuild;
 mod search;
@@ -32,7 +34,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub(super) use database::Gone;
-pub use explain::Comparison;
+pub use explain::{Comparison, Heard};
+pub use measure::Measure;
 pub use stats::{SIMILARITY_BOUNDS, SemanticStats};
 
 use super::latency::Percentile;
@@ -41,8 +44,9 @@ use crate::config::SemanticConfig;
 use crate::entry::Entry;
 use crate::identity::NamespaceId;
 use crate::message::{Components, MAX_CANDIDATES, MAX_DIMENSION};
+use crate::semantic::confirm::Panel;
 use crate::semantic::guard::LONGEST_PROMPT;
-use crate::semantic::{Guard, Reason};
+use crate::semantic::{Confirmer, Guard, Reason};
 use crate::vector::{Indexes, IndexesConfig};
 use habits::Habits;
 use here::Splits;
@@ -75,10 +79,12 @@ pub enum Similar {
     Hit {
         /// The entry.
         entry: Arc<Entry>,
-        /// How surely, 0 to 1; at least the threshold.
+        /// How surely by the guard, 0 to 1; at least the threshold, but for what a second opinion has confirmed.
         similarity: f32,
         /// The cosine of the two questions.
         cosine: f32,
+        /// Whose second opinion decided, if one did.
+        by: Option<Confirmer>,
     },
     /// None does. The best of those that were refused, if there was one.
     Miss(Option<Refused>),
@@ -87,12 +93,14 @@ pub enum Similar {
 /// A candidate that does not answer the question.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Refused {
-    /// How surely it would, 0 to 1; below the threshold.
+    /// How surely it would by the guard, 0 to 1; below the threshold, but for what a second opinion has refused.
     pub similarity: f32,
     /// The cosine of the two questions.
     pub cosine: f32,
     /// What speaks against it.
     pub reason: Reason,
+    /// Who refused it though the guard did not, or confirmed its doubt.
+    pub by: Option<Confirmer>,
 }
 
 /// All that a node needs for semantic look-ups.
@@ -100,6 +108,7 @@ pub struct Refused {
 pub(super) struct Semantic {
     config: SemanticConfig,
     guard: Guard,
+    panel: Panel,
     indexes: Indexes,
     notes: Notes,
     splits: Splits,
@@ -119,6 +128,7 @@ impl Semantic {
         let vectors = IndexesConfig { max_bytes: config.max_bytes - texts, ..IndexesConfig::default() };
         Semantic {
             guard: Guard::of_space(config.embedder.space()),
+            panel: Panel::new(),
             indexes: Indexes::new(vectors),
             notes: Notes::new(texts, clock),
             splits: Splits::default(),

@@ -6,7 +6,8 @@ use super::{Refused, Similar};
 use crate::identity::NamespaceId;
 use crate::ring_cache::RingCache;
 use crate::ring_cache::counters::Counter;
-use crate::semantic::Reason;
+use crate::semantic::confirm::ConfirmStats;
+use crate::semantic::{Confirmer, Reason};
 
 /// The buckets of [`SemanticStats::similarities`] end here, each bound included. Contradictions have the first to
 /// themselves; it is finest where thresholds are.
@@ -43,6 +44,8 @@ pub struct SemanticStats {
     pub spaces: u64,
     /// The memory for vectors and for the texts beside them.
     pub bytes: u64,
+    /// What became of questions for a second opinion, by who was asked; everybody is listed.
+    pub confirmations: Vec<(Confirmer, ConfirmStats)>,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +123,7 @@ impl RingCache {
             vectors: held.vectors,
             spaces: semantic.indexes.spaces().len() as u64,
             bytes: held.bytes + semantic.notes.bytes(),
+            confirmations: Confirmer::ALL.into_iter().map(|who| (who, semantic.panel.stats(who))).collect(),
         })
     }
 }
@@ -132,7 +136,7 @@ mod tests {
     fn a_similarity_is_counted_where_it_belongs() {
         let counters = Counters::default();
         for similarity in [0.0, 0.05, 0.849_9, 0.85, 0.850_01, 1.0, f32::NAN, 7.0] {
-            counters.count(&Similar::Miss(Some(Refused { similarity, cosine: 0.9, reason: Reason::Doubt })));
+            counters.count(&Similar::Miss(Some(Refused { similarity, cosine: 0.9, reason: Reason::Doubt, by: None })));
         }
         counters.count(&Similar::Miss(None));
         let counted = counters.similarities.each_ref().map(Counter::get);

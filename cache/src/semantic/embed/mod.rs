@@ -4,7 +4,8 @@
 //! - [`StaticEmbedder`]: the default, a table of token vectors in the binary.
 //! - [`Batched`]: before a model that is dear to ask: batches, a bounded queue, vectors that are known.
 //! - [`OpenAi`]: a model behind `/v1/embeddings`.
-//! - [`Folder`] and, with the feature `local-embedder`, `Local`: a model in this process.
+//! - [`Folder`] and, with the feature `local-embedder`, `Local`: a model in this process; [`PairFolder`] and `PairModel`: one
+//!   that classifies pairs.
 //! - `wordpiece`: the tokenizer of the model that the table was distilled from.
 //! - `table`: the table's file.
 //! - `kernel`: the sums over its vectors.
@@ -20,9 +21,9 @@ mod wordpiece;
 
 pub use batched::{Batched, Bounds, Model};
 pub(crate) use kernel::{product, products};
-pub use local::{Folder, FolderError, Shape};
+pub use local::{Folder, FolderError, PairFolder, Shape};
 #[cfg(feature = "local-embedder")]
-pub use local::{Local, local_bounds};
+pub use local::{Local, PairModel, Threads, local_bounds};
 pub use openai::OpenAi;
 pub use static_embedder::StaticEmbedder;
 pub(crate) use static_embedder::normalise;

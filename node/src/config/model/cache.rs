@@ -111,11 +111,83 @@ pub struct Semantic {
     pub embedder: Embedder,
     /// What keeps the vectors.
     pub vectors: Vectors,
+    /// What a `cross_encoder` and a `judge` are asked about. What a check of the guard contradicts is never asked about.
+    pub confirm: Confirm,
+    /// A model on this node that reads both prompts and must agree. Off by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_encoder: Option<CrossEncoder>,
+    /// A provider's chat model that reads both prompts and must agree. Off by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judge>,
 }
 
 impl Default for Semantic {
     fn default() -> Self {
-        Self { enabled: true, threshold: 0.85, history: 3, embedder: Embedder::default(), vectors: Vectors::default() }
+        Self {
+            enabled: true,
+            threshold: 0.85,
+            history: 3,
+            embedder: Embedder::default(),
+            vectors: Vectors::default(),
+            confirm: Confirm::default(),
+            cross_encoder: None,
+            judge: None,
+        }
+    }
+}
+
+/// What a second opinion is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirm {
+    /// Candidates that the guard doubts: confirmed, they are hits.
+    #[default]
+    Doubts,
+    /// Those that the guard is sure of too: refused, they are none.
+    All,
+}
+
+/// A classifier of pairs, in builds with the feature `local-embedder`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CrossEncoder {
+    /// The folder with the model: config.json, vocab.txt and model.safetensors of a BERT for sequence classification.
+    pub folder: std::path::PathBuf,
+    /// How sure it must be, above 0 and at most 1.
+    #[serde(default = "CrossEncoder::default_threshold")]
+    pub threshold: f64,
+    /// Which of the model's labels says that both prompts mean the same. Default: the one that is called so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// How long a request waits for it; what comes later is the guard's own verdict.
+    #[serde(default = "CrossEncoder::default_deadline")]
+    pub deadline: Period,
+}
+
+impl CrossEncoder {
+    fn default_threshold() -> f64 {
+        0.9
+    }
+
+    fn default_deadline() -> Period {
+        Period::seconds(1)
+    }
+}
+
+/// A chat model that is asked about a pair of prompts. The key whose request asks pays for it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Judge {
+    /// `provider/model`. A cheap and quick one.
+    pub model: String,
+    /// How long a request waits for it; what comes later is the guard's own verdict.
+    #[serde(default = "Judge::default_deadline")]
+    pub deadline: Period,
+}
+
+impl Judge {
+    fn default_deadline() -> Period {
+        Period::seconds(2)
     }
 }
 
@@ -138,7 +210,7 @@ pub struct Embedder {
     /// `local`: the folder with the model; `peerway model fetch` tells how to get it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<std::path::PathBuf>,
-    /// `local`: threads that run the model. Default: one for each four cores.
+    /// `local`, and a `cross_encoder`: threads that run the models. Default: one for each four cores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
     /// `openai`, `local`: how long a request waits for its vector; what comes later is a miss.

@@ -1,5 +1,7 @@
 //! The `cache` block: what is kept, by whom, and when an answer serves another request.
 
+mod confirm;
+
 use peerway_cache::vector_store::{Connection, ConnectionError};
 use peerway_dialect::Dialect;
 
@@ -40,6 +42,7 @@ pub(super) fn verify(config: &Config, verdict: &mut Verdict) {
     semantic(&cache.semantic, verdict);
     embedder(config, &cache.semantic.embedder, verdict);
     vectors(&cache.semantic.vectors, verdict);
+    confirm::verify(config, &cache.semantic, verdict);
 }
 
 fn backend(backend: &CacheBackend, verdict: &mut Verdict) {
@@ -89,13 +92,14 @@ fn semantic(semantic: &Semantic, verdict: &mut Verdict) {
 
 fn embedder(config: &Config, embedder: &Embedder, verdict: &mut Verdict) {
     const PATH: &str = "cache.semantic.embedder";
-    let kind = embedder.kind;
+    let (kind, cross_encoder) = (embedder.kind, &config.cache.semantic.cross_encoder);
     let given = [
         ("provider", "openai", EmbedderKind::OpenAi, embedder.provider.is_some()),
         ("model", "openai", EmbedderKind::OpenAi, embedder.model.is_some()),
         ("dimensions", "openai", EmbedderKind::OpenAi, embedder.dimensions.is_some()),
         ("folder", "local", EmbedderKind::Local, embedder.folder.is_some()),
-        ("threads", "local", EmbedderKind::Local, embedder.threads.is_some()),
+        // A cross encoder runs on them too.
+        ("threads", "local", EmbedderKind::Local, embedder.threads.is_some() && cross_encoder.is_none()),
     ];
     for (field, name, owner, given) in given {
         if given && kind != owner {

@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
+use peerway_cache::semantic::confirm::Standing;
 use peerway_cache::semantic::embed::EmbedError;
-use peerway_cache::semantic::{Check, CheckVerdict, Reason};
-use peerway_cache::{IdentityError, Question, RingCache, TenantScope};
+use peerway_cache::semantic::{Check, CheckVerdict, Confirm, Reason};
+use peerway_cache::{Comparison, Heard, IdentityError, Measure, Question, RingCache, TenantScope};
 
-use super::OPERATION;
+use super::judge::Unasked;
 use super::meaning::{AGREES, question};
+use super::{OPERATION, asks};
+use crate::config;
 
 /// What is compared.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +34,8 @@ pub(crate) struct Explained {
     pub guard: &'static str,
     pub reason: Option<&'static str>,
     pub checks: Vec<Check>,
+    /// Who is asked besides the guard.
+    pub heard: Vec<Heard>,
 }
 
 /// Why nothing can be told.
@@ -44,10 +49,11 @@ pub(crate) enum ExplainError {
 
 /// What stands for the guard's word where it is not asked.
 const NOT_ASKED: &str = "not_asked";
+const DOUBTS: &str = "doubts";
 
 pub(in crate::gateway) async fn explain(
     cache: &RingCache,
-    history: usize,
+    settings: &config::Semantic,
     pair: Pair<'_>,
     threshold: f32,
 ) -> Result<Explained, ExplainError> {
@@ -62,7 +68,7 @@ pub(in crate::gateway) async fn explain(
             if id("first", first)? == id("second", second)? {
                 return Ok(Explained::same());
             }
-            let asked = |body| question(cache, (&TenantScope::cluster(), ""), history, body);
+            let asked = |body| question(cache, (&TenantScope::cluster(), ""), settings.history, body);
             match (asked(first), asked(second)) {
                 (Err(unfit), _) | (_, Err(unfit)) => return Ok(Explained::not_asked(unfit.as_str(), None)),
                 (Ok(Question { context: a, text: first, .. }), Ok(Question { context: b, text: second, .. })) => {
@@ -74,34 +80,69 @@ pub(in crate::gateway) async fn explain(
             }
         }
     };
-    match cache.compare(&texts.0, &texts.1).await {
+    let judge = settings.judge.is_some().then_some(Unasked(settings));
+    let measure = Measure {
+        threshold,
+        asks: asks(settings),
+        raises: threshold <= settings.threshold as f32,
+        judge: judge.as_ref().map(|judge| judge as &dyn Confirm),
+    };
+    match cache.compare(&texts.0, &texts.1, measure).await {
         None => Ok(Explained::not_asked("off", None)),
         Some(Err(error)) => Err(error.into()),
         Some(Ok(compared)) if !compared.is_candidate => Ok(Explained::not_asked("cosine", Some(compared.cosine))),
-        Some(Ok(compared)) => {
-            let verdict = compared.verdict;
-            let hit = verdict.similarity >= threshold;
-            let contradicts = verdict.checks.iter().any(|check| check.verdict == CheckVerdict::Contradicts);
-            let guard = match (hit, contradicts) {
-                (true, _) => AGREES,
-                (false, true) => "contradicts",
-                (false, false) => "doubts",
-            };
-            let reason = (!hit).then(|| verdict.reason.unwrap_or(Reason::Doubt).as_str());
-            let (cosine, similarity) = (Some(compared.cosine), verdict.similarity);
-            Ok(Explained { hit, is_same: false, cosine, similarity, guard, reason, checks: verdict.checks })
-        }
+        Some(Ok(compared)) => Ok(Explained::compared(compared)),
     }
 }
 
 impl Explained {
+    fn compared(Comparison { cosine, verdict, standing, heard, .. }: Comparison) -> Self {
+        let refuses = |heard: &&Heard| heard.sure.is_some_and(|sure| sure < heard.threshold);
+        let is_known = heard.iter().all(|heard| heard.sure.is_some());
+        let (hit, guard, reason) = match (heard.iter().find(refuses), standing) {
+            (Some(heard), _) => (false, heard.who.as_str(), Some(heard.who.as_str())),
+            (None, Standing::Sure) => {
+                (true, heard.last().filter(|_| is_known).map_or(AGREES, |last| last.who.as_str()), None)
+            }
+            (None, Standing::Doubt) => match heard.last().filter(|_| is_known) {
+                Some(last) => (true, last.who.as_str(), None),
+                None => (false, DOUBTS, Some(verdict.reason.unwrap_or(Reason::Doubt).as_str())),
+            },
+            (None, Standing::Refused) => {
+                let contradicts = verdict.checks.iter().any(|check| check.verdict == CheckVerdict::Contradicts);
+                let reason = verdict.reason.unwrap_or(Reason::Doubt).as_str();
+                (false, if contradicts { "contradicts" } else { DOUBTS }, Some(reason))
+            }
+        };
+        let (cosine, similarity) = (Some(cosine), verdict.similarity);
+        Self { hit, is_same: false, cosine, similarity, guard, reason, checks: verdict.checks, heard }
+    }
+
     fn same() -> Self {
         let (cosine, checks) = (Some(1.0), Vec::new());
-        Self { hit: true, is_same: true, cosine, similarity: 1.0, guard: AGREES, reason: None, checks }
+        Self {
+            hit: true,
+            is_same: true,
+            cosine,
+            similarity: 1.0,
+            guard: AGREES,
+            reason: None,
+            checks,
+            heard: Vec::new(),
+        }
     }
 
     fn not_asked(reason: &'static str, cosine: Option<f32>) -> Self {
         let (similarity, checks) = (0.0, Vec::new());
-        Self { hit: false, is_same: false, cosine, similarity, guard: NOT_ASKED, reason: Some(reason), checks }
+        Self {
+            hit: false,
+            is_same: false,
+            cosine,
+            similarity,
+            guard: NOT_ASKED,
+            reason: Some(reason),
+            checks,
+            heard: Vec::new(),
+        }
     }
 }

@@ -4,8 +4,8 @@
 //! not served by what was good enough for them.
 
 use bytes::Bytes;
-use peerway_cache::semantic::Reason;
-use peerway_cache::{Question, RingCache, Similar, TenantScope};
+use peerway_cache::semantic::{Asks, Confirm, Confirmer, Reason};
+use peerway_cache::{self as cache, Question, Refused, RingCache, Similar, TenantScope};
 
 use super::turn::{Turn, Unfit};
 use super::{Found, Participation};
@@ -20,6 +20,9 @@ pub(super) struct Measure {
     pub scope: TenantScope,
     pub namespace: String,
     pub threshold: f32,
+    /// Whether a second opinion may raise what the guard doubts: not for a client that wants to be surer than the rule.
+    pub raises: bool,
+    pub asks: Asks,
     pub history: usize,
 }
 
@@ -45,12 +48,18 @@ pub(in crate::gateway) struct Judged {
     pub similarity: f32,
     /// Why its answer was refused; none: it was given.
     pub refused: Option<Reason>,
+    /// Whose second opinion decided.
+    pub by: Option<Confirmer>,
 }
 
 impl Judged {
     /// As `x-peerway-cache-guard` says it.
     pub(in crate::gateway) fn guard(&self) -> &'static str {
-        self.refused.map_or(AGREES, Reason::as_str)
+        match (self.by, self.refused) {
+            (Some(by), _) => by.as_str(),
+            (None, Some(reason)) => reason.as_str(),
+            (None, None) => AGREES,
+        }
     }
 
     /// As `x-peerway-cache-similarity` says it: rounded down, so that what is below a threshold never looks like it.
@@ -83,22 +92,27 @@ impl<'p> Meaning<'p> {
 
     /// The answer to a request that means the same. Asked a second time it knows no more.
     pub(super) async fn look_up(&mut self, replay: Replay) -> Option<Found> {
-        let Participation { cache, measure, .. } = self.participation;
+        let Participation { cache, measure, judge, .. } = self.participation;
         let measure = measure.as_ref()?;
         if !matches!(self.state, State::NotAsked) {
             return None;
         }
         self.read();
         let State::Asked(question) = &self.state else { return None };
-        match cache.find_similar(question, measure.threshold).await {
-            Similar::Hit { entry, similarity, .. } => {
+        let judge = judge.as_ref().map(|judge| judge as &dyn Confirm);
+        let by = cache::Measure { threshold: measure.threshold, asks: measure.asks, raises: measure.raises, judge };
+        match cache.find_similar(question, by).await {
+            Similar::Hit { entry, similarity, by, .. } => {
                 let hit = self.participation.hit(&entry, replay)?;
-                self.judged = Some(Judged { similarity, refused: None });
+                self.judged = Some(Judged { similarity, refused: None, by });
                 Some(Found::Similar { hit, id: entry.id })
             }
             Similar::Miss(refused) => {
-                self.judged =
-                    refused.map(|refused| Judged { similarity: refused.similarity, refused: Some(refused.reason) });
+                self.judged = refused.map(|Refused { similarity, reason, by, .. }| Judged {
+                    similarity,
+                    refused: Some(reason),
+                    by,
+                });
                 None
             }
         }

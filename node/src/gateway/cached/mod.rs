@@ -3,6 +3,7 @@
 mod explain;
 mod fill;
 mod follow;
+mod judge;
 mod meaning;
 mod replay;
 mod saving;
@@ -16,19 +17,21 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use peerway_cache::policy::{self, Rules};
+use peerway_cache::semantic::Asks;
 use peerway_cache::{Boarding, Ending, Entry, EntryId, Lead, NamespaceId, Place, Question, RingCache, TenantScope};
 use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use super::AnswerCache;
 use super::plan::Plan;
-use crate::config::{Activation, Scope};
+use crate::config::{self, Activation, Scope};
 use crate::dialect::openai::{Replay, Usage};
 use crate::governance::VirtualKey;
 pub(super) use explain::explain;
 pub(crate) use explain::{ExplainError, Explained, Pair};
 pub(super) use fill::Fill;
 use follow::follow;
+pub(super) use judge::Judge;
 pub(super) use meaning::Judged;
 use meaning::{Meaning, Measure};
 use replay::replayed;
@@ -54,6 +57,8 @@ pub(super) struct Participation {
     rules: Rules,
     /// Where the answer to another request would do too.
     measure: Option<Measure>,
+    /// Who is asked about what the guard doubts.
+    judge: Option<Judge>,
 }
 
 /// What a look-up came to.
@@ -113,15 +118,31 @@ impl Participation {
                 let generation = cache.generation(&namespace);
                 let runtime = answers.runtime.clone();
                 let history = plan.cache.semantic.history;
-                let measure =
-                    threshold.map(|threshold| Measure { scope, namespace: name.to_owned(), threshold, history });
-                Some(Self { cache, runtime, id, namespace, generation, read, keep_for, rules, measure })
+                let measure = threshold.map(|threshold| Measure {
+                    scope,
+                    namespace: name.to_owned(),
+                    threshold,
+                    raises: rules.threshold.is_some_and(|rule| threshold <= rule),
+                    asks: asks(&plan.cache.semantic),
+                    history,
+                });
+                Some(Self { cache, runtime, id, namespace, generation, read, keep_for, rules, measure, judge: None })
             }
             Err(error) => {
                 debug!(%error, "a request has no cache id and passes the cache by");
                 None
             }
         }
+    }
+
+    /// With somebody who is asked about what the guard doubts.
+    pub(super) fn with_judge(self, judge: Option<Judge>) -> Self {
+        Self { judge, ..self }
+    }
+
+    /// Who is asked about what the guard doubts.
+    pub(super) fn judge(&self) -> Option<&Judge> {
+        self.judge.as_ref()
     }
 
     pub(super) fn id(&self) -> String {
@@ -213,6 +234,14 @@ impl Participation {
     /// What keeps the answer, unless the client does not want that. As long as it is there, others may wait for it.
     pub(super) fn into_fill(self, lead: Option<Lead>, question: Option<Question>) -> Option<Fill> {
         self.keep_for.map(|keep_for| Fill { participation: self, keep_for, lead, question })
+    }
+}
+
+/// What a second opinion is asked for.
+fn asks(settings: &config::Semantic) -> Asks {
+    match settings.confirm {
+        config::Confirm::Doubts => Asks::Doubts,
+        config::Confirm::All => Asks::All,
     }
 }
 

@@ -13,8 +13,10 @@ const NOT_A_TOKEN: f32 = -1e9;
 #[derive(Debug)]
 pub(super) struct Bert {
     words: Tensor,
-    /// Of each place, with the kind of the only text added.
+    /// Of each place, with the kind of the first text added.
     places: Tensor,
+    /// What the kind of a pair's second text adds to that.
+    second: Option<Tensor>,
     norm: LayerNorm,
     layers: Vec<Layer>,
 }
@@ -33,20 +35,30 @@ struct Layer {
 }
 
 /// The tensors of a file, taken out by name.
-struct Tensors<'a> {
+pub(super) struct Tensors<'a> {
     all: HashMap<String, Tensor>,
     prefix: &'a str,
     epsilon: f64,
 }
 
-impl Tensors<'_> {
+impl<'a> Tensors<'a> {
+    pub(super) fn read(bytes: &[u8], prefix: &'a str, shape: &Shape) -> Result<Self> {
+        let all = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?;
+        Ok(Self { all, prefix, epsilon: shape.layer_norm_eps })
+    }
+
+    /// Where the names of the tensors stand for themselves.
+    pub(super) fn unprefixed(self) -> Tensors<'static> {
+        Tensors { all: self.all, prefix: "", epsilon: self.epsilon }
+    }
+
     fn take(&mut self, name: &str) -> Result<Tensor> {
         let name = format!("{}{name}", self.prefix);
         let found = self.all.remove(&name);
         found.ok_or_else(|| candle_core::Error::Msg(format!("no tensor {name}")))?.to_dtype(DType::F32)
     }
 
-    fn linear(&mut self, name: &str) -> Result<Linear> {
+    pub(super) fn linear(&mut self, name: &str) -> Result<Linear> {
         Ok(Linear::new(self.take(&format!("{name}.weight"))?, Some(self.take(&format!("{name}.bias"))?)))
     }
 
@@ -58,15 +70,20 @@ impl Tensors<'_> {
 
 impl Bert {
     pub(super) fn load(bytes: &[u8], prefix: &str, shape: &Shape) -> Result<Self> {
-        let all = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?;
-        let mut tensors = Tensors { all, prefix, epsilon: shape.layer_norm_eps };
-        let kind = tensors.take("embeddings.token_type_embeddings.weight")?.get(0)?;
+        Self::take(&mut Tensors::read(bytes, prefix, shape)?, shape)
+    }
+
+    pub(super) fn take(tensors: &mut Tensors<'_>, shape: &Shape) -> Result<Self> {
+        let kinds = tensors.take("embeddings.token_type_embeddings.weight")?;
+        let kind = kinds.get(0)?;
+        let second = if shape.type_vocab_size > 1 { Some((kinds.get(1)? - &kind)?) } else { None };
         Ok(Self {
+            second,
             words: tensors.take("embeddings.word_embeddings.weight")?,
             places: tensors.take("embeddings.position_embeddings.weight")?.broadcast_add(&kind)?,
             norm: tensors.norm("embeddings.LayerNorm")?,
             layers: (0..shape.num_hidden_layers)
-                .map(|layer| Layer::load(&mut tensors, &format!("encoder.layer.{layer}"), shape.num_attention_heads))
+                .map(|layer| Layer::load(tensors, &format!("encoder.layer.{layer}"), shape.num_attention_heads))
                 .collect::<Result<_>>()?,
         })
     }
@@ -74,23 +91,33 @@ impl Bert {
     /// The mean of each text's tokens; texts are rows of token numbers, none of them empty.
     pub(super) fn means(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-        let row = |text: &&[u32], token: fn(u32) -> u32, none: u32| {
-            let tokens = text.iter().map(move |&number| token(number));
-            tokens.chain(std::iter::repeat_n(none, longest - text.len())).collect::<Vec<u32>>()
-        };
-        let size = (texts.len(), longest);
-        let numbers: Vec<u32> = texts.iter().flat_map(|text| row(text, |number| number, 0)).collect();
-        let tokens: Vec<u32> = texts.iter().flat_map(|text| row(text, |_| 1, 0)).collect();
-        let tokens = Tensor::from_vec(tokens, size, &Device::Cpu)?.to_dtype(DType::F32)?;
-        let hidden = self.hidden(&Tensor::from_vec(numbers, size.0 * size.1, &Device::Cpu)?, &tokens)?;
+        let numbers = rows(texts, longest, |_, number| number)?.flatten_all()?;
+        let tokens = rows(texts, longest, |_, _| 1)?.to_dtype(DType::F32)?;
+        let hidden = self.hidden(&numbers, &tokens, None)?;
         let sums = hidden.broadcast_mul(&tokens.unsqueeze(D::Minus1)?)?.sum(1)?;
         sums.broadcast_div(&tokens.sum_keepdim(1)?)?.to_vec2()
     }
 
-    /// The state of each token behind the last layer: (texts, tokens, hidden).
-    fn hidden(&self, numbers: &Tensor, tokens: &Tensor) -> Result<Tensor> {
+    /// The state of the first token of each pair: (pairs, hidden). Pairs are rows of token numbers, and where in the row the
+    /// second text begins.
+    pub(super) fn first_states(&self, pairs: &[(&[u32], usize)]) -> Result<Tensor> {
+        let texts: Vec<&[u32]> = pairs.iter().map(|(tokens, _)| *tokens).collect();
+        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        let numbers = rows(&texts, longest, |_, number| number)?.flatten_all()?;
+        let tokens = rows(&texts, longest, |_, _| 1)?.to_dtype(DType::F32)?;
+        let is_second = |(row, place): (usize, usize), _| u32::from(place >= pairs[row].1);
+        let second = rows(&texts, longest, is_second)?.to_dtype(DType::F32)?;
+        self.hidden(&numbers, &tokens, Some(&second))?.narrow(1, 0, 1)?.squeeze(1)
+    }
+
+    /// The state of each token behind the last layer: (texts, tokens, hidden). `second`: which tokens are of a pair's second
+    /// text.
+    fn hidden(&self, numbers: &Tensor, tokens: &Tensor, second: Option<&Tensor>) -> Result<Tensor> {
         let (texts, longest) = tokens.dims2()?;
-        let words = self.words.index_select(numbers, 0)?.reshape((texts, longest, ()))?;
+        let mut words = self.words.index_select(numbers, 0)?.reshape((texts, longest, ()))?;
+        if let (Some(second), Some(kind)) = (second, &self.second) {
+            words = (words + second.unsqueeze(D::Minus1)?.broadcast_mul(kind)?)?;
+        }
         let mut x = self.norm.forward(&words.broadcast_add(&self.places.narrow(0, 0, longest)?)?)?;
         // 0 for tokens.
         let mask = tokens.affine(-f64::from(NOT_A_TOKEN), f64::from(NOT_A_TOKEN))?.reshape((texts, 1, 1, longest))?;
@@ -99,6 +126,16 @@ impl Bert {
         }
         Ok(x)
     }
+}
+
+/// Texts as rows of one length; what is no token is 0.
+fn rows(texts: &[&[u32]], longest: usize, of: impl Fn((usize, usize), u32) -> u32) -> Result<Tensor> {
+    let mut all = Vec::with_capacity(texts.len() * longest);
+    for (row, text) in texts.iter().enumerate() {
+        all.extend(text.iter().enumerate().map(|(place, &number)| of((row, place), number)));
+        all.resize((row + 1) * longest, 0);
+    }
+    Tensor::from_vec(all, (texts.len(), longest), &Device::Cpu)
 }
 
 impl Layer {

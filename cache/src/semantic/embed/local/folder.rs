@@ -104,21 +104,14 @@ struct Pooling {
 }
 
 #[derive(Deserialize)]
-struct Stored {
-    dtype: String,
-    shape: Vec<usize>,
+pub(super) struct Stored {
+    pub(super) dtype: String,
+    pub(super) shape: Vec<usize>,
 }
 
 impl Folder {
     /// Reads the folder; of the weights their names and shapes.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
-        let shape: Shape = json(path, "config.json")?;
-        shape.check().map_err(|reason| content(path, "config.json", reason))?;
-        let tokenizer: Tokenizer = optional(path, "tokenizer_config.json")?;
-        if tokenizer.do_lower_case == Some(false) {
-            let reason = "the model tells upper from lower case, which the local embedder cannot: take an uncased one";
-            return Err(content(path, "tokenizer_config.json", reason));
-        }
         let pooling: Pooling = optional(path, "1_Pooling/config.json")?;
         if pooling.pooling_mode_mean_tokens == Some(false) {
             let reason =
@@ -126,6 +119,20 @@ impl Folder {
             return Err(content(path, "1_Pooling/config.json", reason));
         }
         let sentence: Sentence = optional(path, "sentence_bert_config.json")?;
+        let longest = sentence.max_seq_length.unwrap_or(MOST_TOKENS).clamp(FEWEST_TOKENS, MOST_TOKENS);
+        let folder = Self::bert(path)?;
+        Ok(Self { most_tokens: longest.min(folder.most_tokens), ..folder })
+    }
+
+    /// Any BERT, whatever it was made for; it takes as many tokens as it has places for.
+    pub(super) fn bert(path: &Path) -> Result<Self, FolderError> {
+        let shape: Shape = json(path, "config.json")?;
+        shape.check().map_err(|reason| content(path, "config.json", reason))?;
+        let tokenizer: Tokenizer = optional(path, "tokenizer_config.json")?;
+        if tokenizer.do_lower_case == Some(false) {
+            let reason = "the model tells upper from lower case, which the local embedder cannot: take an uncased one";
+            return Err(content(path, "tokenizer_config.json", reason));
+        }
         let vocabulary = vocabulary(path, &shape)?;
         let number = |token: &str| {
             let found = vocabulary.get(token).copied();
@@ -133,8 +140,7 @@ impl Folder {
         };
         let (begin, end, _) = (number("[CLS]")?, number("[SEP]")?, number("[UNK]")?);
         let prefix = weights(path, &shape)?;
-        let longest = sentence.max_seq_length.unwrap_or(MOST_TOKENS).clamp(FEWEST_TOKENS, MOST_TOKENS);
-        let most_tokens = longest.min(shape.max_position_embeddings);
+        let most_tokens = shape.max_position_embeddings;
         Ok(Self { path: path.to_owned(), shape, most_tokens, vocabulary, begin, end, prefix })
     }
 
@@ -150,7 +156,7 @@ impl Folder {
     }
 }
 
-const WEIGHTS: &str = "model.safetensors";
+pub(super) const WEIGHTS: &str = "model.safetensors";
 
 impl Shape {
     fn check(&self) -> Result<(), String> {
@@ -220,7 +226,7 @@ impl Shape {
     }
 }
 
-fn content(folder: &Path, file: &str, reason: impl Into<String>) -> FolderError {
+pub(super) fn content(folder: &Path, file: &str, reason: impl Into<String>) -> FolderError {
     FolderError::Content { path: folder.join(file), reason: reason.into() }
 }
 
@@ -236,7 +242,7 @@ fn read(folder: &Path, file: &str, most: u64) -> Result<Vec<u8>, FolderError> {
     Ok(bytes)
 }
 
-fn json<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<T, FolderError> {
+pub(super) fn json<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<T, FolderError> {
     let bytes = read(folder, file, MAX_SMALL_FILE)?;
     serde_json::from_slice(&bytes).map_err(|error| content(folder, file, error.to_string()))
 }
@@ -271,7 +277,7 @@ fn weights(folder: &Path, shape: &Shape) -> Result<&'static str, FolderError> {
         let Some(Stored { dtype, shape }) = stored else {
             return Err(content(folder, WEIGHTS, format!("has no tensor {name}")));
         };
-        if shape != expected || !matches!(dtype.as_str(), "F32" | "F16" | "BF16") {
+        if shape != expected || !is_float(&dtype) {
             let reason = format!("{name} is {dtype} {shape:?}, and config.json asks for floats {expected:?}");
             return Err(content(folder, WEIGHTS, reason));
         }
@@ -279,8 +285,12 @@ fn weights(folder: &Path, shape: &Shape) -> Result<&'static str, FolderError> {
     Ok(prefix)
 }
 
+pub(super) fn is_float(dtype: &str) -> bool {
+    matches!(dtype, "F32" | "F16" | "BF16")
+}
+
 /// The file's own list of its tensors: a length in eight bytes, then JSON.
-fn header(folder: &Path) -> Result<HashMap<String, serde_json::Value>, FolderError> {
+pub(super) fn header(folder: &Path) -> Result<HashMap<String, serde_json::Value>, FolderError> {
     let path = folder.join(WEIGHTS);
     let failed = |source| FolderError::File { path: path.clone(), source };
     let mut file = std::fs::File::open(&path).map_err(failed)?;

@@ -1,15 +1,13 @@
-//! The model at work: threads of its own, texts of one length together.
+//! The model at work: texts of one length together.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use tokio::sync::oneshot;
 
 use super::bert::Bert;
-use super::{Folder, FolderError};
+use super::{Folder, FolderError, Threads};
 use crate::semantic::embed::wordpiece::pieces_in;
 use crate::semantic::embed::{Bounds, Model, unit};
 
@@ -21,7 +19,7 @@ const TOGETHER: usize = 8;
 #[derive(Debug)]
 pub struct Local {
     encoder: Arc<Encoder>,
-    pool: ThreadPool,
+    threads: Threads,
     space: String,
 }
 
@@ -32,8 +30,8 @@ pub fn local_bounds(threads: usize) -> Bounds {
 }
 
 impl Local {
-    /// Reads the weights and starts the threads. Takes a good part of a second: not to be called by who serves requests.
-    pub fn load(folder: &Folder, threads: usize) -> Result<Self, FolderError> {
+    /// Reads the weights. Takes a good part of a second: not to be called by who serves requests.
+    pub fn load(folder: &Folder, threads: &Threads) -> Result<Self, FolderError> {
         let bytes = folder.weights()?;
         let digest = blake3::hash(&bytes).to_hex();
         let space = format!("local:{}/{}", folder.shape.hidden_size, &digest[..16]);
@@ -45,14 +43,7 @@ impl Local {
             vocabulary: folder.vocabulary.clone(),
             most_tokens: folder.most_tokens,
         };
-        // A panic ends the call that it happens in, and not the process.
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads.max(1))
-            .thread_name(|number| format!("embed-{number}"))
-            .panic_handler(|_| ())
-            .build()
-            .map_err(|error| folder.unusable(error))?;
-        Ok(Self { encoder: Arc::new(encoder), pool, space })
+        Ok(Self { encoder: Arc::new(encoder), threads: threads.clone(), space })
     }
 }
 
@@ -63,14 +54,10 @@ impl Model for Local {
     }
 
     async fn vectors(&self, texts: &[Arc<str>]) -> Vec<Result<Arc<[f32]>, String>> {
-        let (tell, told) = oneshot::channel();
         let (encoder, count) = (Arc::clone(&self.encoder), texts.len());
         let texts = texts.to_vec();
-        self.pool.spawn(move || {
-            // Nobody may be waiting any more.
-            let _ = tell.send(encoder.vectors(&texts));
-        });
-        told.await.unwrap_or_else(|_| vec![Err("the model failed; the log says where".to_owned()); count])
+        let told = self.threads.run(move || encoder.vectors(&texts)).await;
+        told.unwrap_or_else(|| vec![Err("the model failed; the log says where".to_owned()); count])
     }
 }
 
