@@ -1,6 +1,7 @@
 """A real Redis behind the nodes' cache: it outlives them, is never waited for, and brings nothing back that was purged."""
 
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
