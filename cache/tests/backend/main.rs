@@ -3,6 +3,8 @@
 
 mod conformance;
 #[cfg(feature = "redis")]
+mod last_server;
+#[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
 mod redis_cluster;

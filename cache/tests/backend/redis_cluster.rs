@@ -11,6 +11,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::conformance::{conforms, node, ready, until};
+use crate::last_server;
 use crate::redis_server::{Authority, Masters, SLOTS, Server};
 use crate::support::entry;
 
@@ -138,6 +139,21 @@ async fn a_cluster_that_was_gone_as_a_whole_is_found_again_elsewhere() {
     name.port.store(others.0[1].port, Ordering::SeqCst);
     ready(&*redis).await;
     conforms(redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_whose_last_server_went_while_it_sent_somebody_on_is_found_again() {
+    let name = Name::of(last_server::start().await).await;
+    let redis = Redis::cluster(&[&name.url], None).unwrap();
+    let nobody = EntryId::from([1; 32]);
+    until("the last server is asked", async || match redis.get(&nobody).await {
+        Ok(found) => panic!("{found:?}"),
+        Err(error) => !error.reason.contains("no server was found yet"),
+    })
+    .await;
+    let masters = Masters::start(None);
+    name.port.store(masters.0[0].port, Ordering::SeqCst);
+    ready(&redis).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
