@@ -6,6 +6,7 @@
 //!
 //! - `align`: which word of one prompt stands for which of the other.
 //! - `kindred`: which pairs of words are worth a look.
+//! - `parts`: how much of each prompt, and of each of its sentences, the other covers.
 //! - `checks`: what makes two prompts different, each with its reason.
 //! - `features`: what is weighed.
 //! - `weights`: the trained table.
@@ -15,6 +16,7 @@ mod align;
 mod checks;
 mod features;
 mod kindred;
+mod parts;
 mod verdict;
 mod weights;
 

@@ -76,7 +76,7 @@ static COMMON: LazyLock<FixedMap<char, Vec<&str>>> = LazyLock::new(|| {
 pub(super) fn common(word: &str) -> Option<&'static str> {
     // A slip keeps the first letter.
     let known = COMMON.get(&word.chars().next()?)?;
-    known.iter().copied().find(|known| mistyped(word, known))
+    known.iter().copied().find(|known| mistyped(word, known, 2))
 }
 
 /// Units that are single letters: only after a number.

@@ -1,7 +1,8 @@
 //! Small words that turn a question round: not, unless, only, more, before. They count where the rest is close.
 
+use super::super::align::Link;
 use super::{Check, Pair, Reason, check, outcome, sides};
-use crate::semantic::text::{Role, Word};
+use crate::semantic::text::{Reading, Role, Word};
 
 /// Negations must come in the same number where the prompts are close.
 pub(super) fn negation(pair: &Pair<'_>) -> Check {
@@ -19,6 +20,43 @@ pub(super) fn condition(pair: &Pair<'_>) -> Check {
     let differs = unless(&pair.a.words) != unless(&pair.b.words);
     check(Reason::Condition, outcome(pair.close && differs, differs), if differs { "if | unless" } else { "" })
 }
+
+/// The share of words in common from which what stands behind "if" or "because" is held against the other's.
+const SAME_QUESTION: f32 = 0.35;
+
+/// What stands behind "if" or "because" in one prompt must have something of what stands there in the other.
+pub(super) fn circumstance(pair: &Pair<'_>) -> Check {
+    let (first, second) = (behind(pair.a, &pair.alignment.first), behind(pair.b, &pair.alignment.second));
+    let differ = |(word, its, share): &Behind<'_>| {
+        let (_, others, its_share) = second.iter().find(|(other, _, _)| other == word)?;
+        (*share > 0.5 && *its_share > 0.5).then(|| sides(its, others))
+    };
+    let found = first.iter().find_map(differ);
+    let wrong = pair.frame >= SAME_QUESTION && found.is_some();
+    check(Reason::Condition, outcome(wrong, false), found.filter(|_| wrong).unwrap_or_default())
+}
+
+/// A word like "if", what stands behind it and nowhere in the other prompt, and how much of its part that is.
+type Behind<'w> = (&'w str, Vec<&'w str>, f32);
+
+fn behind<'w>(reading: &'w Reading, links: &[Link]) -> Vec<Behind<'w>> {
+    let words = &reading.words;
+    let opens =
+        |at: &usize| matches!(words[*at].text.as_str(), "if" | "because" | "when" | "while" | "unless" | "until");
+    let its = |at: usize| {
+        let part = (at..words.len()).take_while(|&other| reading.parts[other] == reading.parts[at]);
+        let content: Vec<usize> = part.filter(|&at| words[at].role == Role::Content).collect();
+        let is_open = |at: &&usize| !links[**at].said() && links[**at].score < NEAR;
+        let open: Vec<&usize> = content.iter().filter(is_open).collect();
+        let all: f32 = content.iter().map(|&at| words[at].weight).sum();
+        let share = open.iter().map(|&&at| words[at].weight).sum::<f32>() / all.max(1e-6);
+        (words[at].text.as_str(), open.iter().map(|&&at| words[at].text.as_str()).collect(), share)
+    };
+    (1..words.len()).filter(opens).map(its).collect()
+}
+
+/// How near a word's best partner may at least be, to be something of it.
+const NEAR: f32 = 0.6;
 
 pub(super) fn comparison(pair: &Pair<'_>) -> Check {
     let (mut first, mut second) = exclusive(pair, Role::Comparison);
