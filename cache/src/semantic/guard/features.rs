@@ -13,7 +13,7 @@ use crate::semantic::text::{Kind, Reading, Role, Word, opposed};
 pub(super) const COUNT: usize = NAMES.len();
 
 /// The features' names, in their order; `_low` and `_high` are the lesser and the greater of the two sides.
-pub const NAMES: [&str; 42] = [
+pub const NAMES: [&str; 43] = [
     "cosine",
     "covered_low",
     "covered_high",
@@ -56,6 +56,7 @@ pub const NAMES: [&str; 42] = [
     "part_open",
     "unsaid_low",
     "against",
+    "slips",
 ];
 
 /// What is weighed beside them of a candidate that all-MiniLM-L6-v2 found: the cosine of its vectors, alone, squared, and
@@ -66,9 +67,11 @@ pub(super) const FOUND: [&str; 4] =
 /// How many features such a candidate has.
 pub(super) const FOUND_COUNT: usize = COUNT + FOUND.len();
 
-/// Adds what the model's cosine says to the features of a pair.
+/// Adds what the model's cosine says to the features of a pair. The model does not see through a slip of the fingers:
+/// where one was corrected, the cosine of what was meant counts if it is the greater.
 pub(super) fn with_cosine(row: &[f32; COUNT], cosine: f32) -> [f32; FOUND_COUNT] {
     let value = |name: &str| NAMES.iter().position(|known| *known == name).map_or(0.0, |at| row[at]);
+    let cosine = if value("slips") > 0.0 { cosine.max(value("cosine")) } else { cosine };
     let found = [cosine, cosine * cosine, cosine * value("covered_low"), cosine * value("frame")];
     std::array::from_fn(|at| if at < COUNT { row[at] } else { found[at - COUNT] })
 }
@@ -184,6 +187,7 @@ pub(super) fn of(pair: &Pair<'_>, checks: &[Check]) -> [f32; COUNT] {
         lesser(|parts| parts.part_open),
         lesser(|parts| parts.unsaid),
         against(pair) as f32,
+        f32::from(u8::from(a.slips || b.slips)),
     ];
     for &at in COUNT_PLACES.iter() {
         row[at] = row[at].ln_1p();

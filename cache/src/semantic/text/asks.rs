@@ -77,12 +77,11 @@ const KINDS: [(&str, &[&str]); 22] = [
 ];
 
 /// Pairs of kinds that may well be the same question.
-const NEIGHBOURS: [(&str, &str); 14] = [
+const NEIGHBOURS: [(&str, &str); 13] = [
     ("method", "meaning"),
     ("method", "command"),
     ("method", "choice"),
     ("method", "place"),
-    ("method", "cause"),
     ("command", "place"),
     ("benefits", "cause"),
     ("meaning", "cause"),

@@ -3,6 +3,7 @@
 //! - `scan`: characters to tokens.
 //! - `spelling`: how far one word is from another, in slips of the fingers.
 //! - `slips`: what a word that nobody knows was meant to be.
+//! - `wordlist`: which words there are.
 //! - `numbers`: number words, fractions, times and dates to one notation.
 //! - `vocabulary`: closed lists of English: function words, units, words that carry logic.
 //! - `shorthand`, `synonyms`: what abbreviations stand for, and which words are alike or opposed.
@@ -20,9 +21,10 @@ mod slips;
 mod spelling;
 mod synonyms;
 mod vocabulary;
+mod wordlist;
 
 pub(super) use polarity::{opposed, prefixed};
-pub(super) use reading::{Reading, Word};
+pub(super) use reading::{Reading, Word, begins_part};
 pub(super) use scan::Kind;
 pub(super) use spelling::mistyped;
 pub(super) use vocabulary::Role;

@@ -54,6 +54,8 @@ pub(crate) struct Reading {
     pub(crate) plain: String,
     /// What stands in quotation marks, lower case, without marks at its ends.
     pub(crate) quotes: Vec<String>,
+    /// Whether a word was corrected.
+    pub(crate) slips: bool,
     /// Whether the lists and tables of this room, which are English, apply.
     pub(crate) english: bool,
     /// The embedding of the whole.
@@ -64,7 +66,9 @@ impl Reading {
     pub(crate) fn of(text: &str) -> Self {
         let tokens = tokens(text);
         let lower: Vec<String> = tokens.iter().map(|token| token.text.to_lowercase()).collect();
-        let lower: Vec<&str> = tokens.iter().zip(&lower).map(|(token, lower)| meant(token, lower)).collect();
+        let lower_as_meant: Vec<&str> = tokens.iter().zip(&lower).map(|(token, lower)| meant(token, lower)).collect();
+        let slips = lower.iter().zip(&lower_as_meant).any(|(lower, meant)| lower != meant);
+        let lower = lower_as_meant;
         let mut reader = Reader { tokens: &tokens, lower: &lower, ..Reader::default() };
         let mut at = 0;
         while at < tokens.len() {
@@ -79,7 +83,7 @@ impl Reading {
         }
         normalise(&mut vector);
         let plain = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-        Self { english: is_english(text, &words), quotes: quotes(&plain), asks: Asks::of(&words, &parts), words, parts, different, plain, vector }
+        Self { english: is_english(text, &words), quotes: quotes(&plain), asks: Asks::of(&words, &parts), words, parts, different, plain, slips, vector }
     }
 }
 
@@ -277,8 +281,12 @@ impl<'t> Reader<'t> {
 }
 
 /// Words that begin a part of a sentence with a matter of its own.
-fn begins_part(word: &str) -> bool {
-    matches!(word, "if" | "unless" | "because" | "when" | "while" | "although" | "though" | "but" | "until" | "whereas")
+pub(crate) fn begins_part(word: &str) -> bool {
+    matches!(
+        word,
+        "if" | "unless" | "because" | "when" | "while" | "although" | "though" | "but" | "until" | "whereas" | "after"
+            | "before" | "once" | "without" | "despite" | "during" | "provided" | "assuming" | "whenever"
+    )
 }
 
 /// How many words a phrase takes that is only polite.
@@ -298,6 +306,9 @@ fn courtesy(words: &[&str]) -> Option<usize> {
         &["when", "you", "have", "a", "moment"],
         &["when", "you", "get", "a", "chance"],
         &["when", "you", "have", "time"],
+        &["if", "you", "have", "a", "moment"],
+        &["if", "you", "have", "a", "minute"],
+        &["when", "you", "have", "a", "minute"],
         &["no", "rush"],
         &["no", "hurry"],
         &["much", "appreciated"],

@@ -1,8 +1,8 @@
 //! Small words that turn a question round: not, unless, only, more, before. They count where the rest is close.
 
 use super::super::align::Link;
-use super::{Check, Pair, Reason, check, outcome, sides};
-use crate::semantic::text::{Reading, Role, Word};
+use super::{Check, CheckVerdict, Pair, Reason, check, outcome, sides};
+use crate::semantic::text::{Reading, Role, Word, begins_part};
 
 /// Negations must come in the same number where the prompts are close.
 pub(super) fn negation(pair: &Pair<'_>) -> Check {
@@ -42,7 +42,7 @@ type Behind<'w> = (&'w str, Vec<&'w str>, f32);
 fn behind<'w>(reading: &'w Reading, links: &[Link]) -> Vec<Behind<'w>> {
     let words = &reading.words;
     let opens =
-        |at: &usize| matches!(words[*at].text.as_str(), "if" | "because" | "when" | "while" | "unless" | "until");
+        |at: &usize| begins_part(&words[*at].text);
     let its = |at: usize| {
         let part = (at..words.len()).take_while(|&other| reading.parts[other] == reading.parts[at]);
         let content: Vec<usize> = part.filter(|&at| words[at].role == Role::Content).collect();
@@ -86,7 +86,67 @@ pub(super) fn scope(pair: &Pair<'_>) -> Check {
 
 pub(super) fn time(pair: &Pair<'_>) -> Check {
     let (first, second) = exclusive(pair, Role::Time);
+    let dated = |words: &[&str]| words.iter().any(|word| is_date(word));
+    // Another month or day of the week is another one however the rest is put.
+    if dated(&first) && dated(&second) {
+        return check(Reason::Time, CheckVerdict::Contradicts, sides(&first, &second));
+    }
+    let (one, other) = (pointers(&pair.a.words), pointers(&pair.b.words));
+    if pair.frame >= SAME_QUESTION && !one.is_empty() && !other.is_empty() && one != other {
+        return check(Reason::Time, CheckVerdict::Contradicts, sides(&one, &other));
+    }
+    let (tense, its) = (tenses(&pair.a.words), tenses(&pair.b.words));
+    if pair.close && tense != 0 && its != 0 && tense & its == 0 {
+        return check(Reason::Time, CheckVerdict::Contradicts, format!("{} | {}", named(tense), named(its)));
+    }
     both(pair, Reason::Time, &first, &second)
+}
+
+fn is_date(word: &str) -> bool {
+    matches!(
+        word,
+        "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday" | "january" | "february"
+            | "march" | "april" | "may-month" | "june" | "july" | "august" | "september" | "october" | "november"
+            | "december"
+    )
+}
+
+/// This, last or next year, or week, or night.
+fn pointers(words: &[Word]) -> Vec<&str> {
+    let is_span = |word: &Word| {
+        matches!(
+            &*word.base,
+            "year" | "month" | "week" | "weekend" | "quarter" | "season" | "night" | "morning" | "evening" | "decade"
+                | "century" | "summer" | "winter" | "spring" | "autumn" | "semester"
+        )
+    };
+    let pointer = |word: &Word| match word.text.as_str() {
+        "this" | "current" => Some("this"),
+        "last" | "previous" | "past" => Some("last"),
+        "next" | "coming" | "following" => Some("next"),
+        _ => None,
+    };
+    words.windows(2).filter(|two| is_span(&two[1])).filter_map(|two| pointer(&two[0])).collect()
+}
+
+/// Past, present and future, a bit for each that a verb of the prompt stands in.
+fn tenses(words: &[Word]) -> u8 {
+    let tense = |word: &Word| match word.text.as_str() {
+        "was" | "were" | "did" => 1,
+        "is" | "are" | "does" => 2,
+        "will" => 4,
+        _ => 0,
+    };
+    words.iter().map(tense).fold(0, |all, its| all | its)
+}
+
+fn named(tenses: u8) -> &'static str {
+    match tenses {
+        1 => "past",
+        2 => "present",
+        4 => "future",
+        _ => "several tenses",
+    }
 }
 
 fn both(pair: &Pair<'_>, name: Reason, first: &[&str], second: &[&str]) -> Check {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::super::align::{Bond, Link, stands_for};
 use super::{Check, CheckVerdict, Pair, Reason, check, outcome, sides, unsaid};
 use crate::semantic::fixed::{FixedMap, Words, words};
-use crate::semantic::text::{Kind, Role, Word, prefixed};
+use crate::semantic::text::{Kind, Role, Word, opposed, prefixed};
 
 /// A word whose opposite the other prompt has, and which the other prompt does not say.
 pub(super) fn antonym(pair: &Pair<'_>) -> Check {
@@ -30,7 +30,21 @@ pub(super) fn antonym(pair: &Pair<'_>) -> Check {
     if let Some(turned) = turned() {
         return check(Reason::Antonym, outcome(pair.frame >= SAME_MATTER, true), turned);
     }
+    let found = found.or_else(|| if pair.close { pointing_apart(pair) } else { None });
     check(Reason::Antonym, outcome(pair.close && found.is_some(), found.is_some()), found.unwrap_or_default())
+}
+
+/// Words that only one side has, small ones too, of which one points the other way than the other.
+fn pointing_apart(pair: &Pair<'_>) -> Option<String> {
+    let open = |words: &'_ [Word], links: &[Link]| -> Vec<Word> {
+        words.iter().zip(links).filter(|(_, link)| !link.said()).map(|(word, _)| word.clone()).collect()
+    };
+    let (first, second) =
+        (open(&pair.a.words, &pair.alignment.first), open(&pair.b.words, &pair.alignment.second));
+    first.iter().find_map(|word| {
+        let other = second.iter().find(|other| opposed(word, other))?;
+        Some(format!("{} | {}", word.text, other.text))
+    })
 }
 
 static LANGUAGES: LazyLock<Words<'static>> = LazyLock::new(|| {
