@@ -242,8 +242,8 @@ fn relate(a: &Word, b: &Word) -> (Bond, f32) {
         return (Bond::Alike, 0.85);
     }
     // Of two words that no list knows, each may be a name of its own: one slip at most.
-    let slips = if a.entry.is_none() && b.entry.is_none() { 1 } else { 2 };
-    if (a.entry.is_none() || b.entry.is_none()) && mistyped(&a.text, &b.text, slips) && !opposed(a, b) {
+    let slips = if a.unknown && b.unknown { 1 } else { 2 };
+    if (a.unknown || b.unknown) && mistyped(&a.text, &b.text, slips) && !opposed(a, b) {
         return (Bond::Alike, 0.88);
     }
     (Bond::Vector, near(a, b).min(NEAREST))
@@ -293,10 +293,41 @@ fn kinds_of(words: &[Word], links: &mut [Link]) {
 fn is_kind(word: &str) -> bool {
     matches!(
         word,
-        "architecture" | "pattern" | "approach" | "framework" | "technology" | "technique" | "method" | "methodology"
-            | "paradigm" | "style" | "concept" | "principle" | "mechanism" | "tool" | "software" | "program" | "app"
-            | "application" | "protocol" | "language" | "command" | "disease" | "syndrome" | "file" | "database" | "page"
-            | "button" | "system" | "device" | "service" | "process" | "trip" | "exercise" | "number" | "key"
+        "architecture"
+            | "pattern"
+            | "approach"
+            | "framework"
+            | "technology"
+            | "technique"
+            | "method"
+            | "methodology"
+            | "paradigm"
+            | "style"
+            | "concept"
+            | "principle"
+            | "mechanism"
+            | "tool"
+            | "software"
+            | "program"
+            | "app"
+            | "application"
+            | "protocol"
+            | "language"
+            | "command"
+            | "disease"
+            | "syndrome"
+            | "file"
+            | "database"
+            | "page"
+            | "button"
+            | "system"
+            | "device"
+            | "service"
+            | "process"
+            | "trip"
+            | "exercise"
+            | "number"
+            | "key"
     )
 }
 

@@ -275,8 +275,7 @@ fn opposed_words(pair: &Pair<'_>) -> usize {
         let open = words.iter().zip(links).filter(|(word, link)| word.role != Role::Filler && !link.said());
         open.map(|(word, _)| word.clone()).collect()
     };
-    let (first, second) =
-        (unsaid(&pair.a.words, &pair.alignment.first), unsaid(&pair.b.words, &pair.alignment.second));
+    let (first, second) = (unsaid(&pair.a.words, &pair.alignment.first), unsaid(&pair.b.words, &pair.alignment.second));
     first.iter().filter(|word| second.iter().any(|other| opposed(word, other))).count()
 }
 

@@ -27,7 +27,8 @@ impl Parts {
     pub(super) fn of(of: &Reading, links: &[Link]) -> Self {
         let is_plain = |word: &Word| word.role == Role::Content && word.kind == Kind::Word;
         let (mut all, mut covered) = (0.0, 0.0);
-        let mut parts = Self { things: of.words.iter().filter(|word| word.kind != Kind::Word).count(), ..Self::default() };
+        let mut parts =
+            Self { things: of.words.iter().filter(|word| word.kind != Kind::Word).count(), ..Self::default() };
         let mut start = 0;
         for part in of.parts.chunk_by(|one, other| one == other) {
             let range = start..start + part.len();

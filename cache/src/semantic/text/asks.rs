@@ -8,36 +8,48 @@ use super::vocabulary::Role;
 
 /// Kinds in the order in which a sentence is taken to ask for them: "how many hours" is a duration before it is a count.
 const KINDS: [(&str, &[&str]); 22] = [
-    ("drawbacks", &[
-        "disadvantage|drawback|con|downside|weakness|pitfall of|to|in",
-        "speak against",
-        "why should|would not use|adopt|choose|pick",
-        "reason not use",
-    ]),
-    ("benefits", &[
-        "advantage|benefit|pro|upside|merit|strength|plus of|to|in",
-        "why should|would|do|to use|adopt|choose|pick|prefer|consider|switch to",
-        "why use|adopt|choose|pick|consider",
-        "reason to|for use|adopt|choose|pick",
-        "speak for",
-    ]),
-    ("difference", &[
-        "difference between",
+    (
+        "drawbacks",
+        &[
+            "disadvantage|drawback|con|downside|weakness|pitfall of|to|in",
+            "speak against",
+            "why should|would not use|adopt|choose|pick",
+            "reason not use",
+        ],
+    ),
+    (
+        "benefits",
+        &[
+            "advantage|benefit|pro|upside|merit|strength|plus of|to|in",
+            "why should|would|do|to use|adopt|choose|pick|prefer|consider|switch to",
+            "why use|adopt|choose|pick|consider",
+            "reason to|for use|adopt|choose|pick",
+            "speak for",
+        ],
+    ),
+    (
         "difference",
-        "differ from",
-        "differ",
-        "distinguish from",
-        "compare",
-        "comparison between|of",
-        "versus",
-    ]),
+        &[
+            "difference between",
+            "difference",
+            "differ from",
+            "differ",
+            "distinguish from",
+            "compare",
+            "comparison between|of",
+            "versus",
+        ],
+    ),
     ("often", &["how often|frequently|regularly", "how many time", "at which|what interval|frequency"]),
-    ("duration", &[
-        "how long",
-        "how much|many time|hour|minute|second|day|week|month|year",
-        "duration of",
-        "recovery|baking|cooking|travel|waiting time",
-    ]),
+    (
+        "duration",
+        &[
+            "how long",
+            "how much|many time|hour|minute|second|day|week|month|year",
+            "duration of",
+            "recovery|baking|cooking|travel|waiting time",
+        ],
+    ),
     ("distance", &["how far", "distance between|from|to", "distance"]),
     ("height", &["how tall|high", "height of"]),
     ("age", &["how old", "age of", "at which|what age"]),
@@ -47,32 +59,36 @@ const KINDS: [(&str, &[&str]); 22] = [
     ("price", &["how much cost|pay|charge", "price|cost|fee of|for", "what cost|pay", "how expensive"]),
     ("count", &["how many", "number of", "count|quantity"]),
     ("amount", &["how much", "amount|quantity of"]),
-    ("cause", &[
-        "why",
-        "for what|which reason",
-        "what|which be reason|cause of|for|why|behind",
-        "reason for|why|behind",
-        "what cause|make",
-        "how come",
-    ]),
+    (
+        "cause",
+        &[
+            "why",
+            "for what|which reason",
+            "what|which be reason|cause of|for|why|behind",
+            "reason for|why|behind",
+            "what cause|make",
+            "how come",
+        ],
+    ),
     ("person", &["who", "whom", "what|which person|man|woman|company|team|artist|author|scientist"]),
     ("place", &["where", "what|which place|city|country|town|page"]),
-    ("moment", &[
-        "when",
-        "at what|which hour|time|point|moment|date",
-        "what|which time|year|month|date|day",
-        "date of",
-    ]),
+    (
+        "moment",
+        &["when", "at what|which hour|time|point|moment|date", "what|which time|year|month|date|day", "date of"],
+    ),
     ("command", &["what|which command|query|statement|function|option|setting|formula to|for|that"]),
     ("choice", &["recommend", "suggest", "any good", "what|which be good|best", "what|which best|good"]),
-    ("method", &[
-        "how do|does|can|could|should|would|to|might|may",
-        "how be|is|are|was|were",
-        "what|which process|way|procedure|step|method|technique|trick|approach to|for|of|in",
-        "process|way|procedure|step|instruction|method|technique|guide|tutorial|trick to|for|of",
-        "walk through",
-        "tell|show|teach how",
-    ]),
+    (
+        "method",
+        &[
+            "how do|does|can|could|should|would|to|might|may",
+            "how be|is|are|was|were",
+            "what|which process|way|procedure|step|method|technique|trick|approach to|for|of|in",
+            "process|way|procedure|step|instruction|method|technique|guide|tutorial|trick to|for|of",
+            "walk through",
+            "tell|show|teach how",
+        ],
+    ),
     ("meaning", &["explain", "describe", "define", "definition of", "meaning of", "what mean", "mechanism"]),
 ];
 

@@ -92,7 +92,9 @@ pub(crate) fn opposed(a: &Word, b: &Word) -> bool {
 pub(crate) fn prefixed(a: &str, b: &str) -> bool {
     BEGINNINGS.iter().any(|(one, other)| {
         let parts = |x: &str, y: &str| {
-            x.strip_prefix(one).zip(y.strip_prefix(other)).is_some_and(|(rest, its)| rest == its && rest.len() > if other.is_empty() { 4 } else { 3 })
+            x.strip_prefix(one)
+                .zip(y.strip_prefix(other))
+                .is_some_and(|(rest, its)| rest == its && rest.len() > if other.is_empty() { 4 } else { 3 })
         };
         parts(a, b) || parts(b, a)
     })

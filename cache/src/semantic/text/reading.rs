@@ -7,7 +7,7 @@ use super::asks::Asks;
 use super::numbers::{canonical, month, spelled};
 use super::scan::{JOINED, Kind, Token, tokens};
 use super::shorthand::expand;
-use super::slips::corrected;
+use super::slips::{corrected, is_known};
 use super::synonyms::Places;
 use super::vocabulary::{Role, common, is_unit, role, speaks_english, unit};
 use crate::semantic::embed::{DIM, normalise, pieces, table};
@@ -32,6 +32,8 @@ pub(crate) struct Form {
     /// Capitalised where a sentence does not ask for it.
     pub(crate) named: bool,
     pub(crate) entry: Option<WordNumber>,
+    /// Whether no list has it, so that it may be a slip.
+    pub(crate) unknown: bool,
     /// How much the word says, 0 to 1.
     pub(crate) weight: f32,
     /// Length 1.
@@ -83,7 +85,17 @@ impl Reading {
         }
         normalise(&mut vector);
         let plain = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-        Self { english: is_english(text, &words), quotes: quotes(&plain), asks: Asks::of(&words, &parts), words, parts, different, plain, slips, vector }
+        Self {
+            english: is_english(text, &words),
+            quotes: quotes(&plain),
+            asks: Asks::of(&words, &parts),
+            words,
+            parts,
+            different,
+            plain,
+            slips,
+            vector,
+        }
     }
 }
 
@@ -137,6 +149,8 @@ struct Reader<'t> {
     words: Vec<Word>,
     parts: Vec<usize>,
     part: usize,
+    /// Whether a word like "if" began this part.
+    in_clause: bool,
     different: Vec<usize>,
     /// Words that were read before.
     known: FixedMap<(&'t str, Kind, bool), Word>,
@@ -147,7 +161,11 @@ impl<'t> Reader<'t> {
     fn read(&mut self, at: usize) -> usize {
         let (token, lower) = (&self.tokens[at], self.lower);
         let word = lower[at];
-        self.part += usize::from(at > 0 && (token.opens && !self.tokens[at - 1].opens || begins_part(word)));
+        let begins = at > 0 && (token.opens && !self.tokens[at - 1].opens || begins_part(word));
+        // "If it rains, ..." ends at its comma.
+        let ends = self.in_clause && token.after_comma;
+        self.part += usize::from(begins || ends);
+        self.in_clause = begins_part(word) || (self.in_clause && !begins && !ends);
         if let Some(taken) = courtesy(&lower[at..]) {
             return taken;
         }
@@ -284,8 +302,24 @@ impl<'t> Reader<'t> {
 pub(crate) fn begins_part(word: &str) -> bool {
     matches!(
         word,
-        "if" | "unless" | "because" | "when" | "while" | "although" | "though" | "but" | "until" | "whereas" | "after"
-            | "before" | "once" | "without" | "despite" | "during" | "provided" | "assuming" | "whenever"
+        "if" | "unless"
+            | "because"
+            | "when"
+            | "while"
+            | "although"
+            | "though"
+            | "but"
+            | "until"
+            | "whereas"
+            | "after"
+            | "before"
+            | "once"
+            | "without"
+            | "despite"
+            | "during"
+            | "provided"
+            | "assuming"
+            | "whenever"
     )
 }
 
@@ -408,7 +442,8 @@ impl Form {
             Some(base) => Cow::Borrowed(base),
             None => Cow::Owned(text.to_owned()),
         };
+        let unknown = entry.is_none() && !is_known(text);
         let (places, unit) = (Places::of(text, &base), is_unit(&base));
-        Self { text: text.to_owned(), base, places, unit, kind, role, named, entry, weight, vector, number: 0 }
+        Self { text: text.to_owned(), base, places, unit, kind, role, named, entry, unknown, weight, vector, number: 0 }
     }
 }

@@ -21,13 +21,74 @@ const CONTRACTIONS: &[&str] =
 
 /// Words of computing that are younger than the lists.
 const YOUNG: &[&str] = &[
-    "admin", "android", "angular", "ansible", "async", "backend", "bitcoin", "blockchain", "boolean", "chatbot",
-    "cron", "crontab", "database", "dataframe", "devops", "django", "docker", "elasticsearch", "emoji", "enum",
-    "ethereum", "flexbox", "frontend", "github", "gitlab", "grafana", "javascript", "kafka", "kotlin", "kubectl",
-    "kubernetes", "laravel", "linux", "localhost", "macos", "microservice", "microservices", "middleware", "mongodb",
-    "mysql", "nginx", "numpy", "pandas", "podcast", "postgres", "postgresql", "prometheus", "pytest", "pytorch",
-    "redis", "regex", "router", "serverless", "signup", "smartphone", "sqlite", "struct", "subnet", "svelte",
-    "terraform", "tuple", "typescript", "ubuntu", "webhook", "whatsapp", "wifi", "xcode", "yaml",
+    "admin",
+    "android",
+    "angular",
+    "ansible",
+    "async",
+    "backend",
+    "bitcoin",
+    "blockchain",
+    "boolean",
+    "chatbot",
+    "cron",
+    "crontab",
+    "database",
+    "dataframe",
+    "devops",
+    "django",
+    "docker",
+    "elasticsearch",
+    "emoji",
+    "enum",
+    "ethereum",
+    "flexbox",
+    "frontend",
+    "github",
+    "gitlab",
+    "grafana",
+    "javascript",
+    "kafka",
+    "kotlin",
+    "kubectl",
+    "kubernetes",
+    "laravel",
+    "linux",
+    "localhost",
+    "macos",
+    "microservice",
+    "microservices",
+    "middleware",
+    "mongodb",
+    "mysql",
+    "nginx",
+    "numpy",
+    "pandas",
+    "podcast",
+    "postgres",
+    "postgresql",
+    "prometheus",
+    "pytest",
+    "pytorch",
+    "redis",
+    "regex",
+    "router",
+    "serverless",
+    "signup",
+    "smartphone",
+    "sqlite",
+    "struct",
+    "subnet",
+    "svelte",
+    "terraform",
+    "tuple",
+    "typescript",
+    "ubuntu",
+    "webhook",
+    "whatsapp",
+    "wifi",
+    "xcode",
+    "yaml",
 ];
 
 /// The common words of one first letter, by the letters that they have.
@@ -62,7 +123,7 @@ fn letters(word: &str) -> u32 {
 }
 
 /// Whether a word needs no correction: it is in a list, or is no plain word at all.
-fn is_known(word: &str) -> bool {
+pub(super) fn is_known(word: &str) -> bool {
     word.len() < 3
         || !word.bytes().all(|letter| letter.is_ascii_lowercase())
         || table().number(word).is_some()
@@ -76,8 +137,10 @@ fn is_known(word: &str) -> bool {
 
 /// Whether a word is made of two known ones, or of a known one with a beginning: webhook, refactor.
 fn is_made_of_words(word: &str) -> bool {
-    const BEGINNINGS: &[&str] =
-        &["re", "un", "pre", "non", "anti", "auto", "co", "de", "dis", "inter", "micro", "mis", "multi", "out", "over", "sub", "super", "under"];
+    const BEGINNINGS: &[&str] = &[
+        "re", "un", "pre", "non", "anti", "auto", "co", "de", "dis", "inter", "micro", "mis", "multi", "out", "over",
+        "sub", "super", "under",
+    ];
     let known = |part: &str| part.len() > 3 && (table().number(part).is_some() || lexicon().find(part).is_some());
     (2..word.len()).any(|at| {
         let (first, second) = word.split_at(at);
@@ -123,7 +186,8 @@ const YOUNG_RANK: f32 = 0.8;
 /// Of some words the one that is meant, if there are any: none where several are as common.
 fn likeliest(words: &[&'static str], is_it: impl Fn(&str) -> bool) -> Option<Option<&'static str>> {
     let rank = |word: &str| table().number(word).map_or(YOUNG_RANK, |number| table().weight(number));
-    let mut found: Vec<(f32, &str)> = words.iter().copied().filter(|word| is_it(word)).map(|word| (rank(word), word)).collect();
+    let mut found: Vec<(f32, &str)> =
+        words.iter().copied().filter(|word| is_it(word)).map(|word| (rank(word), word)).collect();
     found.sort_by(|(one, word), (other, its)| one.total_cmp(other).then(word.cmp(its)));
     let (first, word) = *found.first()?;
     Some(found.get(1).is_none_or(|(second, _)| second - first >= RARER).then_some(word))
@@ -150,7 +214,8 @@ mod tests {
 
     #[test]
     fn known_words_and_names_stay_what_they_are() {
-        for word in ["form", "from", "python", "deploying", "kubectl", "nginx", "grafana", "é", "k8s", "xq", "zzzzzzz"] {
+        for word in ["form", "from", "python", "deploying", "kubectl", "nginx", "grafana", "é", "k8s", "xq", "zzzzzzz"]
+        {
             assert_eq!(corrected(word), None, "{word}");
         }
     }

@@ -33,9 +33,10 @@ pub(super) fn is_word(word: &str) -> bool {
 
 /// Whether the filter has the word that these two parts make.
 fn has(stem: &str, ending: &str) -> bool {
-    let hash = stem.bytes().chain(ending.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
-        (hash ^ u64::from(letter)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = stem
+        .bytes()
+        .chain(ending.bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| (hash ^ u64::from(letter)).wrapping_mul(0x0100_0000_01b3));
     let (first, step) = (hash & 0xffff_ffff, (hash >> 32) | 1);
     let bits = BITS.len() as u64 * 8;
     (0..HASHES).all(|turn| {

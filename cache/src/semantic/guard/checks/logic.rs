@@ -4,13 +4,16 @@ use super::super::align::Link;
 use super::{Check, CheckVerdict, Pair, Reason, check, outcome, sides};
 use crate::semantic::text::{Reading, Role, Word, begins_part};
 
+/// The share of words in common from which a "not" or another tense is the point.
+const TURNED: f32 = 0.45;
+
 /// Negations must come in the same number where the prompts are close.
 pub(super) fn negation(pair: &Pair<'_>) -> Check {
     let (first, second) = (of(&pair.a.words, Role::Negation), of(&pair.b.words, Role::Negation));
     let differs = first.len() % 2 != second.len() % 2;
     check(
         Reason::Negation,
-        outcome(pair.close && differs, differs),
+        outcome(pair.frame >= TURNED && differs, differs),
         if differs { sides(&first, &second) } else { String::new() },
     )
 }
@@ -41,8 +44,7 @@ type Behind<'w> = (&'w str, Vec<&'w str>, f32);
 
 fn behind<'w>(reading: &'w Reading, links: &[Link]) -> Vec<Behind<'w>> {
     let words = &reading.words;
-    let opens =
-        |at: &usize| begins_part(&words[*at].text);
+    let opens = |at: &usize| begins_part(&words[*at].text);
     let its = |at: usize| {
         let part = (at..words.len()).take_while(|&other| reading.parts[other] == reading.parts[at]);
         let content: Vec<usize> = part.filter(|&at| words[at].role == Role::Content).collect();
@@ -52,7 +54,8 @@ fn behind<'w>(reading: &'w Reading, links: &[Link]) -> Vec<Behind<'w>> {
         let share = open.iter().map(|&&at| words[at].weight).sum::<f32>() / all.max(1e-6);
         (words[at].text.as_str(), open.iter().map(|&&at| words[at].text.as_str()).collect(), share)
     };
-    (1..words.len()).filter(opens).map(its).collect()
+    // A question opens with "when", a condition does not.
+    (0..words.len()).filter(opens).filter(|at| *at > 0 || words[0].text != "when").map(its).collect()
 }
 
 /// How near a word's best partner may at least be, to be something of it.
@@ -96,7 +99,7 @@ pub(super) fn time(pair: &Pair<'_>) -> Check {
         return check(Reason::Time, CheckVerdict::Contradicts, sides(&one, &other));
     }
     let (tense, its) = (tenses(&pair.a.words), tenses(&pair.b.words));
-    if pair.close && tense != 0 && its != 0 && tense & its == 0 {
+    if pair.frame >= TURNED && tense != 0 && its != 0 && tense & its == 0 {
         return check(Reason::Time, CheckVerdict::Contradicts, format!("{} | {}", named(tense), named(its)));
     }
     both(pair, Reason::Time, &first, &second)
@@ -105,8 +108,24 @@ pub(super) fn time(pair: &Pair<'_>) -> Check {
 fn is_date(word: &str) -> bool {
     matches!(
         word,
-        "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday" | "january" | "february"
-            | "march" | "april" | "may-month" | "june" | "july" | "august" | "september" | "october" | "november"
+        "monday"
+            | "tuesday"
+            | "wednesday"
+            | "thursday"
+            | "friday"
+            | "saturday"
+            | "sunday"
+            | "january"
+            | "february"
+            | "march"
+            | "april"
+            | "may-month"
+            | "june"
+            | "july"
+            | "august"
+            | "september"
+            | "october"
+            | "november"
             | "december"
     )
 }
@@ -114,11 +133,26 @@ fn is_date(word: &str) -> bool {
 /// This, last or next year, or week, or night.
 fn pointers(words: &[Word]) -> Vec<&str> {
     let is_span = |word: &Word| {
-        matches!(
-            &*word.base,
-            "year" | "month" | "week" | "weekend" | "quarter" | "season" | "night" | "morning" | "evening" | "decade"
-                | "century" | "summer" | "winter" | "spring" | "autumn" | "semester"
-        )
+        is_date(&word.text)
+            || matches!(
+                &*word.base,
+                "year"
+                    | "month"
+                    | "week"
+                    | "weekend"
+                    | "quarter"
+                    | "season"
+                    | "night"
+                    | "morning"
+                    | "evening"
+                    | "decade"
+                    | "century"
+                    | "summer"
+                    | "winter"
+                    | "spring"
+                    | "autumn"
+                    | "semester"
+            )
     };
     let pointer = |word: &Word| match word.text.as_str() {
         "this" | "current" => Some("this"),

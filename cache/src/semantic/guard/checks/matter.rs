@@ -72,8 +72,5 @@ fn words(pair: &Pair<'_>) -> String {
         places.iter().map(|&at| words[at].text.clone()).collect::<Vec<_>>()
     };
     let (first, second) = (of(&pair.a.words, &first), of(&pair.b.words, &second));
-    sides(
-        &first.iter().map(String::as_str).collect::<Vec<_>>(),
-        &second.iter().map(String::as_str).collect::<Vec<_>>(),
-    )
+    sides(&first.iter().map(String::as_str).collect::<Vec<_>>(), &second.iter().map(String::as_str).collect::<Vec<_>>())
 }

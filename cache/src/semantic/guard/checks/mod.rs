@@ -3,6 +3,7 @@
 //! - `sets`: quotations, identifiers, numbers with units and versions, named things.
 //! - `logic`: negation, condition, scope, comparison, time.
 //! - `matter`: what long prompts, and prompts about one piece of code, have in common besides.
+//! - `small`: how many are meant, and on what occasion.
 //! - `order`: direction and swapped parts.
 //! - `words`: opposites, task, substituted and added words.
 
@@ -10,6 +11,7 @@ mod logic;
 mod matter;
 mod order;
 mod sets;
+mod small;
 mod words;
 
 pub(super) use sets::named;
@@ -58,6 +60,8 @@ pub(super) fn run(pair: &Pair<'_>) -> Vec<Check> {
         words::antonym(pair),
         logic::comparison(pair),
         logic::scope(pair),
+        small::quantity(pair),
+        small::occasion(pair),
         logic::time(pair),
     ];
     checks.extend(sets::numbers(pair));

@@ -39,8 +39,7 @@ fn pointing_apart(pair: &Pair<'_>) -> Option<String> {
     let open = |words: &'_ [Word], links: &[Link]| -> Vec<Word> {
         words.iter().zip(links).filter(|(_, link)| !link.said()).map(|(word, _)| word.clone()).collect()
     };
-    let (first, second) =
-        (open(&pair.a.words, &pair.alignment.first), open(&pair.b.words, &pair.alignment.second));
+    let (first, second) = (open(&pair.a.words, &pair.alignment.first), open(&pair.b.words, &pair.alignment.second));
     first.iter().find_map(|word| {
         let other = second.iter().find(|other| opposed(word, other))?;
         Some(format!("{} | {}", word.text, other.text))
