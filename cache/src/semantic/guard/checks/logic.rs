@@ -163,12 +163,11 @@ fn pointers(words: &[Word]) -> Vec<&str> {
     words.windows(2).filter(|two| is_span(&two[1])).filter_map(|two| pointer(&two[0])).collect()
 }
 
-/// Past, present and future, a bit for each that a verb of the prompt stands in.
+/// Past, and present or future: a bit for each that a verb of the prompt stands in.
 fn tenses(words: &[Word]) -> u8 {
     let tense = |word: &Word| match word.text.as_str() {
         "was" | "were" | "did" => 1,
-        "is" | "are" | "does" => 2,
-        "will" => 4,
+        "is" | "are" | "does" | "will" => 2,
         _ => 0,
     };
     words.iter().map(tense).fold(0, |all, its| all | its)
@@ -178,8 +177,7 @@ fn named(tenses: u8) -> &'static str {
     match tenses {
         1 => "past",
         2 => "present",
-        4 => "future",
-        _ => "several tenses",
+        _ => "both",
     }
 }
 

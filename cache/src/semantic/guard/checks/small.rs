@@ -38,9 +38,9 @@ pub(super) fn quantity(pair: &Pair<'_>) -> Check {
 /// In one frame: another occasion on each side, or "even if" against "if".
 pub(super) fn occasion(pair: &Pair<'_>) -> Check {
     let even = |words: &[Word]| {
-        words.windows(2).any(|two| {
-            two[0].text == "even" && matches!(two[1].text.as_str(), "if" | "when" | "though" | "after" | "without")
-        })
+        words
+            .windows(2)
+            .any(|two| two[0].text == "even" && matches!(two[1].text.as_str(), "if" | "when" | "after" | "without"))
     };
     if pair.frame >= ALIKE && even(&pair.a.words) != even(&pair.b.words) {
         return check(Reason::Condition, outcome(true, true), "if | even if");
