@@ -26,13 +26,15 @@ def main(features: str, *pairs: str) -> None:
 
     lines = open(features, encoding="utf-8").read().rstrip("\n").split("\n")
     names = lines[0].split("\t")
-    covered, frame = names.index("covered_low"), names.index("frame")
+    covered, frame, slips, own = (names.index(name) for name in ("covered_low", "frame", "slips", "cosine"))
     print("\t".join([*names, "model_cosine", "model_cosine_squared", "model_cosine_covered", "model_cosine_frame"]))
     read = [json.loads(line) for path in pairs for line in open(path, encoding="utf-8")]
     assert len(read) == len(lines) - 1
     for line, pair in zip(lines[1:], read):
         cosine = float(vector(pair["a"]) @ vector(pair["b"]))
         row = line.split("\t")
+        if float(row[slips]):
+            cosine = max(cosine, float(row[own]))
         added = [cosine, cosine**2, cosine * float(row[covered]), cosine * float(row[frame])]
         print("\t".join([*row, *(f"{value:.4f}" for value in added)]))
 

@@ -45,6 +45,11 @@ impl Table {
         (rows.len() == tokens * DIM).then_some(Self { numbers, longest, weights, rows })
     }
 
+    /// Every piece, in the order of the vocabulary's map.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.numbers.keys().copied()
+    }
+
     /// The number of a word piece, if it is in the vocabulary.
     pub(crate) fn number(&self, piece: &str) -> Option<u32> {
         // Of a long word all beginnings are looked up, the longest first.

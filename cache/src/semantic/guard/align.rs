@@ -3,7 +3,7 @@
 use super::kindred::Kindred;
 use crate::semantic::embed::{product, products};
 use crate::semantic::lexicon::{Kinship, lexicon};
-use crate::semantic::text::{Kind, Reading, Role, Word, mistyped};
+use crate::semantic::text::{Kind, Reading, Role, Word, mistyped, opposed};
 
 /// How a word's best partner in the other prompt stands to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,10 @@ impl Alignment {
         let (mut first, mut second) = table.links();
         abbreviations(&a.words, &b.words, &mut first, &mut second);
         abbreviations(&b.words, &a.words, &mut second, &mut first);
+        asked(a, b, &mut first);
+        asked(b, a, &mut second);
+        kinds_of(&a.words, &mut first);
+        kinds_of(&b.words, &mut second);
         Self { first, second }
     }
 }
@@ -237,7 +241,9 @@ fn relate(a: &Word, b: &Word) -> (Bond, f32) {
     if same_stem(&a.text, &b.text) {
         return (Bond::Alike, 0.85);
     }
-    if (a.entry.is_none() || b.entry.is_none()) && mistyped(&a.text, &b.text) {
+    // Of two words that no list knows, each may be a name of its own: one slip at most.
+    let slips = if a.unknown && b.unknown { 1 } else { 2 };
+    if (a.unknown || b.unknown) && mistyped(&a.text, &b.text, slips) && !opposed(a, b) {
         return (Bond::Alike, 0.88);
     }
     (Bond::Vector, near(a, b).min(NEAREST))
@@ -260,6 +266,69 @@ fn same_stem(a: &str, b: &str) -> bool {
         .last()
         .unwrap_or(0);
     common >= 4 && ENDINGS.contains(&&a[common..]) && ENDINGS.contains(&&b[common..])
+}
+
+/// What words that ask for the same say together is said: "what are the benefits of" and "why should I use".
+fn asked(of: &Reading, other: &Reading, links: &mut [Link]) {
+    let Some(partner) = other.asks.shared(&of.asks).next() else { return };
+    for place in of.asks.shared(&other.asks).filter(|&place| of.words[place].kind == Kind::Word) {
+        if !links[place].said() {
+            links[place] = Link { bond: Bond::Alike, score: 0.9, partner };
+        }
+    }
+}
+
+/// A word that only tells of what kind the thing before it is goes with that thing: microservices architecture.
+fn kinds_of(words: &[Word], links: &mut [Link]) {
+    for at in 1..words.len() {
+        let before = links[at - 1];
+        let is_thing = words[at - 1].role == Role::Content && words[at - 1].weight > 0.5 && before.said();
+        if is_thing && !links[at].said() && is_kind(&words[at].base) {
+            links[at] = Link { bond: Bond::Alike, score: 0.8, partner: before.partner };
+        }
+    }
+}
+
+/// Whether a word behind a thing only tells of what kind it is.
+fn is_kind(word: &str) -> bool {
+    matches!(
+        word,
+        "architecture"
+            | "pattern"
+            | "approach"
+            | "framework"
+            | "technology"
+            | "technique"
+            | "method"
+            | "methodology"
+            | "paradigm"
+            | "style"
+            | "concept"
+            | "principle"
+            | "mechanism"
+            | "tool"
+            | "software"
+            | "program"
+            | "app"
+            | "application"
+            | "protocol"
+            | "language"
+            | "command"
+            | "disease"
+            | "syndrome"
+            | "file"
+            | "database"
+            | "page"
+            | "button"
+            | "system"
+            | "device"
+            | "service"
+            | "process"
+            | "trip"
+            | "exercise"
+            | "number"
+            | "key"
+    )
 }
 
 /// Links an abbreviation in `short` with the words whose initials it is, and a compound with its two parts.
@@ -287,7 +356,7 @@ fn span(text: &str, words: &[Word], initials: &[Option<u8>]) -> Option<(usize, u
     for start in (0..words.len()).filter(|&at| initials[at] == initial) {
         if let Some(next) = words.get(start + 1) {
             let joined =
-                text.len() > 4 && text.strip_prefix(words[start].text.as_str()).is_some_and(|rest| rest == next.text);
+                text.len() > 3 && text.strip_prefix(words[start].text.as_str()).is_some_and(|rest| rest == next.text);
             if joined {
                 return Some((start, start + 2));
             }

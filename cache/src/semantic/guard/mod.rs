@@ -6,6 +6,7 @@
 //!
 //! - `align`: which word of one prompt stands for which of the other.
 //! - `kindred`: which pairs of words are worth a look.
+//! - `parts`: how much of each prompt, and of each of its sentences, the other covers.
 //! - `checks`: what makes two prompts different, each with its reason.
 //! - `features`: what is weighed.
 //! - `weights`: the trained table.
@@ -15,6 +16,7 @@ mod align;
 mod checks;
 mod features;
 mod kindred;
+mod parts;
 mod verdict;
 mod weights;
 
@@ -25,6 +27,7 @@ use align::Alignment;
 use checks::Pair;
 
 pub use features::NAMES as FEATURE_NAMES;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The longest prompt that is compared, in bytes: beyond it only the same text is a hit.
 pub const LONGEST_PROMPT: usize = 4 * 1024;
@@ -149,8 +152,11 @@ fn strict(a: &Reading, b: &Reading) -> Verdict {
     let letters = |reading: &Reading| {
         reading.plain.chars().filter(|c| !c.is_whitespace() && !is_closing_mark(*c)).collect::<String>()
     };
-    let text = letters(a);
-    if !text.is_empty() && text == letters(b) {
+    let (text, other) = (letters(a), letters(b));
+    // Who types without accents leaves all of them out.
+    let without = |text: &str| text.nfd().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).collect::<String>();
+    let typed_without = text.is_ascii() != other.is_ascii() && without(&text) == without(&other);
+    if !text.is_empty() && (text == other || typed_without) {
         return Verdict { similarity: 0.98, reason: None, checks: Vec::new() };
     }
     Verdict::refused(Reason::NotEnglish, Vec::new())

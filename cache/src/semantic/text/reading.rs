@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::asks::Asks;
 use super::numbers::{canonical, month, spelled};
 use super::scan::{JOINED, Kind, Token, tokens};
 use super::shorthand::expand;
+use super::slips::{corrected, is_known};
 use super::synonyms::Places;
 use super::vocabulary::{Role, common, is_unit, role, speaks_english, unit};
 use crate::semantic::embed::{DIM, normalise, pieces, table};
@@ -30,6 +32,8 @@ pub(crate) struct Form {
     /// Capitalised where a sentence does not ask for it.
     pub(crate) named: bool,
     pub(crate) entry: Option<WordNumber>,
+    /// Whether no list has it, so that it may be a slip.
+    pub(crate) unknown: bool,
     /// How much the word says, 0 to 1.
     pub(crate) weight: f32,
     /// Length 1.
@@ -42,12 +46,18 @@ pub(crate) struct Form {
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) words: Vec<Word>,
+    /// Which part of the prompt each word stands in: a sentence, or what a word like "if" begins.
+    pub(crate) parts: Vec<usize>,
+    /// What kinds of things are asked for, and by which words.
+    pub(crate) asks: Asks,
     /// Where each of its different words stands first.
     pub(crate) different: Vec<usize>,
     /// Lower case, white space as single blanks.
     pub(crate) plain: String,
     /// What stands in quotation marks, lower case, without marks at its ends.
     pub(crate) quotes: Vec<String>,
+    /// Whether a word was corrected.
+    pub(crate) slips: bool,
     /// Whether the lists and tables of this room, which are English, apply.
     pub(crate) english: bool,
     /// The embedding of the whole.
@@ -58,13 +68,15 @@ impl Reading {
     pub(crate) fn of(text: &str) -> Self {
         let tokens = tokens(text);
         let lower: Vec<String> = tokens.iter().map(|token| token.text.to_lowercase()).collect();
-        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+        let lower_as_meant: Vec<&str> = tokens.iter().zip(&lower).map(|(token, lower)| meant(token, lower)).collect();
+        let slips = lower.iter().zip(&lower_as_meant).any(|(lower, meant)| lower != meant);
+        let lower = lower_as_meant;
         let mut reader = Reader { tokens: &tokens, lower: &lower, ..Reader::default() };
         let mut at = 0;
         while at < tokens.len() {
             at += reader.read(at);
         }
-        let Reader { words, different, .. } = reader;
+        let Reader { words, parts, different, .. } = reader;
         let mut vector = [0.0; DIM];
         for word in &words {
             for (sum, part) in vector.iter_mut().zip(&word.vector) {
@@ -73,8 +85,27 @@ impl Reading {
         }
         normalise(&mut vector);
         let plain = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-        Self { english: is_english(text, &words), quotes: quotes(&plain), words, different, plain, vector }
+        Self {
+            english: is_english(text, &words),
+            quotes: quotes(&plain),
+            asks: Asks::of(&words, &parts),
+            words,
+            parts,
+            different,
+            plain,
+            slips,
+            vector,
+        }
     }
+}
+
+/// A token's word, or what it is a slip of; names may be any word.
+fn meant<'t>(token: &Token, lower: &'t str) -> &'t str {
+    let is_name = token.text.starts_with(char::is_uppercase) && !token.opens;
+    if token.kind != Kind::Word || is_name {
+        return lower;
+    }
+    corrected(lower.strip_suffix("'s").unwrap_or(lower)).unwrap_or(lower)
 }
 
 /// English letters, and no more function words of another language than of English.
@@ -116,6 +147,10 @@ struct Reader<'t> {
     /// The tokens in lower case.
     lower: &'t [&'t str],
     words: Vec<Word>,
+    parts: Vec<usize>,
+    part: usize,
+    /// Whether a word like "if" began this part.
+    in_clause: bool,
     different: Vec<usize>,
     /// Words that were read before.
     known: FixedMap<(&'t str, Kind, bool), Word>,
@@ -126,6 +161,14 @@ impl<'t> Reader<'t> {
     fn read(&mut self, at: usize) -> usize {
         let (token, lower) = (&self.tokens[at], self.lower);
         let word = lower[at];
+        let begins = at > 0 && (token.opens && !self.tokens[at - 1].opens || begins_part(word));
+        // "If it rains, ..." ends at its comma.
+        let ends = self.in_clause && token.after_comma;
+        self.part += usize::from(begins || ends);
+        self.in_clause = begins_part(word) || (self.in_clause && !begins && !ends);
+        if let Some(taken) = courtesy(&lower[at..]) {
+            return taken;
+        }
         if token.kind == Kind::Number {
             return self.number(at);
         }
@@ -178,6 +221,7 @@ impl<'t> Reader<'t> {
         }
         let base = self.clitic(word);
         if let Some(next) = lower.get(at + 1).filter(|next| is_particle(next))
+            && (*next != "in" || goes_in(base) || self.tokens.get(at + 2).is_none_or(|after| after.opens))
             && let Some(verb) = verb_of_two(base, token.kind, next)
         {
             self.add(verb);
@@ -194,14 +238,20 @@ impl<'t> Reader<'t> {
     fn add(&mut self, form: Form) -> Word {
         let word = Arc::new(Form { number: self.different.len(), ..form });
         self.different.push(self.words.len());
-        self.words.push(word.clone());
+        self.put(word.clone());
         word
+    }
+
+    fn put(&mut self, word: Word) {
+        self.words.push(word);
+        self.parts.push(self.part);
     }
 
     /// A word as it stands, or what it is a slip of.
     fn push_settled(&mut self, base: &'t str, kind: Kind, named: bool) {
         if let Some(word) = self.known.get(&(base, kind, named)) {
-            self.words.push(word.clone());
+            let word = word.clone();
+            self.put(word);
             return;
         }
         let (text, entry) = settle(base, kind);
@@ -248,8 +298,79 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Words that begin a part of a sentence with a matter of its own.
+pub(crate) fn begins_part(word: &str) -> bool {
+    matches!(
+        word,
+        "if" | "unless"
+            | "because"
+            | "when"
+            | "while"
+            | "although"
+            | "though"
+            | "but"
+            | "until"
+            | "whereas"
+            | "after"
+            | "before"
+            | "once"
+            | "without"
+            | "despite"
+            | "during"
+            | "provided"
+            | "assuming"
+            | "whenever"
+    )
+}
+
+/// How many words a phrase takes that is only polite.
+fn courtesy(words: &[&str]) -> Option<usize> {
+    const PHRASES: &[&[&str]] = &[
+        &["if", "it's", "no", "trouble"],
+        &["if", "it", "is", "no", "trouble"],
+        &["if", "it's", "not", "too", "much", "trouble"],
+        &["if", "it", "isn't", "too", "much", "trouble"],
+        &["if", "that's", "not", "too", "much", "trouble"],
+        &["if", "you", "don't", "mind"],
+        &["if", "i", "may", "ask"],
+        &["if", "possible"],
+        &["if", "at", "all", "possible"],
+        &["if", "you", "can"],
+        &["if", "you", "could"],
+        &["when", "you", "have", "a", "moment"],
+        &["when", "you", "get", "a", "chance"],
+        &["when", "you", "have", "time"],
+        &["if", "you", "have", "a", "moment"],
+        &["if", "you", "have", "a", "minute"],
+        &["when", "you", "have", "a", "minute"],
+        &["no", "rush"],
+        &["no", "hurry"],
+        &["much", "appreciated"],
+        &["any", "help", "is", "appreciated"],
+        &["any", "help", "would", "be", "appreciated"],
+        &["i", "would", "be", "grateful", "if"],
+        &["i'd", "be", "grateful", "if"],
+        &["i'd", "be", "grateful", "to", "know"],
+        &["i", "was", "wondering", "if"],
+        &["i", "was", "wondering", "whether"],
+        &["i", "wonder", "if"],
+        &["would", "you", "mind"],
+        &["hope", "you're", "well"],
+        &["i", "hope", "you", "are", "well"],
+        &["have", "a", "nice", "day"],
+        &["have", "a", "great", "day"],
+    ];
+    let found = PHRASES.iter().filter(|phrase| words.starts_with(phrase));
+    found.map(|phrase| phrase.len()).max()
+}
+
 fn is_particle(word: &str) -> bool {
     matches!(word, "off" | "on" | "up" | "down" | "out" | "in" | "back" | "away" | "over" | "through")
+}
+
+/// Verbs that mean something else with "in" behind them; others only stand, lie or come in something.
+fn goes_in(verb: &str) -> bool {
+    ["log", "sign", "check", "plug", "fill", "break", "trade", "hand"].iter().any(|known| verb.starts_with(known))
 }
 
 /// The word, or the function word that an unknown word is a slip of, with its place in the lexicon.
@@ -321,7 +442,8 @@ impl Form {
             Some(base) => Cow::Borrowed(base),
             None => Cow::Owned(text.to_owned()),
         };
+        let unknown = entry.is_none() && !is_known(text);
         let (places, unit) = (Places::of(text, &base), is_unit(&base));
-        Self { text: text.to_owned(), base, places, unit, kind, role, named, entry, weight, vector, number: 0 }
+        Self { text: text.to_owned(), base, places, unit, kind, role, named, entry, unknown, weight, vector, number: 0 }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Token {
     pub(crate) kind: Kind,
     /// Whether it starts a sentence, where a capital letter says nothing.
     pub(crate) opens: bool,
+    /// Whether a comma stands between it and the token before.
+    pub(crate) after_comma: bool,
     /// The character right before it: white space, the mark that joins it to the token before, or `JOINED`.
     pub(crate) before: char,
 }
@@ -29,8 +31,15 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut found: Vec<Token> = Vec::new();
     let letters: Vec<char> = text.chars().collect();
     let (mut at, mut opens) = (0, true);
+    let (mut comma, mut marked) = (false, 0);
     while at < letters.len() {
         let c = letters[at];
+        // What a comma stands before is marked once the token is there.
+        if comma && found.len() > marked {
+            found[marked].after_comma = true;
+            comma = false;
+        }
+        marked = found.len();
         let before = if at == 0 { ' ' } else { letters[at - 1] };
         let next = letters.get(at + 1).copied().unwrap_or(' ');
         if is_letter(c) || (c == '_' && next.is_alphanumeric()) {
@@ -44,19 +53,32 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
         if c == '-' && next.is_alphabetic() && (before.is_whitespace() || before == '-') {
             // A flag of a command line, or a dash between words: what follows tells.
             let end = word_end(&letters, at + 1);
-            found.push(Token { text: letters[at + 1..end].iter().collect(), kind: Kind::Code, opens, before });
+            found.push(Token {
+                text: letters[at + 1..end].iter().collect(),
+                kind: Kind::Code,
+                opens,
+                after_comma: false,
+                before,
+            });
             opens = false;
             at = end;
             continue;
         }
         if let Some(word) = sign_word(c) {
-            found.push(Token { text: word.into(), kind: Kind::Word, opens: false, before });
+            found.push(Token { text: word.into(), kind: Kind::Word, opens: false, after_comma: false, before });
         } else if is_operator(c) {
             let end = (at..letters.len()).find(|&i| !is_operator(letters[i])).unwrap_or(letters.len());
-            found.push(Token { text: letters[at..end].iter().collect(), kind: Kind::Operator, opens: false, before });
+            found.push(Token {
+                text: letters[at..end].iter().collect(),
+                kind: Kind::Operator,
+                opens: false,
+                after_comma: false,
+                before,
+            });
             at = end;
             continue;
         }
+        comma |= matches!(c, ',' | ';');
         opens |= matches!(c, '.' | '!' | '?' | ':' | '\n' | '"' | '“');
         at += 1;
     }
@@ -101,7 +123,8 @@ fn thousands(letters: &[char], comma: usize) -> bool {
 }
 
 fn split(word: &str, opens: bool, before: char, found: &mut Vec<Token>) {
-    let mut push = |text: &str, kind, before| found.push(Token { text: text.into(), kind, opens, before });
+    let mut push =
+        |text: &str, kind, before| found.push(Token { text: text.into(), kind, opens, after_comma: false, before });
     let first_letter = word.find(|c: char| !(c.is_ascii_digit() || matches!(c, ',' | '.' | ':')));
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         match first_letter {

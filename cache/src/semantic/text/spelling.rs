@@ -3,8 +3,9 @@
 /// Longer words are not compared.
 const LONGEST: usize = 30;
 
-/// Whether one word is the other mistyped: the same but for a letter or two swapped, lost, added or hit wrong.
-pub(crate) fn mistyped(a: &str, b: &str) -> bool {
+/// Whether one word is the other mistyped: the same but for a letter or two swapped, lost, added or hit wrong, and at
+/// most `most` such slips.
+pub(crate) fn mistyped(a: &str, b: &str, most: usize) -> bool {
     if a.chars().next() != b.chars().next() {
         return false;
     }
@@ -15,7 +16,17 @@ pub(crate) fn mistyped(a: &str, b: &str) -> bool {
         3..=6 => 1,
         _ => 2,
     };
+    let allowed = most.min(allowed);
     x.len().abs_diff(y.len()) <= allowed && distance(x, y) <= allowed
+}
+
+/// Whether two neighbours changed places, and nothing else differs.
+pub(super) fn is_swap(a: &str, b: &str) -> bool {
+    let (x, y) = (a.as_bytes(), b.as_bytes());
+    x.len() == y.len()
+        && (0..x.len()).find(|&at| x[at] != y[at]).is_some_and(|at| {
+            at + 1 < x.len() && x[at] == y[at + 1] && x[at + 1] == y[at] && x[at + 2..] == y[at + 2..]
+        })
 }
 
 /// The word's characters, if they are all letters and not too many.

@@ -27,10 +27,10 @@ pub(crate) enum Role {
 
 const FILLER: &str = " a an the this that these those i me my mine you your yours we us our ours he him his she her it its they them their is are was were be been being am do does did done doing has have had having can could would should shall will may might must of in on at for by as and or but so just also too really very quite please kindly thank thanks thankyou hi hello hey dear sir madam good morning afternoon evening day everyone team cheers much many lot what which who whom whose how when where why there here some such own than then though although because however whether with about around let's let ok okay well now already yet still even ever actually simply currently possible possibly able wanna gonna lol wtf nah dead pretty mate guys whats ive im advance million bit sorry bother trouble kind enough hope best regards later sincerely yo per degree degrees etc e.g i.e myself yourself ask asking mind grateful wondering appreciate disturb disturbing bothering friendly service moment wonderful love hopefully ";
 const WEAK: &str = " give tell show name explain describe provide list state say suggest recommend need want like know help way thing something someone somebody anyone get got make made use using used take go put come let work look see find try question answer possible mean happen write compose draft create produce generate prepare advise please wonder wondering would approach method procedure process step manner means reason cause call called kind sort type example case time people person one ones place part point exactly roughly approximately about command purpose considered consider right nice good proper supposed problem issue calculate determine spend normally usually typically generally ";
-const NEGATION: &str = " not no never none nothing nobody neither nor cannot without lack lacking lacks isn't ";
+const NEGATION: &str = " not no never none nothing nobody neither nor cannot without lack lacking lacks isn't hardly seldom rarely scarcely barely ";
 const CONDITION: &str = " if unless provided otherwise assuming ";
 const SCOPE: &str = " all every each any only except excluding including both either entire whole first last final latest newest oldest next previous another other others rest single always once ";
-const COMPARISON: &str = " more less fewer least most greater smaller larger above below over under exceed exceeding beneath minimum maximum min max up down higher lower better worse ";
+const COMPARISON: &str = " more less few fewer least most greater smaller larger above below over under exceed exceeding beneath minimum maximum min max up down higher lower better worse ";
 const TIME: &str = " before after since until till during while today yesterday tomorrow tonight ago weekday weekend am pm monday tuesday wednesday thursday friday saturday sunday january february march april june july august september october november december inside outside within beyond ";
 const DIRECTION: &str = " from to into onto toward towards ";
 
@@ -76,7 +76,7 @@ static COMMON: LazyLock<FixedMap<char, Vec<&str>>> = LazyLock::new(|| {
 pub(super) fn common(word: &str) -> Option<&'static str> {
     // A slip keeps the first letter.
     let known = COMMON.get(&word.chars().next()?)?;
-    known.iter().copied().find(|known| mistyped(word, known))
+    known.iter().copied().find(|known| mistyped(word, known, 2))
 }
 
 /// Units that are single letters: only after a number.

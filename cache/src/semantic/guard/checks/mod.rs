@@ -2,17 +2,22 @@
 //!
 //! - `sets`: quotations, identifiers, numbers with units and versions, named things.
 //! - `logic`: negation, condition, scope, comparison, time.
+//! - `matter`: what long prompts, and prompts about one piece of code, have in common besides.
+//! - `small`: how many are meant, and on what occasion.
 //! - `order`: direction and swapped parts.
 //! - `words`: opposites, task, substituted and added words.
 
 mod logic;
+mod matter;
 mod order;
 mod sets;
+mod small;
 mod words;
 
 pub(super) use sets::named;
 
 use super::align::Alignment;
+use super::parts::Parts;
 use super::verdict::{Check, CheckVerdict, Reason};
 use crate::semantic::fixed::FixedMap;
 use crate::semantic::text::{Kind, Reading, Role, Word};
@@ -26,6 +31,8 @@ pub(super) struct Pair<'p> {
     pub(super) frame: f32,
     /// Whether so much is the same that what is left over is the point.
     pub(super) close: bool,
+    /// How much of each prompt the other covers.
+    pub(super) parts: (Parts, Parts),
     /// Places of the numbers that only one prompt has.
     pub(super) numbers: (Vec<usize>, Vec<usize>),
 }
@@ -37,7 +44,8 @@ impl<'p> Pair<'p> {
     pub(super) fn of(a: &'p Reading, b: &'p Reading, alignment: &'p Alignment) -> Self {
         let frame = frame(a, b);
         let numbers = (sets::only(&a.words, &b.words), sets::only(&b.words, &a.words));
-        Self { a, b, alignment, frame, close: frame >= CLOSE, numbers }
+        let parts = (Parts::of(a, &alignment.first), Parts::of(b, &alignment.second));
+        Self { a, b, alignment, frame, close: frame >= CLOSE, parts, numbers }
     }
 }
 
@@ -48,9 +56,12 @@ pub(super) fn run(pair: &Pair<'_>) -> Vec<Check> {
         order::swap(pair),
         logic::negation(pair),
         logic::condition(pair),
+        logic::circumstance(pair),
         words::antonym(pair),
         logic::comparison(pair),
         logic::scope(pair),
+        small::quantity(pair),
+        small::occasion(pair),
         logic::time(pair),
     ];
     checks.extend(sets::numbers(pair));
@@ -61,6 +72,9 @@ pub(super) fn run(pair: &Pair<'_>) -> Vec<Check> {
         sets::identifier(pair),
         sets::entity(pair),
         words::task(pair),
+        matter::task(pair),
+        matter::long(pair),
+        matter::added(pair),
         words::constraint(pair),
         words::substitution(pair),
     ]);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::super::align::{Bond, Link, stands_for};
 use super::{Check, CheckVerdict, Pair, Reason, check, outcome, sides, unsaid};
 use crate::semantic::fixed::{FixedMap, Words, words};
-use crate::semantic::text::{Kind, Role, Word};
+use crate::semantic::text::{Kind, Role, Word, opposed, prefixed};
 
 /// A word whose opposite the other prompt has, and which the other prompt does not say.
 pub(super) fn antonym(pair: &Pair<'_>) -> Check {
@@ -18,7 +18,32 @@ pub(super) fn antonym(pair: &Pair<'_>) -> Check {
             .map(|(at, link)| format!("{} | {}", words[at].text, others[link.partner].text))
     };
     let found = opposite(a, b, &pair.a.words, &pair.b.words);
+    // exothermic, endothermic: two forms of one word, whatever stands around them.
+    let (first, second) = unsaid(pair);
+    let turned = || {
+        first.iter().find_map(|&at| {
+            let word = &pair.a.words[at];
+            let other = second.iter().map(|&at| &pair.b.words[at]).find(|other| prefixed(&word.text, &other.text))?;
+            Some(format!("{} | {}", word.text, other.text))
+        })
+    };
+    if let Some(turned) = turned() {
+        return check(Reason::Antonym, outcome(pair.frame >= SAME_MATTER, true), turned);
+    }
+    let found = found.or_else(|| if pair.close { pointing_apart(pair) } else { None });
     check(Reason::Antonym, outcome(pair.close && found.is_some(), found.is_some()), found.unwrap_or_default())
+}
+
+/// Words that only one side has, small ones too, of which one points the other way than the other.
+fn pointing_apart(pair: &Pair<'_>) -> Option<String> {
+    let open = |words: &'_ [Word], links: &[Link]| -> Vec<Word> {
+        words.iter().zip(links).filter(|(_, link)| !link.said()).map(|(word, _)| word.clone()).collect()
+    };
+    let (first, second) = (open(&pair.a.words, &pair.alignment.first), open(&pair.b.words, &pair.alignment.second));
+    first.iter().find_map(|word| {
+        let other = second.iter().find(|other| opposed(word, other))?;
+        Some(format!("{} | {}", word.text, other.text))
+    })
 }
 
 static LANGUAGES: LazyLock<Words<'static>> = LazyLock::new(|| {
@@ -38,8 +63,26 @@ pub(super) fn language(pair: &Pair<'_>) -> Check {
     )
 }
 
-static MEASURES: LazyLock<Words<'static>> = LazyLock::new(|| {
-    words(" area perimeter circumference volume radius diameter hypotenuse mean median mode variance ")
+/// Things of one kind: where each prompt names another one of them, they ask about other things, however they are put.
+static KINDS: LazyLock<Vec<Words<'static>>> = LazyLock::new(|| {
+    [
+        " area perimeter circumference volume radius diameter hypotenuse ",
+        " mean median mode variance deviation ",
+        " red blue green yellow orange purple pink brown black white grey gray ",
+        " spring summer autumn winter ",
+        " dog cat horse rabbit hamster parrot goldfish cow sheep goat chicken duck ",
+        " knee ankle hip shoulder elbow wrist neck ",
+        " guitar violin piano flute drum trumpet saxophone cello clarinet harp ",
+        " beef pork lamb chicken turkey salmon tuna shrimp tofu ",
+        " android iphone windows macos linux ",
+        " boat bicycle motorcycle bus truck ",
+        " breakfast lunch dinner ",
+        " iron copper gold silver zinc aluminium aluminum nickel lead ",
+        " mercury venus mars jupiter saturn uranus neptune pluto ",
+    ]
+    .into_iter()
+    .map(words)
+    .collect()
 });
 
 /// The words of a list that only one prompt has, on each side.
@@ -112,11 +155,12 @@ pub(super) fn substitution(pair: &Pair<'_>) -> Check {
         && (far(&first, &pair.alignment.first) || far(&second, &pair.alignment.second));
     let differs = !first.is_empty() || !second.is_empty();
     let replaced = replaced(pair);
-    // Another measure of the same thing is another question, however it is put.
-    let measures = listed_only(pair, &MEASURES);
-    let measured = !measures.0.is_empty() && !measures.1.is_empty();
+    let other = KINDS.iter().any(|kind| {
+        let (first, second) = listed_only(pair, kind);
+        !first.is_empty() && !second.is_empty()
+    });
     let detail = if replaced.is_empty() || wrong { texts(pair, &first, &second) } else { replaced.clone() };
-    check(Reason::Substitution, outcome(wrong || measured || !replaced.is_empty(), differs), detail)
+    check(Reason::Substitution, outcome(wrong || other || !replaced.is_empty(), differs), detail)
 }
 
 /// Word for word the same, but for a few places where another word stands.
