@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_call_of_a_tool_is_seen_in_any_choice() {
-        for (name, has_tool_calls) in [("tool_calls", true), ("function_call", true), ("refusal", false)] {
+        for (name, has_tool_calls) in [("tool_calls", true), ("function_call", true), ("audio", false)] {
             let body = format!(
                 r#"{{"choices":[{{"finish_reason":"stop","message":null}},
                     {{"finish_reason":"stop","message":{{"content":"\"}}","{name}":[]}}}}]}}"#
