@@ -205,7 +205,6 @@ mod tests {
             ("pyhton", "python"),
             ("hwo", "how"),
             ("waht", "what"),
-            ("circumfrence", "circumference"),
             ("temprature", "temperature"),
             ("dosent", "doesnt"),
             ("resignaton", "resignation"),
