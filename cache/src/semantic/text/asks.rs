@@ -3,8 +3,11 @@
 //! The words by which something is asked say nothing about its matter, so two prompts that ask for the same kind are
 //! compared by what is left.
 
+use std::sync::LazyLock;
+
 use super::reading::Word;
 use super::vocabulary::Role;
+use crate::semantic::fixed::FixedMap;
 
 /// Kinds in the order in which a sentence is taken to ask for them: "how many hours" is a duration before it is a count.
 const KINDS: [(&str, &[&str]); 22] = [
@@ -134,13 +137,21 @@ impl Asks {
 
     /// Keeps the first kind that this part of the prompt has a cue of.
     fn read(&mut self, words: &[Word], part: std::ops::Range<usize>) {
-        for (number, (_, cues)) in KINDS.iter().enumerate() {
-            let found = cues.iter().find_map(|cue| part.clone().find_map(|at| matched(words, &part, at, cue)));
-            if let Some(places) = found {
-                self.kinds |= 1 << number;
-                self.words.extend(places.into_iter().map(|place| (1 << number, place)));
-                return;
+        let mut begun: Vec<(u16, usize)> = Vec::new();
+        for at in part.clone() {
+            let word = &words[at];
+            for text in [word.text.as_str(), &*word.base] {
+                begun.extend(CUES.begun_by(text).map(|cue| (cue, at)));
             }
+        }
+        begun.sort_unstable();
+        let found = begun.into_iter().find_map(|(cue, at)| {
+            let (kind, cue) = &CUES.all[usize::from(cue)];
+            matched(words, &part, at, cue).map(|places| (*kind, places))
+        });
+        if let Some((kind, places)) = found {
+            self.kinds |= 1 << kind;
+            self.words.extend(places.into_iter().map(|place| (1 << kind, place)));
         }
     }
 
@@ -161,21 +172,60 @@ impl Asks {
     }
 }
 
+/// A cue: the words that it may have in each place.
+type Cue = Vec<Vec<&'static str>>;
+
+/// All cues in the order of their kinds, and which of them begin with a word.
+#[derive(Debug, Default)]
+struct Cues {
+    all: Vec<(usize, Cue)>,
+    by_first: FixedMap<&'static str, Vec<u16>>,
+}
+
+impl Cues {
+    fn begun_by(&self, word: &str) -> impl Iterator<Item = u16> {
+        self.by_first.get(word).into_iter().flatten().copied()
+    }
+}
+
+static CUES: LazyLock<Cues> = LazyLock::new(|| {
+    let mut cues = Cues::default();
+    for (kind, (_, list)) in KINDS.iter().enumerate() {
+        for cue in *list {
+            let cue: Cue = cue.split(' ').map(|words| words.split('|').collect()).collect();
+            let number = u16::try_from(cues.all.len()).unwrap_or(u16::MAX);
+            for first in &cue[0] {
+                cues.by_first.entry(first).or_default().push(number);
+            }
+            cues.all.push((kind, cue));
+        }
+    }
+    cues
+});
+
+/// The neighbours of each kind, a bit for each.
+static BESIDE: LazyLock<[u32; KINDS.len()]> = LazyLock::new(|| {
+    let mut beside = [0; KINDS.len()];
+    let place = |name: &str| KINDS.iter().position(|(known, _)| *known == name);
+    for (one, other) in NEIGHBOURS {
+        if let (Some(one), Some(other)) = (place(one), place(other)) {
+            beside[one] |= 1 << other;
+            beside[other] |= 1 << one;
+        }
+    }
+    beside
+});
+
 fn neighbours(kinds: u32) -> u32 {
-    let bit = |name: &str| KINDS.iter().position(|(known, _)| *known == name).map_or(0, |at| 1 << at);
-    let beside = |(one, other): &(&str, &str)| {
-        let (one, other) = (bit(one), bit(other));
-        (if kinds & one != 0 { other } else { 0 }) | (if kinds & other != 0 { one } else { 0 })
-    };
-    NEIGHBOURS.iter().map(beside).fold(0, |all, its| all | its)
+    BESIDE.iter().enumerate().filter(|(kind, _)| kinds & (1 << kind) != 0).fold(0, |all, (_, its)| all | its)
 }
 
 /// The places of a cue's words, if it begins at this word.
-fn matched(words: &[Word], part: &std::ops::Range<usize>, start: usize, cue: &str) -> Option<Vec<usize>> {
+fn matched(words: &[Word], part: &std::ops::Range<usize>, start: usize, cue: &Cue) -> Option<Vec<usize>> {
     let mut places = Vec::new();
     let mut at = start;
-    for wanted in cue.split(' ') {
-        let is_wanted = |word: &Word| wanted.split('|').any(|one| one == word.text || one == &*word.base);
+    for wanted in cue {
+        let is_wanted = |word: &Word| wanted.iter().any(|one| *one == word.text || *one == &*word.base);
         let skipped = if places.is_empty() {
             0
         } else {

@@ -78,24 +78,36 @@ static POINTS: LazyLock<FixedMap<String, Vec<(usize, bool)>>> = LazyLock::new(||
     points
 });
 
+/// The ways that a word points in the lists, in the form that it has in the text or else in its dictionary form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ways(&'static [(usize, bool)]);
+
+impl Ways {
+    pub(super) fn of(text: &str, base: &str) -> Self {
+        Self(POINTS.get(text).or_else(|| POINTS.get(base)).map_or(&[], Vec::as_slice))
+    }
+
+    fn opposed(self, other: Self) -> bool {
+        self.0.iter().any(|(number, way)| other.0.contains(&(*number, !way)))
+    }
+}
+
 /// Whether two words point opposite ways.
 pub(crate) fn opposed(a: &Word, b: &Word) -> bool {
-    let ways = |word: &Word| POINTS.get(word.text.as_str()).or_else(|| POINTS.get(&*word.base));
-    let turned = || {
-        let (one, other) = (ways(a)?, ways(b)?);
-        Some(one.iter().any(|(number, way)| other.contains(&(*number, !way))))
-    };
-    turned().unwrap_or(false) || prefixed(&a.text, &b.text)
+    a.ways.opposed(b.ways) || prefixed(&a.text, &b.text)
 }
 
 /// Whether only a beginning that turns it into its opposite parts two words.
 pub(crate) fn prefixed(a: &str, b: &str) -> bool {
-    BEGINNINGS.iter().any(|(one, other)| {
-        let parts = |x: &str, y: &str| {
-            x.strip_prefix(one)
-                .zip(y.strip_prefix(other))
-                .is_some_and(|(rest, its)| rest == its && rest.len() > if other.is_empty() { 4 } else { 3 })
-        };
-        parts(a, b) || parts(b, a)
-    })
+    // All that is left behind a beginning is the same.
+    let ends_alike = a.as_bytes().last_chunk::<4>().is_some_and(|end| b.as_bytes().last_chunk() == Some(end));
+    ends_alike
+        && BEGINNINGS.iter().any(|(one, other)| {
+            let parts = |x: &str, y: &str| {
+                x.strip_prefix(one)
+                    .zip(y.strip_prefix(other))
+                    .is_some_and(|(rest, its)| rest == its && rest.len() > if other.is_empty() { 4 } else { 3 })
+            };
+            parts(a, b) || parts(b, a)
+        })
 }

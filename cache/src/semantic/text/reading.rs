@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::asks::Asks;
 use super::numbers::{canonical, month, spelled};
+use super::polarity::Ways;
 use super::scan::{JOINED, Kind, Token, tokens};
 use super::shorthand::expand;
 use super::slips::{corrected, is_known};
@@ -25,6 +26,8 @@ pub(crate) struct Form {
     /// The form that stands in a dictionary.
     pub(crate) base: Cow<'static, str>,
     pub(crate) places: Places,
+    /// Which way it points.
+    pub(crate) ways: Ways,
     /// Whether it is a unit of measure.
     pub(crate) unit: bool,
     pub(crate) kind: Kind,
@@ -360,6 +363,9 @@ fn courtesy(words: &[&str]) -> Option<usize> {
         &["have", "a", "nice", "day"],
         &["have", "a", "great", "day"],
     ];
+    if !matches!(words.first()?, &("if" | "when" | "no" | "much" | "any" | "i" | "i'd" | "would" | "hope" | "have")) {
+        return None;
+    }
     let found = PHRASES.iter().filter(|phrase| words.starts_with(phrase));
     found.map(|phrase| phrase.len()).max()
 }
@@ -398,6 +404,7 @@ fn verb_of_two(base: &str, kind: Kind, particle: &str) -> Option<Form> {
     let base = lexicon().text(entry).map_or(first.base, Cow::Borrowed);
     Some(Form {
         places: Places::of(&text, &base),
+        ways: Ways::of(&text, &base),
         text,
         base,
         entry: Some(entry),
@@ -443,7 +450,21 @@ impl Form {
             None => Cow::Owned(text.to_owned()),
         };
         let unknown = entry.is_none() && !is_known(text);
-        let (places, unit) = (Places::of(text, &base), is_unit(&base));
-        Self { text: text.to_owned(), base, places, unit, kind, role, named, entry, unknown, weight, vector, number: 0 }
+        let (places, ways, unit) = (Places::of(text, &base), Ways::of(text, &base), is_unit(&base));
+        Self {
+            text: text.to_owned(),
+            base,
+            places,
+            ways,
+            unit,
+            kind,
+            role,
+            named,
+            entry,
+            unknown,
+            weight,
+            vector,
+            number: 0,
+        }
     }
 }

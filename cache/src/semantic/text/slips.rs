@@ -170,7 +170,9 @@ pub(super) fn corrected(word: &str) -> Option<&'static str> {
         .collect();
     // Two letters swapped, one lost or doubled, one hit wrong, and two of these.
     let is_short = word.len() < SHORTEST;
-    likeliest(&near, |known| is_swap(word, known) && (word.len() > 3 || role(known) != Role::Content))
+    let is_swapped = |known: &str| is_swap(word, known) && (word.len() > 3 || role(known) != Role::Content);
+    likeliest(&near, |known| is_swapped(known) && known.as_bytes()[0] == bytes[0])
+        .or_else(|| likeliest(&near, is_swapped))
         .or_else(|| likeliest(&near, |known| !is_short && known.len() != word.len() && mistyped(word, known, 1)))
         .or_else(|| likeliest(&near, |known| !is_short && mistyped(word, known, 1)))
         .or_else(|| likeliest(&near, |known| known.len() >= LONG && mistyped(word, known, 2)))

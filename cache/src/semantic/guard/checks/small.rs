@@ -1,6 +1,9 @@
 //! Small words in one frame that nothing else holds against each other: all against most, when against after.
 
+use std::sync::LazyLock;
+
 use super::{Check, Pair, Reason, check, outcome, sides};
+use crate::semantic::fixed::FixedMap;
 use crate::semantic::text::Word;
 
 /// The share of words in common from which these small words are the point.
@@ -29,7 +32,7 @@ const OCCASIONS: &[(&str, &str)] = &[
 
 /// In one frame: another quantity on each side.
 pub(super) fn quantity(pair: &Pair<'_>) -> Check {
-    apart(pair, Reason::Scope, QUANTITIES, |words, at| {
+    apart(pair, Reason::Scope, &QUANTITY, |words, at| {
         // "how many" asks for the number, "more than any" names none.
         at > 0 && matches!(words[at - 1].text.as_str(), "how" | "as" | "so" | "too" | "than")
     })
@@ -46,23 +49,38 @@ pub(super) fn occasion(pair: &Pair<'_>) -> Check {
         return check(Reason::Condition, outcome(true, true), "if | even if");
     }
     // A question opens with "when".
-    apart(pair, Reason::Condition, OCCASIONS, |words, at| at == 0 && words[0].text == "when")
+    apart(pair, Reason::Condition, &OCCASION, |words, at| at == 0 && words[0].text == "when")
 }
 
-fn apart(pair: &Pair<'_>, name: Reason, classes: &[(&str, &str)], skips: fn(&[Word], usize) -> bool) -> Check {
-    let class_of = |word: &str| classes.iter().position(|(_, list)| list.split(' ').any(|known| known == word));
-    let found = |words: &[Word]| -> Vec<usize> {
-        (0..words.len()).filter(|&at| !skips(words, at)).filter_map(|at| class_of(&words[at].text)).collect()
+/// The class of each word; of a word in two, the first.
+type Classes = FixedMap<&'static str, &'static str>;
+
+fn by_word(classes: &[(&'static str, &'static str)]) -> Classes {
+    let mut by_word = FixedMap::default();
+    for (class, list) in classes {
+        for word in list.split(' ') {
+            by_word.entry(word).or_insert(*class);
+        }
+    }
+    by_word
+}
+
+static QUANTITY: LazyLock<Classes> = LazyLock::new(|| by_word(QUANTITIES));
+static OCCASION: LazyLock<Classes> = LazyLock::new(|| by_word(OCCASIONS));
+
+fn apart(pair: &Pair<'_>, name: Reason, classes: &Classes, skips: fn(&[Word], usize) -> bool) -> Check {
+    let found = |words: &[Word]| -> Vec<&'static str> {
+        let class = |at: usize| classes.get(words[at].text.as_str()).copied();
+        (0..words.len()).filter(|&at| !skips(words, at)).filter_map(class).collect()
     };
+    if pair.frame < ALIKE {
+        return check(name, outcome(false, false), "");
+    }
     let (first, second) = (found(&pair.a.words), found(&pair.b.words));
-    let only = |of: &[usize], other: &[usize]| -> Vec<&str> {
-        of.iter().filter(|class| !other.contains(class)).map(|&class| classes[class].0).collect()
+    let only = |of: &[&'static str], other: &[&str]| -> Vec<&'static str> {
+        of.iter().filter(|class| !other.contains(class)).copied().collect()
     };
     let (one, other) = (only(&first, &second), only(&second, &first));
     let differs = !one.is_empty() && !other.is_empty();
-    check(
-        name,
-        outcome(pair.frame >= ALIKE && differs, false),
-        if differs { sides(&one, &other) } else { String::new() },
-    )
+    check(name, outcome(differs, false), if differs { sides(&one, &other) } else { String::new() })
 }

@@ -64,8 +64,8 @@ pub(super) fn language(pair: &Pair<'_>) -> Check {
 }
 
 /// Things of one kind: where each prompt names another one of them, they ask about other things, however they are put.
-static KINDS: LazyLock<Vec<Words<'static>>> = LazyLock::new(|| {
-    [
+static KINDS: LazyLock<FixedMap<&str, u32>> = LazyLock::new(|| {
+    let lists = [
         " area perimeter circumference volume radius diameter hypotenuse ",
         " mean median mode variance deviation ",
         " red blue green yellow orange purple pink brown black white grey gray ",
@@ -79,11 +79,21 @@ static KINDS: LazyLock<Vec<Words<'static>>> = LazyLock::new(|| {
         " breakfast lunch dinner ",
         " iron copper gold silver zinc aluminium aluminum nickel lead ",
         " mercury venus mars jupiter saturn uranus neptune pluto ",
-    ]
-    .into_iter()
-    .map(words)
-    .collect()
+    ];
+    let mut kinds = FixedMap::default();
+    for (number, list) in lists.into_iter().enumerate() {
+        for word in list.split_ascii_whitespace() {
+            *kinds.entry(word).or_default() |= 1 << number;
+        }
+    }
+    kinds
 });
+
+/// The kinds of things that only one prompt names, a bit for each.
+fn kinds_only(words: &[Word], links: &[Link]) -> u32 {
+    let open = words.iter().zip(links).filter(|(_, link)| !link.said());
+    open.filter_map(|(word, _)| KINDS.get(word.text.as_str())).fold(0, |all, its| all | its)
+}
 
 /// The words of a list that only one prompt has, on each side.
 fn listed_only(pair: &Pair<'_>, list: &Words<'_>) -> (Vec<String>, Vec<String>) {
@@ -155,10 +165,8 @@ pub(super) fn substitution(pair: &Pair<'_>) -> Check {
         && (far(&first, &pair.alignment.first) || far(&second, &pair.alignment.second));
     let differs = !first.is_empty() || !second.is_empty();
     let replaced = replaced(pair);
-    let other = KINDS.iter().any(|kind| {
-        let (first, second) = listed_only(pair, kind);
-        !first.is_empty() && !second.is_empty()
-    });
+    let other =
+        kinds_only(&pair.a.words, &pair.alignment.first) & kinds_only(&pair.b.words, &pair.alignment.second) != 0;
     let detail = if replaced.is_empty() || wrong { texts(pair, &first, &second) } else { replaced.clone() };
     check(Reason::Substitution, outcome(wrong || other || !replaced.is_empty(), differs), detail)
 }
