@@ -55,7 +55,7 @@ async fn a_node_alone_compresses_too_and_is_done_at_once_with_what_is_small() {
     let cache = RingCache::new(CacheConfig::new(KEY), Arc::new(Alone::new(node_id("a"))));
     let mut entry = entry(&cache, 1, 100);
     let now = peerway_cache::Clock::system().now_ms();
-    (entry.created_ms, entry.expires_ms) = (now, now + 60_000);
+    (entry.created_ms, entry.expires_ms) = (now, now + 3_600_000);
     assert!(matches!(cache.put(entry.clone()), Either::Left(_)));
     entry.content.recorded = prose(4_500);
     let raw = entry.weight() as u64;

@@ -84,20 +84,20 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::tests::{entry, of_namespace, store};
+    use crate::store::tests::{LONG, entry, of_namespace, store};
 
     #[test]
     fn the_most_read_are_listed_first_and_no_more_than_asked_for() {
         let store = store(1_000_000, None);
         for number in 0..50 {
-            store.put(entry(number, 488, 60_000));
+            store.put(entry(number, 488, LONG));
             for _ in 0..(number * 7 % 50) {
                 store.get(&entry(number, 0, 0).id);
             }
         }
         let listed = store.hottest(10, |_| true);
         assert_eq!(listed.iter().map(|entry| entry.hits).collect::<Vec<_>>(), (40..50).rev().collect::<Vec<_>>());
-        let first = entry(7, 488, 60_000); // 7 * 7 % 50
+        let first = entry(7, 488, LONG); // 7 * 7 % 50
         assert_eq!((listed[0].id, listed[0].bytes), (first.id, first.weight() as u64));
         assert_eq!((listed[0].created_ms, listed[0].expires_ms), (first.created_ms, first.expires_ms));
         assert_eq!(store.hottest(100, |_| true).len(), 50);
