@@ -26,6 +26,9 @@ const SEGMENT_SHARE: usize = 4;
 /// Beyond this many rows a slice gets a further segment: dropping, searching and walking a segment stay bounded.
 pub const MAX_SEGMENT_ROWS: usize = 256 * 1024;
 
+/// How often a search looks again, because an entry went from one segment to another meanwhile, before it has the writer wait.
+const FREE_SEARCHES: usize = 2;
+
 /// How many rows an insertion links beside its own, while there are any: two, so that it catches up with a backlog.
 const LINKS_PER_INSERT: usize = 2;
 
@@ -50,6 +53,8 @@ pub struct Index {
     dimension: usize,
     max_rows: usize,
     segments: ArcSwap<Vec<Arc<Segment>>>,
+    /// How many entries went from one segment to another.
+    moves: AtomicU64,
     writer: Mutex<Writer>,
     bytes: AtomicU64,
     /// The bytes of all indexes of the same set.
@@ -86,6 +91,7 @@ impl Index {
             dimension,
             max_rows: max_rows.max(1),
             segments: ArcSwap::default(),
+            moves: AtomicU64::new(0),
             writer: Mutex::default(),
             bytes: AtomicU64::new(0),
             total,
@@ -137,8 +143,9 @@ impl Index {
         let segment = self.segment_to_fill(slice, writer);
         let row = segment.push(id, vector, expires_ms);
         writer.places.insert(fingerprint(&id), Place { serial: segment.serial(), row });
-        // In this order, so that a search meets the entry at one of the two at least.
+        // In this order: who finds the entry gone from there sees that it moved, and looks again.
         if let Some((segment, row)) = known {
+            self.moves.fetch_add(1, Ordering::AcqRel);
             self.delete_row(writer, &segment, row);
         }
         self.drop_while_too_large(writer, segment.serial());
@@ -156,11 +163,25 @@ impl Index {
     pub fn search(&self, vector: &[f32], k: usize, floor: f32, now_ms: u64) -> Result<Vec<Candidate>, VectorError> {
         self.check(vector.len())?;
         let query = Query::new(vector)?;
-        let (mut top, mut scratch) = (Top::new(k, floor), Scratch::default());
-        for segment in self.segments.load().iter().filter(|segment| now_ms < segment.slice().ends_ms()) {
-            segment.search(&query, now_ms, &mut top, &mut scratch);
+        let mut scratch = Scratch::default();
+        for _ in 0..FREE_SEARCHES {
+            let moves = self.moves.load(Ordering::Acquire);
+            let found = self.search_once(&query, k, floor, now_ms, &mut scratch);
+            if self.moves.load(Ordering::Acquire) == moves {
+                return Ok(found);
+            }
         }
-        Ok(top.into_candidates())
+        let _nothing_moves = self.write();
+        Ok(self.search_once(&query, k, floor, now_ms, &mut scratch))
+    }
+
+    /// May miss an entry that moves meanwhile: from a segment that is not read yet to one that is, or is new.
+    fn search_once(&self, query: &Query, k: usize, floor: f32, now_ms: u64, scratch: &mut Scratch) -> Vec<Candidate> {
+        let mut top = Top::new(k, floor);
+        for segment in self.segments.load().iter().filter(|segment| now_ms < segment.slice().ends_ms()) {
+            segment.search(query, now_ms, &mut top, scratch);
+        }
+        top.into_candidates()
     }
 
     /// Forgets the entry; tells whether it was there.
