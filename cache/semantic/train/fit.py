@@ -19,8 +19,8 @@ REFUSED, SAME = -99.0, 99.0
 THRESHOLD = 0.85
 TYPES = len(sys.argv) > 7
 # Of the near-misses that were not written to be as near as can be, and of all, so many are served out of fold at most.
-CUT_RATE = 0.005
-MOST_RATE = 0.02
+CUT_RATE = 0.0033
+MOST_RATE = 0.01
 
 
 def model():

@@ -47,7 +47,8 @@ pub(super) fn read_answer(dialect: Dialect, body: &[u8], passes: bool) -> Result
     let answer = Answer {
         usage,
         finished: !chat.choices.is_empty()
-            && chat.choices.iter().all(|it| matches!(it.finish, Some(Finish::Stop | Finish::StopSequence(_)))),
+            && chat.choices.iter().all(|it| matches!(it.finish, Some(Finish::Stop | Finish::StopSequence(_))))
+            && !parts(&chat).any(|part| matches!(part.content, Content::Refusal(_))),
         has_tool_calls: parts(&chat).any(|part| matches!(part.content, Content::ToolCall { .. })),
         has_choices: !chat.choices.is_empty(),
     };

@@ -17,6 +17,8 @@ pub struct Facts {
     pub stopped: u32,
     pub ended_otherwise: u32,
     pub has_tool_calls: bool,
+    /// The model refuses, whatever reason it ends with.
+    pub has_refusal: bool,
     pub written: Written,
     /// The stream has said that it is over, and was whole.
     pub done: bool,
@@ -28,9 +30,9 @@ impl Facts {
         self.stopped + self.ended_otherwise > 0
     }
 
-    /// Every choice that ended did so with a plain stop.
+    /// Every choice that ended did so with a plain stop, and none refuses.
     pub fn all_stopped(&self) -> bool {
-        self.stopped > 0 && self.ended_otherwise == 0
+        self.stopped > 0 && self.ended_otherwise == 0 && !self.has_refusal
     }
 
     /// Takes over what the scan of an event found.
@@ -38,6 +40,7 @@ impl Facts {
         self.stopped += found.stopped;
         self.ended_otherwise += found.ended_otherwise;
         self.has_tool_calls |= found.has_tool_calls;
+        self.has_refusal |= found.has_refusal;
         if found.usage.is_some() {
             self.usage = found.usage;
             self.usage_is_final = self.is_finished();
@@ -51,9 +54,13 @@ impl Facts {
         for event in events {
             self.has_output |= event.is_output();
             match event {
-                StreamEvent::TextDelta { text, .. }
-                | StreamEvent::ThinkingDelta { text, .. }
-                | StreamEvent::RefusalDelta { text, .. } => self.written.text(text),
+                StreamEvent::TextDelta { text, .. } | StreamEvent::ThinkingDelta { text, .. } => {
+                    self.written.text(text);
+                }
+                StreamEvent::RefusalDelta { text, .. } => {
+                    self.has_refusal |= !text.is_empty();
+                    self.written.text(text);
+                }
                 StreamEvent::RedactedThinking { data, .. } => self.written.text(data),
                 StreamEvent::ToolCallStart { name, .. } => {
                     self.has_tool_calls = true;

@@ -11,6 +11,7 @@ static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 static TOOLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"tool_calls\""));
+static REFUSAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"refusal\""));
 
 /// What an event is to the relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct EventFacts {
     /// The chunk that only carries the usage (`choices` is empty).
     pub only_usage: bool,
     pub has_tool_calls: bool,
+    /// The model writes that it refuses; OpenAI ends such an answer with `stop` too.
+    pub has_refusal: bool,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +76,14 @@ impl Event {
                 Err(_) => return Self::Malformed,
             }
         }
-        let mut facts = EventFacts { has_tool_calls: value_follows(data, &TOOLS, b'['), ..EventFacts::default() };
+        let mut facts = EventFacts {
+            has_tool_calls: value_follows(data, &TOOLS, b'['),
+            has_refusal: REFUSAL.find_iter(data).any(|at| {
+                let value = value_at(data, at + REFUSAL.needle().len());
+                value.is_some_and(|value| value.starts_with(b"\"") && !value.starts_with(b"\"\""))
+            }),
+            ..EventFacts::default()
+        };
         for at in FINISH.find_iter(data) {
             match value_at(data, at + FINISH.needle().len()) {
                 Some(value) if value.starts_with(b"\"stop\"") => facts.stopped += 1,
@@ -163,6 +173,20 @@ mod tests {
         let event = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
         let usage = Some(Usage { prompt_tokens: 5, completion_tokens: 2, ..Usage::default() });
         assert_eq!(Event::read(event), Event::Chunk(EventFacts { usage, only_usage: true, ..EventFacts::default() }));
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_the_word() {
+        for (delta, has_refusal) in [
+            (r#"{"content":"a","refusal":null}"#, false),
+            (r#"{"refusal": ""}"#, false),
+            (r#"{"content":"\"refusal\":\"no\""}"#, false),
+            (r#"{"refusal" : "I cannot"}"#, true),
+        ] {
+            let event = format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}\n\n");
+            let facts = EventFacts { has_refusal, ..EventFacts::default() };
+            assert_eq!(Event::read(event.as_bytes()), Event::Chunk(facts), "{delta}");
+        }
     }
 
     #[test]

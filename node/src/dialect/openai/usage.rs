@@ -60,7 +60,7 @@ impl From<Stated> for Usage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     pub usage: Option<Usage>,
-    /// Every choice ended with `stop`.
+    /// Every choice ended with `stop`, and none refuses.
     pub finished: bool,
     pub has_tool_calls: bool,
     /// There is something under `choices`, and so no error in the place of an answer.
@@ -84,6 +84,15 @@ struct Choice {
 struct Message {
     tool_calls: Option<serde::de::IgnoredAny>,
     function_call: Option<serde::de::IgnoredAny>,
+    /// The model's words where it refuses; OpenAI ends those with `stop` too.
+    refusal: Option<serde_json::Value>,
+}
+
+impl Choice {
+    fn is_answered(&self) -> bool {
+        let refusal = self.message.as_ref().and_then(|message| message.refusal.as_ref());
+        self.finish_reason.as_deref() == Some("stop") && refusal.is_none_or(|refusal| refusal == "")
+    }
 }
 
 impl Answer {
@@ -96,8 +105,7 @@ impl Answer {
         };
         Some(Self {
             usage: parsed.usage,
-            finished: !parsed.choices.is_empty()
-                && parsed.choices.iter().all(|choice| choice.finish_reason.as_deref() == Some("stop")),
+            finished: !parsed.choices.is_empty() && parsed.choices.iter().all(Choice::is_answered),
             has_tool_calls: parsed
                 .choices
                 .iter()
@@ -149,13 +157,21 @@ mod tests {
 
     #[test]
     fn a_call_of_a_tool_is_seen_in_any_choice() {
-        for (name, has_tool_calls) in [("tool_calls", true), ("function_call", true), ("refusal", false)] {
+        for (name, has_tool_calls) in [("tool_calls", true), ("function_call", true), ("audio", false)] {
             let body = format!(
                 r#"{{"choices":[{{"finish_reason":"stop","message":null}},
                     {{"finish_reason":"stop","message":{{"content":"\"}}","{name}":[]}}}}]}}"#
             );
             let answer = Answer::read(body.as_bytes()).unwrap();
             assert_eq!((answer.has_tool_calls, answer.finished), (has_tool_calls, true), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_not_finished() {
+        for (refusal, finished) in [("null", true), ("\"\"", true), ("\"I cannot do that.\"", false), ("[]", false)] {
+            let body = format!(r#"{{"choices":[{{"finish_reason":"stop","message":{{"refusal":{refusal}}}}}]}}"#);
+            assert_eq!(Answer::read(body.as_bytes()).unwrap().finished, finished, "{body}");
         }
     }
 
