@@ -22,6 +22,7 @@ FOLDER = "PEERWAY_MINILM_FOLDER"
 SERVED = [
     ("How do I deploy to Kubernetes?", "What is the process for deploying on k8s?"),
     ("Explain OAuth 2.0", "How does OAuth2 authentication work?"),
+    ("What are the benefits of microservices architecture?", "Why should I use a microservices pattern?"),
 ]
 
 

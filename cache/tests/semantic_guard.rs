@@ -58,7 +58,7 @@ fn near_misses_are_refused_and_paraphrases_served() {
 }
 
 /// Percent of the paraphrases that must be served; a little below what is reached.
-const SERVED_PERCENT: usize = 60;
+const SERVED_PERCENT: usize = 72;
 
 #[test]
 fn a_judgement_is_the_same_both_ways() {
@@ -101,6 +101,21 @@ fn each_contradiction_has_its_reason() {
         ("Show all of my invoices of this year.", "Show only my invoices of this year.", Reason::Scope),
         ("Show the orders that came in before Monday.", "Show the orders that came in after Monday.", Reason::Time),
         ("Convert 10 stone to kilograms.", "Convert 10 stone to grams.", Reason::Unit),
+        ("Is this reaction exothermic?", "Is this reaction endothermic?", Reason::Antonym),
+        (
+            "Does the insurance pay if I cancel because of an illness?",
+            "Does the insurance pay if I cancel because my employer wants me back?",
+            Reason::Condition,
+        ),
+        ("Can I get a refund if I cancel in time?", "Can I get a refund even if I cancel late?", Reason::Condition),
+        ("List students who passed all exams", "List students who passed at least one exam", Reason::Scope),
+        ("Who was the president of France?", "Who is the president of France?", Reason::Time),
+        ("Does the shop open next Sunday?", "Does the shop open this Sunday?", Reason::Time),
+        (
+            "Recommend a telescope for a child",
+            "Recommend a telescope for a child with a tripod and a warranty",
+            Reason::Constraint,
+        ),
     ];
     for (a, b, reason) in cases {
         let verdict = judge(a, b);
@@ -113,6 +128,44 @@ fn each_contradiction_has_its_reason() {
         assert!(verdict.similarity == 0.0 && verdict.reason.is_some(), "{a} / {b}: {verdict:?}");
         assert!(contradictions.contains(&reason), "{a} / {b}: {contradictions:?}");
     }
+}
+
+#[test]
+fn what_is_asked_for_is_told_from_what_it_is_about() {
+    let benefits = "What are the benefits of microservices architecture?";
+    assert!(judge(benefits, "Why should I use a microservices pattern?").similarity >= THRESHOLD);
+    for other in [
+        "What are the drawbacks of a microservices architecture?",
+        "Why should I not use a microservices pattern?",
+        "How do I deploy a microservices architecture?",
+        "Why should I use a monolith?",
+    ] {
+        assert!(judge(benefits, other).similarity < THRESHOLD, "{other}");
+    }
+    assert!(judge("What causes inflation?", "How can I stop inflation?").similarity < THRESHOLD);
+}
+
+#[test]
+fn slips_are_seen_through_and_words_that_look_alike_are_not_slips() {
+    for (a, b) in [
+        ("How do I merge two dictionaries in Python?", "hwo do i merge two dictionaries in pyhton"),
+        ("What is the boiling temperature of water?", "waht is teh boiling temprature of watre"),
+    ] {
+        assert!(judge(a, b).similarity >= THRESHOLD, "{a} / {b}: {:?}", judge(a, b));
+    }
+    for (a, b) in [
+        ("Is nitrite toxic for fish?", "Is nitrate toxic for fish?"),
+        ("What is hyperthermia?", "What is hypothermia?"),
+    ] {
+        assert!(judge(a, b).similarity < THRESHOLD, "{a} / {b}");
+    }
+}
+
+#[test]
+fn accents_that_are_left_out_altogether_do_not_matter() {
+    let typed = "quels sont les effets de l'ibuprofene sur l'estomac";
+    assert!(judge("Quels sont les effets de l'ibuprofène sur l'estomac ?", typed).similarity >= THRESHOLD);
+    assert!(judge("¿Cuántos años tiene?", "¿Cuántos anos tiene?").similarity < THRESHOLD);
 }
 
 #[test]

@@ -118,6 +118,7 @@ async fn pairs_of_tutorials_are_answered_with_minilm() {
     for (first, second) in [
         ("How do I deploy to Kubernetes?", "What is the process for deploying on k8s?"),
         ("Explain OAuth 2.0", "How does OAuth2 authentication work?"),
+        ("What are the benefits of microservices architecture?", "Why should I use a microservices pattern?"),
     ] {
         let vectors = model.vectors(&[first.into(), second.into()]).await;
         let near = cosine(vectors[0].as_ref().unwrap(), vectors[1].as_ref().unwrap());
